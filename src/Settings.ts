@@ -124,6 +124,7 @@ export const settings = Config.all({
   allowedHosts: list("ALLOWED_HOSTS", isHostName, "host names like ledger.example.org, without ports"),
   allowedOrigins: list("ALLOWED_ORIGINS", isOrigin, "origins like https://shop.example.org"),
   compatibleRoutes: Config.Boolean("COMPATIBLE_ROUTES").pipe(Config.withDefault(true)),
+  demo: Config.Boolean("DEMO").pipe(Config.withDefault(false)),
   pathPrefix: Config.schema(
     Schema.String.check(
       Schema.makeFilter((prefix: string) =>

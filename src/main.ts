@@ -111,7 +111,7 @@ const runEdge = async (settings: Settings, around: Layer.Layer<never>, stop: Pro
   const runtime = ManagedRuntime.make(layer)
   const services = await start(runtime.runPromiseExit(Effect.context<EdgeServices | AccessControl>()), stop)
   const { access } = Context.get(services, AccessControl)
-  const { pathPrefix, compatibleRoutes, allowedHosts, allowedOrigins } = settings
+  const { pathPrefix, compatibleRoutes, demo, allowedHosts, allowedOrigins } = settings
   let isDraining = false
   const runPromiseExit = Effect.runPromiseExitWith(services)
   const callerLimits = callerLimitsOf(settings)
@@ -120,6 +120,7 @@ const runEdge = async (settings: Settings, around: Layer.Layer<never>, stop: Pro
     isDraining: () => isDraining,
     pathPrefix,
     compatibleRoutes,
+    demo,
     access,
     callerLimits,
     wrongTokensMax: settings.limitWrongTokens,

@@ -1,3 +1,5 @@
+import { momentParts } from "./Format.js"
+
 /**
  * Returns the element of the page with this id. Throws an Error if there is no such element of this kind.
  *
@@ -26,6 +28,12 @@ export const make = (tag, attributes, ...children) => {
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value)
   element.append(...children)
   return element
+}
+
+/** Makes the element of a time, with its date, year and time zone. @param {string} instant */
+export const timeOf = (instant) => {
+  const [date = "", time = ""] = momentParts(instant)
+  return make("time", { datetime: instant }, make("span", {}, date), " ", make("span", {}, time))
 }
 
 const svgNamespace = "http://www.w3.org/2000/svg"

@@ -1,5 +1,6 @@
+import { showing } from "./Address.js"
 import { bodyOf, byId, make } from "./Elements.js"
-import { amount, clock, count } from "./Format.js"
+import { amount, clock, count, zone } from "./Format.js"
 
 const shownMax = 20
 
@@ -18,12 +19,15 @@ export class NewestView {
   /** @type {ReadonlyArray<Shown>} */
   newest = []
   isPaused = false
+  /** @type {"opening" | "live" | "broken"} */
+  feedState = "opening"
   table = byId("newest")
   pause = byId("newest-pause")
 
-  /** @param {{ showUser: (userId: string) => void, showReceipt: (userId: string, purchaseId: string) => void }} on */
-  constructor(on) {
-    this.on = on
+  /** @param {import("./Address.js").Address} address */
+  constructor(address) {
+    this.address = address
+    byId("newest-zone").textContent = ` (${zone()})`
     this.pause.addEventListener("click", () => {
       this.isPaused = !this.isPaused
       this.pause.setAttribute("aria-pressed", String(this.isPaused))
@@ -42,7 +46,12 @@ export class NewestView {
 
   draw() {
     const isHeld = this.isPaused || this.table.matches(":hover") || this.table.contains(document.activeElement)
-    byId("newest-note").textContent = isHeld ? "held" : ""
+    byId("newest-note").textContent = isHeld
+      ? "held"
+      : this.feedState === "broken"
+        ? "The feed broke off. Asking again."
+        : ""
+    this.table.dataset["feed"] = this.feedState
     if (isHeld) return
     byId("newest-empty").hidden = this.newest.length > 0
     this.table.hidden = this.newest.length === 0
@@ -51,17 +60,15 @@ export class NewestView {
 
   /** @param {Shown} purchase */
   row({ appliedAt, userId, purchaseId, productName, quantity, total }) {
-    const user = make("button", { type: "button", class: "link name" }, userId)
-    user.addEventListener("click", () => this.on.showUser(userId))
-    const receipt = make("button", { type: "button", class: "link", title: `Receipt of ${purchaseId}` }, amount(total))
-    receipt.setAttribute("aria-label", `${amount(total)}: receipt of ${purchaseId}`)
-    receipt.addEventListener("click", () => this.on.showReceipt(userId, purchaseId))
+    const user = this.address.link(showing(userId), { class: "name" }, userId)
+    const title = { title: `Receipt of ${purchaseId}`, "aria-label": `${amount(total)}: receipt of ${purchaseId}` }
+    const receipt = this.address.link({ ...showing(userId), receipt: purchaseId }, title, amount(total))
     return make(
       "tr",
       {},
       make("td", {}, make("time", { datetime: appliedAt }, clock(appliedAt))),
       make("td", {}, user),
-      make("td", {}, productName),
+      make("td", { class: "text" }, productName),
       make("td", { class: "number" }, count(quantity)),
       make("td", { class: "number" }, receipt)
     )

@@ -1,25 +1,30 @@
 import { byId } from "./Elements.js"
 
-/** The buttons of a list in pages, newest first. */
-export class Pager {
-  /** @type {string | undefined} */
-  next = undefined
-  isNewest = true
+/** Returns the cursor in the path of a page. @param {string | undefined} path */
+const cursorIn = (path) =>
+  path === undefined ? undefined : (new URL(path, location.href).searchParams.get("cursor") ?? undefined)
 
-  /** @param {string} list the name that its buttons begin with @param {(path: string | undefined) => void} load loads a page */
-  constructor(list, load) {
+/** The buttons of a list in pages. */
+export class Pager {
+  /** The cursor of the next page. @type {string | undefined} */
+  next = undefined
+
+  /** @param {string} list the name that its buttons begin with @param {(cursor: string | undefined) => void} show shows a page; the first page has no cursor */
+  constructor(list, show) {
     this.older = byId(`${list}-older`, HTMLButtonElement)
     this.newest = byId(`${list}-newest`, HTMLButtonElement)
-    this.older.addEventListener("click", () => load(this.next))
-    this.newest.addEventListener("click", () => load(undefined))
+    this.older.addEventListener("click", () => show(this.next))
+    this.newest.addEventListener("click", () => show(undefined))
   }
 
-  /** Takes note of the shown page. @param {string | undefined} path of the page; `undefined` for the newest @param {string} [next] */
-  shown(path, next) {
-    this.isNewest = path === undefined
-    this.next = next
+  /** Takes note of the shown page. @param {string | undefined} cursor of the page; `undefined` for the first @param {string} [next] the path of the next page */
+  shown(cursor, next) {
+    this.next = cursorIn(next)
     // A disabled button loses the focus, and with it the position of a keyboard user.
-    if (next === undefined && document.activeElement === this.older) this.newest.focus()
-    this.older.disabled = next === undefined
+    const focused = document.activeElement
+    this.older.disabled = this.next === undefined
+    this.newest.disabled = cursor === undefined
+    if (this.older.disabled && focused === this.older) this.newest.focus()
+    if (this.newest.disabled && focused === this.newest) this.older.focus()
   }
 }

@@ -8,7 +8,7 @@ import { count, moment, plural, rate } from "./Format.js"
  */
 
 /** Writes numbers as ranges: `0–3, 7`. @param {ReadonlyArray<number>} partitions */
-const ranges = (partitions) => {
+export const ranges = (partitions) => {
   /** @type {Array<[number, number]>} */
   const runs = []
   for (const partition of partitions) {

@@ -1,6 +1,7 @@
+import { copies, curlOf } from "./Copy.js"
 import { byId, make, say } from "./Elements.js"
 import { amount, count, moment, times } from "./Format.js"
-import { ask, messageOf, userPath } from "./Service.js"
+import { ask, messageOf, purchasePath } from "./Service.js"
 
 /** @param {any} receipt @returns {ReadonlyArray<readonly [string, string]>} */
 const membersOf = (receipt) => [
@@ -16,21 +17,42 @@ const membersOf = (receipt) => [
   ["Places", `input ${count(receipt.inputSequence)}, ledger ${count(receipt.ledgerSequence)}`]
 ]
 
-/** Opens the receipt of a purchase. @param {string} userId @param {string} purchaseId */
-export const showReceipt = async (userId, purchaseId) => {
-  const dialog = byId("receipt", HTMLDialogElement)
-  const members = byId("receipt-members")
-  const message = byId("receipt-message")
-  members.replaceChildren()
-  say(message, "Reading")
-  if (!dialog.open) dialog.showModal()
-  try {
-    const receipt = await ask(`${userPath(userId)}/purchases/${encodeURIComponent(purchaseId)}`)
-    say(message, "")
-    members.replaceChildren(
-      ...membersOf(receipt).map(([name, text]) => make("div", {}, make("dt", {}, name), make("dd", {}, text)))
-    )
-  } catch (failure) {
-    say(message, messageOf(failure), "problem")
+/** The receipt of a purchase. */
+export class ReceiptDialog {
+  element = byId("receipt", HTMLDialogElement)
+  members = byId("receipt-members")
+  message = byId("receipt-message")
+  userId = ""
+  /** The id of the shown purchase; `undefined` while the dialog is closed. @type {string | undefined} */
+  purchaseId = undefined
+
+  /** @param {() => void} closed called when the person closes the dialog */
+  constructor(closed) {
+    this.element.addEventListener("close", () => {
+      if (this.purchaseId !== undefined) closed()
+    })
+    copies("copy-receipt", () => this.purchaseId ?? "")
+    copies("copy-receipt-curl", () => curlOf(purchasePath(this.userId, this.purchaseId ?? "")))
+  }
+
+  /** Shows a receipt, or closes the dialog. @param {string} userId @param {string | undefined} purchaseId */
+  async show(userId, purchaseId) {
+    if (purchaseId === this.purchaseId && userId === this.userId) return
+    this.userId = userId
+    this.purchaseId = purchaseId
+    if (purchaseId === undefined) return this.element.close()
+    this.members.replaceChildren()
+    say(this.message, "Reading")
+    if (!this.element.open) this.element.showModal()
+    try {
+      const receipt = await ask(purchasePath(userId, purchaseId))
+      if (purchaseId !== this.purchaseId) return
+      say(this.message, "")
+      this.members.replaceChildren(
+        ...membersOf(receipt).map(([name, text]) => make("div", {}, make("dt", {}, name), make("dd", {}, text)))
+      )
+    } catch (failure) {
+      if (purchaseId === this.purchaseId) say(this.message, messageOf(failure), "problem")
+    }
   }
 }

@@ -1,7 +1,7 @@
-import { bodyOf, byId, make, say } from "./Elements.js"
-import { moment } from "./Format.js"
+import { bodyOf, byId, make, say, timeOf } from "./Elements.js"
 import { Pager } from "./Pager.js"
 import { ReplayDialog } from "./ReplayDialog.js"
+import { rights } from "./Rights.js"
 import { ask, messageOf, pagePath } from "./Service.js"
 
 const pageLimit = 10
@@ -19,15 +19,30 @@ const states = {
 
 /** The rejected records in pages. */
 export class RejectedView {
+  /** The cursor of the shown page; `undefined` for the newest. @type {string | undefined} */
+  cursor = undefined
   message = byId("rejected-message")
-  pager = new Pager("rejected", (path) => void this.load(path))
-  dialog = new ReplayDialog(() => void this.load(undefined))
+  dialog = new ReplayDialog(() => void this.load())
 
-  /** @param {string | undefined} path the path of a page; `undefined` for the newest */
-  async load(path) {
+  /** @param {import("./Address.js").Address} address */
+  constructor(address) {
+    this.pager = new Pager("rejected", (rejected) => address.go({ rejected }))
+  }
+
+  /** Shows the page that the address names. @param {import("./Address.js").Place} place */
+  async show({ rejected }) {
+    this.cursor = rejected
+    await this.load()
+  }
+
+  /** Reads the shown page again. */
+  async load() {
+    const { cursor } = this
+    if (!rights.may("rejected:read")) return
     try {
-      const page = await ask(pagePath("rejected", pageLimit, path))
-      this.pager.shown(path, page.next)
+      const page = await ask(pagePath("rejected", { limit: pageLimit, cursor }))
+      if (cursor !== this.cursor) return
+      this.pager.shown(cursor, page.next)
       byId("rejected-empty").hidden = page.rejected.length > 0
       byId("rejected").hidden = page.rejected.length === 0
       bodyOf("rejected").replaceChildren(...page.rejected.map((/** @type {any} */ record) => this.row(record)))
@@ -39,7 +54,7 @@ export class RejectedView {
 
   /** @param {any} record */
   row({ inputSequence, index, reason, rejectedAt, payload, replay }) {
-    const replayed = replay === "applied"
+    const replayed = replay === "applied" || !rights.may("rejected:replay")
     const open = make("button", { type: "button", class: "quiet" }, replayed ? "Trail" : "Replay")
     open.setAttribute("aria-label", `${replayed ? "Trail of" : "Replay"} ${inputSequence}/${index}`)
     open.addEventListener("click", () => void this.dialog.open(inputSequence, index))
@@ -47,9 +62,9 @@ export class RejectedView {
     return make(
       "tr",
       {},
-      make("td", {}, make("time", { datetime: rejectedAt }, moment(rejectedAt))),
+      make("td", {}, timeOf(rejectedAt)),
       make("td", {}, reason),
-      make("td", {}, make("code", {}, cut)),
+      make("td", { class: "spare" }, make("code", {}, cut)),
       make("td", {}, states[replay] ?? replay),
       make("td", {}, open)
     )

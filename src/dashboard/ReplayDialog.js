@@ -1,5 +1,6 @@
 import { byId, make, say } from "./Elements.js"
 import { amount, count, moment } from "./Format.js"
+import { rights } from "./Rights.js"
 import { ask, messageOf } from "./Service.js"
 
 const members = /** @type {const} */ (["userId", "purchaseId", "productName", "productType", "value", "quantity"])
@@ -99,7 +100,7 @@ export class ReplayDialog {
 
   /** Shows the steps of a replay, and the form unless the purchase is applied. @param {any} record */
   show({ replay, trail }) {
-    this.form.hidden = replay === "applied"
+    this.form.hidden = replay === "applied" || !rights.may("rejected:replay")
     const steps = trail.map((/** @type {any} */ { state, at, purchase }) =>
       make(
         "li",

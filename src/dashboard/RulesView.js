@@ -1,8 +1,10 @@
-import { bodyOf, byId, make, say } from "./Elements.js"
+import { showing } from "./Address.js"
+import { bodyOf, byId, make, say, timeOf } from "./Elements.js"
 import { Feed } from "./Feed.js"
 import { count, moment, plural } from "./Format.js"
 import { Pager } from "./Pager.js"
 import { measuredText, RuleForm, ruleText } from "./RuleForm.js"
+import { rights } from "./Rights.js"
 import { ask, messageOf, pagePath, userPath } from "./Service.js"
 
 /** The number of alerts on a page, and the number of newest alerts that say when a rule fired last. */
@@ -26,33 +28,44 @@ export class RulesView {
   feed = undefined
   /** @type {number | undefined} */
   timer = undefined
+  /** The cursor of the shown alerts; `undefined` for the newest. @type {string | undefined} */
+  cursor = undefined
   message = byId("rules-message")
-  pager = new Pager("alerts", (path) => void this.loadAlerts(path).catch((failure) => this.failed(failure)))
   form = new RuleForm(
     () => this.userId,
     () => void this.loadRules().catch((failure) => this.failed(failure))
   )
 
-  /** @param {(userId: string, purchaseId: string) => void} showReceipt */
-  constructor(showReceipt) {
-    this.showReceipt = showReceipt
+  /** @param {import("./Address.js").Address} address */
+  constructor(address) {
+    this.address = address
+    this.pager = new Pager("alerts", (alerts) => address.go({ alerts }))
   }
 
-  /** Shows the rules and the newest alerts of a user. @param {string} userId */
-  async show(userId) {
-    this.userId = userId
+  /** Shows the rules and the alerts of a user. @param {import("./Address.js").Place} place */
+  async show({ user = "", alerts }) {
+    this.userId = user
+    this.cursor = alerts
     this.form.show(false)
     say(this.message, "")
+    const rules = rights.may("rules:read") ? this.loadRules() : undefined
     try {
-      await Promise.all([this.loadRules(), this.loadAlerts(undefined), this.look()])
+      await Promise.all([rules, ...(rights.may("alerts:read") ? [this.loadAlerts(), this.look()] : [])])
       this.drawRules()
     } catch (failure) {
       this.failed(failure)
     }
   }
 
+  /** Shows a page of the alerts. @param {import("./Address.js").Place} place */
+  turn({ alerts }) {
+    this.cursor = alerts
+    this.loadAlerts().catch((failure) => this.failed(failure))
+  }
+
   /** Follows the alerts of the shown user. */
   watch() {
+    if (!rights.may("alerts:read")) return
     const feed = new Feed(`${userPath(this.userId)}/alerts/feed`, () => {
       if (feed.texts.length > 0) this.readSoon()
       feed.texts = []
@@ -71,7 +84,7 @@ export class RulesView {
   readSoon() {
     this.timer ??= setTimeout(() => {
       this.timer = undefined
-      const newest = this.pager.isNewest ? this.loadAlerts(undefined) : undefined
+      const newest = this.cursor === undefined ? this.loadAlerts() : undefined
       Promise.all([newest, this.look()]).then(
         () => this.drawRules(),
         (failure) => this.failed(failure)
@@ -122,9 +135,8 @@ export class RulesView {
     const toggle = make("input", rule.enabled ? { ...attributes, checked: "" } : attributes)
     toggle.setAttribute("aria-label", `${ruleId} is switched on`)
     toggle.addEventListener("change", () => void this.enable(listed, toggle.checked))
-    const remove = make("button", { type: "button", class: "link", id: `rule-off-${index}` }, "Remove")
-    remove.setAttribute("aria-label", `Remove ${ruleId}`)
-    remove.addEventListener("click", () => void this.remove(listed))
+    toggle.disabled = !rights.may("rules:write")
+    const removal = rights.may("rules:write") ? [" · ", this.removeButton(listed, index)] : []
     return make(
       "li",
       rule.enabled ? {} : { class: "off" },
@@ -134,10 +146,18 @@ export class RulesView {
         "p",
         { class: "note" },
         make("span", { class: "id name" }, ruleId),
-        ` · ${this.lastFired(ruleId)} · `,
-        remove
+        ` · ${this.lastFired(ruleId)}`,
+        ...removal
       )
     )
+  }
+
+  /** @param {Listed} listed @param {number} index */
+  removeButton(listed, index) {
+    const remove = make("button", { type: "button", class: "link", id: `rule-off-${index}` }, "Remove")
+    remove.setAttribute("aria-label", `Remove ${listed.ruleId}`)
+    remove.addEventListener("click", () => void this.remove(listed))
+    return remove
   }
 
   /** @param {Listed} listed @param {boolean} enabled */
@@ -165,12 +185,12 @@ export class RulesView {
     await this.loadRules().catch((failure) => this.failed(failure))
   }
 
-  /** @param {string | undefined} path the path of a page; `undefined` for the newest */
-  async loadAlerts(path) {
-    const { userId } = this
-    const page = await ask(pagePath(`${userPath(userId)}/alerts`, pageLimit, path))
-    if (userId !== this.userId) return
-    this.pager.shown(path, page.next)
+  /** Shows the page of the alerts that the address names. */
+  async loadAlerts() {
+    const { userId, cursor } = this
+    const page = await ask(pagePath(`${userPath(userId)}/alerts`, { limit: pageLimit, cursor }))
+    if (userId !== this.userId || cursor !== this.cursor) return
+    this.pager.shown(cursor, page.next)
     byId("alerts-empty").hidden = page.alerts.length > 0
     byId("alerts").hidden = page.alerts.length === 0
     bodyOf("alerts").replaceChildren(...page.alerts.map((/** @type {any} */ alert) => this.row(alert)))
@@ -180,15 +200,15 @@ export class RulesView {
   row({ alertedAt, ruleId, inWords, purchase, measured }) {
     const { userId, purchaseId, quantity, productName } = purchase
     const buyer = userId === this.userId ? [] : [" by ", make("span", { class: "name" }, userId)]
-    const receipt = make("button", { type: "button", class: "link name id" }, purchaseId)
-    receipt.addEventListener("click", () => this.showReceipt(userId, purchaseId))
+    const changes = { ...(userId === this.userId ? {} : showing(userId)), receipt: purchaseId }
+    const receipt = this.address.link(changes, { class: "name id" }, purchaseId)
     return make(
       "tr",
       {},
-      make("td", {}, make("time", { datetime: alertedAt }, moment(alertedAt))),
+      make("td", {}, timeOf(alertedAt)),
       make("td", {}, make("span", { class: "id name", title: inWords }, ruleId)),
-      make("td", { class: "number" }, measuredText(measured)),
-      make("td", {}, `${count(quantity)} × `, make("span", { class: "name" }, productName), ...buyer),
+      make("td", { class: "number spare" }, measuredText(measured)),
+      make("td", { class: "text" }, `${count(quantity)} × `, make("span", { class: "name" }, productName), ...buyer),
       make("td", {}, receipt)
     )
   }

@@ -1,7 +1,13 @@
 import { parseExact } from "./ExactJson.js"
 
 /** The service answered with a problem, or did not answer. The message is for people. */
-export class ServiceProblem extends Error {}
+export class ServiceProblem extends Error {
+  /** @param {string} message @param {number} [status] of the answer; `undefined` if there was no answer */
+  constructor(message, status) {
+    super(message)
+    this.status = status
+  }
+}
 
 /** The event of the window when an answer says that the token of this page has ended. */
 export const signedOut = "signedout"
@@ -39,7 +45,7 @@ export const ask = async (path, init = {}) => {
   }
   // The token has ended, so the page has to ask for another one.
   if (response.status === 401 && !path.startsWith("session")) window.dispatchEvent(new Event(signedOut))
-  if (!response.ok) throw new ServiceProblem(problemIn(response, text))
+  if (!response.ok) throw new ServiceProblem(problemIn(response, text), response.status)
   return text === "" ? undefined : parseExact(text)
 }
 
@@ -78,16 +84,19 @@ export const askLines = async (path, init, heard) => {
 /** @param {string} userId */
 export const userPath = (userId) => `users/${encodeURIComponent(userId)}`
 
+/** @param {string} userId @param {string} purchaseId */
+export const purchasePath = (userId, purchaseId) => `${userPath(userId)}/purchases/${encodeURIComponent(purchaseId)}`
+
 /**
- * Returns the path of the page that `next` names, or of the first page. Only the query of `next` is used, because all
- * pages of a list have one path.
+ * Returns the path of a page of a list. Parts that are `undefined` are left out.
  *
  * @param {string} list
- * @param {number} limit
- * @param {string | undefined} next
+ * @param {Record<string, string | number | undefined>} query
  */
-export const pagePath = (list, limit, next) =>
-  list + (next === undefined ? `?limit=${limit}` : new URL(next, location.href).search)
+export const pagePath = (list, query) => {
+  const given = Object.entries(query).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]))
+  return `${list}?${new URLSearchParams(given)}`
+}
 
 /** Returns the message of a failure. @param {unknown} failure */
 export const messageOf = (failure) => (failure instanceof Error ? failure.message : String(failure))

@@ -1,4 +1,5 @@
 import { byId, say } from "./Elements.js"
+import { rights } from "./Rights.js"
 import { ask, messageOf } from "./Service.js"
 
 /**
@@ -25,7 +26,9 @@ export class SignIn {
   /** Opens the dialog if the edge needs a token and has none. An edge that does not answer is asked by the page itself. */
   async begin() {
     try {
-      const { needed, caller } = await ask("session")
+      const session = await ask("session")
+      const { needed, caller } = session
+      rights.take(session)
       this.leave.hidden = !needed || caller === undefined
       if (needed && caller === undefined) return this.open("")
     } catch {
@@ -44,7 +47,7 @@ export class SignIn {
     const body = JSON.stringify({ token: this.token.value.trim() })
     this.token.value = ""
     try {
-      await ask("session", { method: "POST", headers: { "content-type": "application/json" }, body })
+      rights.take(await ask("session", { method: "POST", headers: { "content-type": "application/json" }, body }))
       this.dialog.close()
       this.leave.hidden = false
       this.done()

@@ -1,55 +1,89 @@
 import { draw, make } from "./Elements.js"
-import { amount, plural } from "./Format.js"
+import { amount, compact, plural } from "./Format.js"
 
 /**
+ * @typedef {object} SpendingWindow
+ * @property {string} from
+ * @property {string} to
+ * @property {string} total
+ * @property {number} purchaseCount
+ *
  * @typedef {object} Spending
  * @property {"hour" | "day" | "month"} by
  * @property {string} timeZone
  * @property {string} total
  * @property {number} purchaseCount
- * @property {ReadonlyArray<{ from: string, to: string, total: string, purchaseCount: number }>} windows
+ * @property {ReadonlyArray<SpendingWindow>} windows
  */
 
-const height = 120
+/** The height of the plot in units of the drawing. The page stretches the drawing to its own size. */
+const height = 100
 const slot = 20
 const barWidth = 14
 /** The least height of a bar that is not empty. */
-const barHeightMin = 2
-/** The most labels under the bars. */
-const labelsMax = 5
+const barHeightMin = 1.5
+/** The most labels under the bars, and the number of lines that the axis of amounts aims at. */
+const labelsMax = 4
+const linesAimed = 4
 
 const monthNames = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ")
 
-/** Returns the name of a window, from the local time of its beginning in the answer. @param {string} from @param {string} by */
-const nameOf = (from, by) => {
+/** Returns the short and the full name of a window, from the local time of its beginning. @param {string} from @param {string} by */
+const namesOf = (from, by) => {
   const [, year = "", month = "", day = "", hour = ""] = /^(\d+)-(\d\d)-(\d\d)T(\d\d)/.exec(from) ?? []
   const name = monthNames[Number(month) - 1] ?? ""
-  if (by === "hour") return `${hour}:00`
-  return by === "day" ? `${Number(day)} ${name}` : `${name} ${year}`
+  const date = `${Number(day)} ${name} ${year}`
+  if (by === "hour") return { short: `${hour}:00`, full: `${date}, ${hour}:00` }
+  return by === "day"
+    ? { short: `${Number(day)} ${name}`, full: date }
+    : { short: `${name} ${year}`, full: `${name} ${year}` }
 }
 
-/** Returns an amount as a float, for the height of a bar only. @param {string} total */
-const size = (total) => Number(total)
+/** Returns an amount as a float, for places in the drawing only. @param {{ total: string }} window */
+const size = ({ total }) => Number(total)
 
-/** @param {Spending} spending */
-const bars = ({ by, windows }) => {
-  const top = Math.max(...windows.map(({ total }) => size(total)), 1)
-  return windows.map(({ from, total, purchaseCount }, index) => {
-    const isEmpty = purchaseCount === 0
-    const high = isEmpty ? 1 : Math.max(barHeightMin, (size(total) / top) * height)
-    const box = { x: index * slot + (slot - barWidth) / 2, y: height - high, width: barWidth, height: high, rx: 1.5 }
-    const said = `${nameOf(from, by)}: ${amount(total)} USD in ${plural(purchaseCount, "purchase")}`
-    return draw("rect", { ...box, class: isEmpty ? "bar none" : "bar" }, draw("title", {}, said))
+/**
+ * Returns the lines of the axis of amounts: multiples of 1, 2 or 5 times a power of ten, which hold all amounts and 0.
+ *
+ * @param {ReadonlyArray<number>} sizes
+ */
+export const axisOf = (sizes) => {
+  const low = Math.min(0, ...sizes)
+  const high = Math.max(0, ...sizes)
+  if (low === high) return [0, 1]
+  const rough = Math.max((high - low) / linesAimed, 0.25)
+  const power = 10 ** Math.floor(Math.log10(rough))
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((one) => one >= rough) ?? rough
+  const first = Math.floor(low / step)
+  const last = Math.max(Math.ceil(high / step), first + 1)
+  return Array.from({ length: last - first + 1 }, (_, index) => (first + index) * step)
+}
+
+/** Returns the function that gives the place of an amount from the top of the plot. @param {ReadonlyArray<number>} axis */
+const scaleOf = (axis) => {
+  const bottom = axis[0] ?? 0
+  const top = axis.at(-1) ?? 1
+  return (/** @type {number} */ one) => ((top - one) / (top - bottom)) * height
+}
+
+/** @param {Spending} spending @param {(one: number) => number} placeOf */
+const bars = ({ windows }, placeOf) =>
+  windows.map((window, index) => {
+    const ends = [placeOf(size(window)), placeOf(0)].sort((one, other) => one - other)
+    const [top = 0, bottom = 0] = ends
+    const high = window.purchaseCount === 0 && size(window) === 0 ? 0 : Math.max(barHeightMin, bottom - top)
+    const y = size(window) < 0 ? top : bottom - high
+    const kind = high === 0 ? "bar none" : size(window) < 0 ? "bar back" : "bar"
+    return draw("rect", { x: index * slot + (slot - barWidth) / 2, y, width: barWidth, height: high, class: kind })
   })
-}
 
-/** Returns the labels of some windows, among them the last window. @param {Spending} spending */
+/** Returns the names of some windows under the bars, among them the last window. @param {Spending} spending */
 const labels = ({ by, windows }) => {
   const every = Math.ceil(windows.length / labelsMax)
   const names = windows.flatMap(({ from }, index) => {
     const fromEnd = windows.length - 1 - index
     if (fromEnd % every > 0) return []
-    const name = make("span", {}, nameOf(from, by))
+    const name = make("span", {}, namesOf(from, by).short)
     // The last label stands at the right edge.
     if (fromEnd > 0) name.style.left = `${((index + 0.5) / windows.length) * 100}%`
     return name
@@ -57,16 +91,30 @@ const labels = ({ by, windows }) => {
   return make("div", { class: "labels", "aria-hidden": "true" }, ...names)
 }
 
+/** Returns the amounts beside the lines. @param {ReadonlyArray<number>} axis @param {(one: number) => number} placeOf */
+const amounts = (axis, placeOf) => {
+  const texts = axis.map((one) => {
+    const text = make("span", {}, compact(one))
+    text.style.top = `${placeOf(one)}%`
+    return text
+  })
+  return make("div", { class: "amounts", "aria-hidden": "true" }, ...texts)
+}
+
+/** @param {SpendingWindow} window @param {string} by */
+const saidOf = (window, by) =>
+  `${namesOf(window.from, by).full}: ${amount(window.total)} USD in ${plural(window.purchaseCount, "purchase")}`
+
 /** @param {Spending} spending */
 const table = ({ by, windows }) => {
   const rows = windows
-    .filter(({ purchaseCount }) => purchaseCount > 0)
+    .filter(({ purchaseCount, total }) => purchaseCount > 0 || Number(total) !== 0)
     .toReversed()
     .map(({ from, total, purchaseCount }) =>
       make(
         "tr",
         {},
-        make("th", { scope: "row" }, nameOf(from, by)),
+        make("th", { scope: "row" }, namesOf(from, by).full),
         make("td", { class: "number" }, String(purchaseCount)),
         make("td", { class: "number" }, amount(total))
       )
@@ -81,16 +129,54 @@ const table = ({ by, windows }) => {
   return make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows))
 }
 
+/** Marks the highest bar with its amount. @param {Spending} spending @param {(one: number) => number} placeOf */
+const peak = ({ windows }, placeOf) => {
+  const sizes = windows.map(size)
+  const high = Math.max(...sizes)
+  const index = sizes.indexOf(high)
+  if (high <= 0) return []
+  const text = make("span", { class: "peak", "aria-hidden": "true" }, compact(high))
+  const share = (index + 0.5) / windows.length
+  text.style.top = `${placeOf(high)}%`
+  if (share > 0.93) text.style.right = "0"
+  else text.style.left = `${share * 100}%`
+  text.classList.toggle("last", share > 0.93)
+  return [text]
+}
+
 /** Draws the amount of each window as a bar chart and as a table. @param {HTMLElement} parent @param {Spending} spending */
 export const showSpending = (parent, spending) => {
   const { windows, total, purchaseCount, timeZone, by } = spending
   const wasOpen = parent.querySelector("details")?.open === true
   const said = `${amount(total)} USD in ${plural(purchaseCount, "purchase")} over ${plural(windows.length, by)}, ${timeZone}`
-  const box = { viewBox: `0 0 ${windows.length * slot} ${height}`, preserveAspectRatio: "none" }
-  const chart = draw("svg", { ...box, role: "img", "aria-label": `Spending: ${said}` }, ...bars(spending))
+  const axis = axisOf(windows.map(size))
+  const placeOf = scaleOf(axis)
+  const width = windows.length * slot
+  const lines = axis.map((one) => {
+    const y = placeOf(one)
+    return draw("line", { x1: 0, x2: width, y1: y, y2: y, class: one === 0 ? "zero" : "rule" })
+  })
+  const box = { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none" }
+  const chart = draw(
+    "svg",
+    { ...box, role: "img", "aria-label": `Spending: ${said}` },
+    ...lines,
+    ...bars(spending, placeOf)
+  )
   const details = make("details", {}, make("summary", {}, "As a table"), table(spending))
   details.open = wasOpen
+  const caption = make("figcaption", { class: "note" }, said)
+  const nothing = purchaseCount === 0 ? [make("p", { class: "empty" }, "Nothing was bought in this time.")] : []
+  const plot = make("div", { class: "plot" }, chart, ...peak(spending, placeOf), ...nothing)
+  // The caption says what the window under the pointer has.
+  plot.addEventListener("pointermove", ({ clientX }) => {
+    const { left, width } = plot.getBoundingClientRect()
+    const window = windows[Math.floor(((clientX - left) / width) * windows.length)]
+    if (window !== undefined) caption.textContent = saidOf(window, by)
+  })
+  plot.addEventListener("pointerleave", () => (caption.textContent = said))
   parent.replaceChildren(
-    make("figure", {}, chart, labels(spending), make("figcaption", { class: "note" }, said), details)
+    make("figure", { class: "chart" }, amounts(axis, placeOf), plot, labels(spending), caption),
+    details
   )
 }

@@ -1,86 +1,134 @@
 import { ActionsView } from "./ActionsView.js"
-import { byId, say } from "./Elements.js"
+import { showing } from "./Address.js"
+import { copies, curlOf } from "./Copy.js"
+import { byId, say, timeOf } from "./Elements.js"
 import { Feed } from "./Feed.js"
 import { amount, plural } from "./Format.js"
 import { HistoryView } from "./HistoryView.js"
-import { showReceipt } from "./ReceiptDialog.js"
+import { ReceiptDialog } from "./ReceiptDialog.js"
 import { RulesView } from "./RulesView.js"
-import { ask, messageOf, userPath } from "./Service.js"
+import { rights } from "./Rights.js"
+import { ask, messageOf, pagePath, userPath } from "./Service.js"
 import { showSpending } from "./SpendingChart.js"
+import { WebhookView } from "./WebhookView.js"
 
 /** The shortest time between two reads of the shown user while purchases come. */
 const readEveryMilliseconds = 1_500
 
 const { timeZone } = Intl.DateTimeFormat().resolvedOptions()
 
+/** The parts of the address that choose a page of the history. */
+const partsOfHistory = /** @type {const} */ (["from", "to", "product", "productType", "order", "page"])
+
 /** The total, spending, history, rules and alerts of one user. They follow the feeds of the account and of its alerts. */
 export class UserView {
-  userId = ""
+  /** @type {import("./Address.js").Place} */
+  place = {}
   /** @type {Feed | undefined} */
   feed = undefined
   /** @type {number | undefined} */
   timer = undefined
+  account = byId("user-account")
   message = byId("user-message")
   input = byId("user-id", HTMLInputElement)
-  history = new HistoryView(showReceipt, (failure) => this.failed(failure))
-  rules = new RulesView(showReceipt)
-  actions = new ActionsView(
-    () => this.userId,
-    () => this.readSoon()
-  )
+  webhook = new WebhookView()
+  /** The buttons of a demonstration; other pages have none. */
+  actions =
+    document.getElementById("actions") === null
+      ? undefined
+      : new ActionsView(
+          () => this.userId,
+          () => this.readSoon()
+        )
 
-  constructor() {
+  /** @param {import("./Address.js").Address} address */
+  constructor(address) {
+    this.address = address
+    this.history = new HistoryView(address)
+    this.rules = new RulesView(address)
+    this.receipt = new ReceiptDialog(() => address.replace({ receipt: undefined }))
     byId("user-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault()
-      void this.show(this.input.value)
+      address.go(showing(this.input.value))
     })
     byId("spending-by").addEventListener("change", () => {
-      this.readSpending().catch((failure) => this.failed(failure))
+      address.go({ by: document.querySelector("input[name=by]:checked")?.getAttribute("value") ?? "day" })
     })
-    const follow = () => {
-      const userId = new URLSearchParams(location.hash.slice(1)).get("user")
-      if (userId !== null && userId !== this.userId) void this.show(userId)
-    }
-    window.addEventListener("hashchange", follow)
-    follow()
+    copies("copy-user", () => this.userId)
+    copies("copy-total", () => curlOf(`${userPath(this.userId)}/total`))
   }
 
-  /** @param {string} userId */
-  async show(userId) {
+  get userId() {
+    return this.place.user ?? ""
+  }
+
+  /** Shows the state that the address holds. @param {import("./Address.js").Place} place */
+  follow(place) {
+    const before = this.place
+    this.place = place
+    const by = document.querySelector(`input[name=by][value=${CSS.escape(place.by ?? "day")}]`)
+    if (by instanceof HTMLInputElement) by.checked = true
+    const isSame = this.feed !== undefined && place.user === before.user && !this.account.hidden
+    if (!isSame) void this.show()
+    else if (partsOfHistory.some((name) => place[name] !== before[name])) this.tell(this.history.show(place))
+    else if (place.by !== before.by) this.tell(this.readSpending())
+    else if (place.alerts !== before.alerts) this.rules.turn(place)
+    else if (place.receipt === before.receipt) void this.show()
+    void this.receipt.show(this.userId, place.receipt)
+  }
+
+  /** Shows the user of the address from the beginning. */
+  async show() {
+    const { place } = this
     this.hide()
-    this.userId = userId
-    this.input.value = userId
-    location.hash = String(new URLSearchParams({ user: userId }))
-    say(this.message, "Reading")
-    say(this.actions.message, "")
-    byId("user-empty").hidden = true
-    byId("user-account").hidden = true
+    this.input.value = this.userId
+    this.account.hidden = true
+    byId("user-empty").hidden = place.user !== undefined
+    if (this.actions !== undefined) say(this.actions.message, "")
+    say(this.message, "")
+    if (place.user === undefined) return
+    byId("user-loading").hidden = false
     try {
       await this.read()
-      if (userId !== this.userId) return
-      say(this.message, "")
-      byId("user-account").hidden = false
-      void this.rules.show(userId)
+      if (place !== this.place) return
+      this.account.hidden = false
+      this.webhook.show(this.userId)
+      void this.rules.show(place)
       this.watch()
     } catch (failure) {
-      if (userId === this.userId) this.failed(failure)
+      if (place === this.place) this.failed(failure)
+    } finally {
+      if (place === this.place) byId("user-loading").hidden = true
     }
+  }
+
+  /** Shows the user again if the service could not show it before. */
+  retry() {
+    if (this.place.user !== undefined && this.account.hidden) void this.show()
   }
 
   /** Follows the account if one is shown. */
   watch() {
-    if (this.userId === "" || byId("user-account").hidden) return
+    if (this.place.user === undefined || this.account.hidden || this.feed !== undefined) return
     const feed = new Feed(`${userPath(this.userId)}/feed`, () => {
       if (feed.texts.length > 0 || feed.isOpen) this.readSoon()
       feed.texts = []
     })
     this.feed = feed
-    feed.open()
+    if (rights.has("feed:read")) feed.open()
     this.rules.watch()
   }
 
+  /** Leaves the view of the user. Its state stays for the way back. */
+  leave() {
+    this.hide()
+    void this.receipt.show(this.userId, undefined)
+  }
+
+  /** Stops all requests. */
   hide() {
     this.feed?.close()
+    this.feed = undefined
     this.rules.hide()
     clearTimeout(this.timer)
     this.timer = undefined
@@ -90,30 +138,44 @@ export class UserView {
   readSoon() {
     this.timer ??= setTimeout(() => {
       this.timer = undefined
-      this.read().then(
-        () => say(this.message, ""),
-        (failure) => this.failed(failure)
-      )
+      this.tell(this.read())
     }, readEveryMilliseconds)
   }
 
   async read() {
-    const { userId } = this
-    // An older page of the history stays as it is.
-    const account =
-      this.history.pager.isNewest || this.history.userId !== userId ? this.history.show(userId) : undefined
-    const [total] = await Promise.all([account ?? ask(`${userPath(userId)}/total`), this.readSpending()])
-    if (userId !== this.userId) return
-    byId("user-name").textContent = userId
+    const { place } = this
+    // A later page of the history stays as it is.
+    const isRead = place.page === undefined || this.account.hidden
+    const account = isRead ? this.history.show(place) : ask(`${userPath(this.userId)}/total`)
+    const [total] = await Promise.all([account, this.readSpending(), this.readNewest()])
+    if (total === undefined || place.user !== this.place.user) return
+    byId("user-name").textContent = this.userId
     byId("user-total").textContent = amount(total.total)
     byId("user-count").textContent = `${plural(total.purchaseCount, "purchase")}, exact and current`
+    byId("user-unknown").hidden = total.known
+  }
+
+  /** Shows when the newest purchase was stored, which may be on another page of the history. */
+  async readNewest() {
+    const { user = "" } = this.place
+    const [newest] = (await ask(pagePath(`${userPath(user)}/purchases`, { limit: 1 }))).purchases
+    if (user !== this.place.user) return
+    byId("user-facts").hidden = newest === undefined
+    if (newest !== undefined) byId("user-newest").replaceChildren(timeOf(newest.storedAt))
   }
 
   async readSpending() {
-    const { userId } = this
-    const by = document.querySelector("input[name=by]:checked")?.getAttribute("value") ?? "day"
-    const spending = await ask(`${userPath(userId)}/spending?${new URLSearchParams({ by, timeZone })}`)
-    if (userId === this.userId) showSpending(byId("spending-chart"), spending)
+    const { user = "", by = "day" } = this.place
+    const spending = await ask(`${userPath(user)}/spending?${new URLSearchParams({ by, timeZone })}`)
+    if (user === this.place.user && by === this.place.by) showSpending(byId("spending-chart"), spending)
+  }
+
+  /** Says how a read ended. @param {Promise<unknown>} read */
+  tell(read) {
+    read.then(
+      () => say(this.message, ""),
+      (failure) => this.failed(failure)
+    )
   }
 
   /** @param {unknown} failure */

@@ -1,61 +1,52 @@
+import { Address } from "./Address.js"
 import { byId } from "./Elements.js"
+import { ErrorsView } from "./ErrorsView.js"
 import { Feed } from "./Feed.js"
+import { healthIn, showHealth, troubleIn, troubleOfFailure } from "./HealthView.js"
+import { showJudges } from "./JudgesView.js"
 import { Latencies } from "./Latencies.js"
 import { NewestView } from "./NewestView.js"
 import { showPartitions, showWorkers } from "./PartitionsView.js"
 import { Rates } from "./Rates.js"
-import { showReceipt } from "./ReceiptDialog.js"
 import { RejectedView } from "./RejectedView.js"
+import { rights } from "./Rights.js"
 import { signedOut } from "./Service.js"
 import { SignIn } from "./SignIn.js"
 import { StatusPoll } from "./StatusPoll.js"
 import { TilesView } from "./TilesView.js"
-import { showTrouble, troubleIn, troubleOfFailure } from "./TroubleView.js"
 import { UserView } from "./UserView.js"
 
 /** The shortest time between two drawings of the feed, and the most purchases of one drawing. */
 const drawEveryMilliseconds = 400
 const readPurchasesMax = 200
 
+const address = new Address()
 const rates = new Rates()
 const latencies = new Latencies()
 const tiles = new TilesView()
-const user = new UserView()
-const rejected = new RejectedView()
-const newest = new NewestView({
-  showUser: (userId) => {
-    void user.show(userId)
-    byId("user").scrollIntoView({ block: "start" })
-    byId("user-id").focus({ preventScroll: true })
-  },
-  showReceipt: (userId, purchaseId) => void showReceipt(userId, purchaseId)
-})
-
+const errors = new ErrorsView()
+const user = new UserView(address)
+const rejected = new RejectedView(address)
+const newest = new NewestView(address)
 const feed = new Feed("feed", () => undefined)
 
 let isAnswered = true
-/** @type {import("./TroubleView.js").Trouble | undefined} */
+/** @type {import("./HealthView.js").Trouble | undefined} */
 let trouble
+/** @type {import("./HealthView.js").Health} */
+let health = { state: "ok", heading: "Reading the state of the service", detail: "" }
 
-/** Returns the state of the service in a few words. The details of a trouble stand above the figures of the page. */
-const connectionText = () => {
-  if (trouble !== undefined) return trouble.short
-  return feed.isOpen ? "Live: stored and applied" : "The feed broke off. Asking again."
-}
+const isOperating = () => address.place.view === "operate" && rights.may("status:read")
 
+/** Shows the state of the service in a few words. The details of a trouble stand above the view. */
 const showConnection = () => {
   const connection = byId("connection")
-  connection.dataset["state"] = !isAnswered
-    ? "gone"
-    : trouble !== undefined
-      ? "troubled"
-      : feed.isOpen
-        ? "live"
-        : "gone"
-  const text = connectionText()
+  connection.dataset["state"] = !isAnswered ? "gone" : trouble === undefined ? "live" : "troubled"
+  const text = trouble?.short ?? "Stored and applied"
   // Screen readers read the text aloud when it is set, so an equal text is not set again.
   if (connection.textContent !== text) connection.textContent = text
   document.body.classList.toggle("stale", !isAnswered)
+  showHealth(health, isOperating())
 }
 
 /** The number of rejections when the list was last read. */
@@ -63,26 +54,30 @@ let rejectedCount = -1
 
 const poll = new StatusPoll(
   (status) => {
+    const wasTroubled = trouble !== undefined
     isAnswered = true
     trouble = troubleIn(status)
-    showTrouble(trouble)
+    if (wasTroubled && trouble === undefined && !isOperating()) user.retry()
+    health = healthIn(status)
     rates.take(status)
     tiles.showStatus(status, rates.all)
     showPartitions(status)
     showWorkers(status, rates)
+    showJudges(status.alerts)
     tiles.showLatency(latencies.at(Date.now()))
+    if (isOperating()) errors.showStatus(status)
     const count = status.workers.reduce(
       (/** @type {number} */ sum, /** @type {any} */ one) => sum + (one.rejected ?? 0),
       0
     )
-    if (count !== rejectedCount) void rejected.load(undefined)
+    if (count !== rejectedCount && isOperating()) void rejected.load()
     rejectedCount = count
     showConnection()
   },
   (message) => {
     isAnswered = false
     trouble = troubleOfFailure(message)
-    showTrouble(trouble)
+    health = { state: "down", heading: trouble.heading, detail: trouble.detail }
     showConnection()
   }
 )
@@ -100,9 +95,9 @@ const drawFeed = () => {
     }
     if (purchases.length >= readPurchasesMax) break
   }
-  if (purchases.length > 0) newest.take(purchases)
+  newest.feedState = feed.isOpen ? "live" : feed.failures > 0 ? "broken" : "opening"
+  newest.take(purchases)
   tiles.showLatency(latencies.at(now))
-  showConnection()
 }
 
 feed.changed = () => {
@@ -114,6 +109,33 @@ for (const button of document.querySelectorAll("[data-close]")) {
   button.addEventListener("click", () => button.closest("dialog")?.close())
 }
 
+/** Shows the state that the address holds, and stops the requests of the other view. */
+const follow = () => {
+  const { place } = address
+  const isOperate = isOperating()
+  byId("support").hidden = isOperate
+  byId("operate").hidden = !isOperate
+  for (const [id, isShown] of /** @type {const} */ ([
+    ["to-support", !isOperate],
+    ["to-operate", isOperate]
+  ])) {
+    const link = byId(id, HTMLAnchorElement)
+    link.href = address.linkTo({ view: id.slice("to-".length), receipt: undefined })
+    if (isShown) link.setAttribute("aria-current", "page")
+    else link.removeAttribute("aria-current")
+  }
+  document.title = `${isOperate ? "Operate" : (place.user ?? "Support")} · Purchase ledger`
+  showHealth(health, isOperate)
+  if (isOperate) {
+    user.leave()
+    if (rights.may("feed:read")) feed.open()
+    void rejected.show(place)
+  } else {
+    feed.close()
+    user.follow(place)
+  }
+}
+
 /** Stops all requests while the page is hidden. */
 const look = () => {
   if (document.hidden) {
@@ -122,20 +144,22 @@ const look = () => {
     user.hide()
     return
   }
-  feed.open()
-  poll.start()
-  user.watch()
+  if (rights.may("status:read")) poll.start()
+  follow()
 }
 
 let isSignedIn = false
 const signIn = new SignIn(() => {
   if (!isSignedIn) document.addEventListener("visibilitychange", look)
   isSignedIn = true
+  address.changed = follow
   look()
+  if (address.place.user === undefined && !isOperating() && matchMedia("(pointer: fine)").matches) user.input.focus()
 })
 window.addEventListener(signedOut, () => {
   poll.stop()
   feed.close()
+  user.hide()
   signIn.open("The token has ended. Sign in with another one.")
 })
 newest.draw()

@@ -40,6 +40,8 @@ describe("the dashboard below a proxy's prefix", needs(browserNeeded), () => {
       "the older page is shown",
       async () => (await page.locator("#history-note").innerText()) === "2 to 1 of 12"
     )
+    await page.locator("#to-operate").click()
+    await page.locator("#newest[data-feed=live]").waitFor({ state: "attached" })
     await buy("ann", "n1")
     await until("it is shown", async () => (await shown()) === 1)
     expect(proxy.paths.filter((path) => !path.startsWith("/ledger/"))).toEqual([])

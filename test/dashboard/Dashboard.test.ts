@@ -9,7 +9,7 @@ import { serve, type TestServer } from "../support/TestServer.ts"
 import { purchaseText, useService } from "../support/TestService.ts"
 
 describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browserNeeded), () => {
-  const service = useService({ environment: { WORKER_ID: "worker-1", PARTITIONS: "4" } })
+  const service = useService({ environment: { DEMO: "true", WORKER_ID: "worker-1", PARTITIONS: "4" } })
   let server: TestServer
   let browser: Browser
   let page: Page
@@ -24,6 +24,9 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await server?.close()
   })
 
+  /** The address of the view of the operator. */
+  const operate = "/#view=operate"
+
   const open = async (path = "/", width = 1_280, options: Parameters<Browser["newPage"]>[0] = {}): Promise<void> => {
     const context = browser.contexts().at(0)
     await context?.close()
@@ -36,6 +39,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     })
     await page.goto(`http://127.0.0.1:${server.port}${path}`)
     await page.locator("#connection[data-state=live]").waitFor()
+    if (path === operate) await page.locator("#newest[data-feed=live]").waitFor({ state: "attached" })
   }
   beforeEach(() => {
     complaints = []
@@ -61,7 +65,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
   const userHash = (userId: string) => `/#${new URLSearchParams({ user: userId })}`
 
   it("the dashboard shows purchases as they are applied, and what workers and partitions do", async () => {
-    await open()
+    await open(operate)
     expect(await textOf("#newest-empty")).toBe("Nothing was applied since this page was opened.")
     await buy("ann", "n1", { value: 1_299.9, quantity: 3 })
     await page.locator("#newest tbody tr").first().waitFor()
@@ -84,7 +88,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
   })
 
   it("the dashboard tells the rates of purchases and repeats", async () => {
-    await open()
+    await open(operate)
     await untilText("#applied", "0")
     // The line shows the highest rate of the last two minutes, which a look at the figure could miss.
     await page.evaluate(`
@@ -135,7 +139,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await page.locator("#spending-chart summary").click()
     expect((await page.locator("#spending-chart tbody tr").first().locator("td").allInnerTexts()).at(-1)).toBe("7.80")
 
-    await page.getByRole("button", { name: "b12", exact: true }).click()
+    await page.getByRole("link", { name: "b12", exact: true }).click()
     await page.locator("#receipt dd").first().waitFor()
     const receipt = await textOf("#receipt-members")
     for (const part of ["b12", "12 × 0.10 = 1.20 USD", "7.80 USD, as purchase 12", "With other content\nnever"]) {
@@ -167,7 +171,6 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await page.getByRole("button", { name: "Duplicate" }).click()
     await untilText("#actions-message", "One purchase was sent 50 times; it counts once.")
     await untilText("#user-count", "1,201 purchases, exact and current")
-    expect(await page.locator("#newest tbody tr").count()).toBe(20)
     const account = JSON.parse((await service.get("/users/dora/total")).body) as { purchaseCount: number }
     expect(account.purchaseCount).toBe(1_201)
     expect(complaints).toEqual([])
@@ -185,17 +188,17 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
   it("the dashboard shows ids and texts as they are, also if they look like HTML", async () => {
     const nasty = [`<img src=x onerror="window.hacked=1">`, `購入者 "q" 'é' & <b>`, `../x?y#z`.replaceAll("/", "|")]
     for (const userId of nasty) {
-      await open()
+      await open(operate)
       const purchaseId = `<script>window.hacked=1<${"|"}script> ${userId.slice(0, 20)}`
       const product = `<svg onload="window.hacked=1"> ${userId}`
       expect((await buy(userId, purchaseId, { productName: product, productType: "<i>" })).status).toBe(201)
       const row = page.locator("#newest tbody tr").first()
       await row.waitFor()
       expect((await row.locator("td").allInnerTexts()).slice(1, 3)).toEqual([userId, product])
-      await row.getByRole("button").first().click()
+      await row.getByRole("link").first().click()
       await untilText("#user-name", userId)
       await untilText("#user-total", "25.00")
-      await page.locator("#history tbody button").first().click()
+      await page.locator("#history tbody a").first().click()
       await page.locator("#receipt dd").first().waitFor()
       expect(await page.locator("#receipt dd").allInnerTexts()).toContain(purchaseId)
       await page.reload()
@@ -207,7 +210,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
 
   it("the dashboard can be used by keyboard alone", async () => {
     await buy("eve", "e1")
-    await open()
+    await open(userHash("nobody"))
     const focused = () =>
       page.evaluate<string>("document.activeElement.id || document.activeElement.textContent.trim()")
     const tabTo = async (what: string) => {
@@ -228,7 +231,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await tabTo("Generate")
     await page.keyboard.press("Enter")
     await untilText("#user-count", "101 purchases, exact and current")
-    const newest = await textOf("#history tbody button >> nth=0")
+    const newest = await textOf("#history tbody a >> nth=0")
     await tabTo(newest)
     await page.keyboard.press("Enter")
     await page.locator("#receipt dd").first().waitFor()
@@ -236,44 +239,53 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await until("the dialog is closed", async () => !(await page.locator("#receipt").isVisible()))
     expect(await focused()).toBe(newest)
 
-    // Every control is reached, one after another.
-    const usable = await page.evaluate<number>(`
-      [...document.querySelectorAll("a,button,input,select,summary,[tabindex='0']")].filter(
-        (element) => element.checkVisibility() && !element.disabled && (element.type !== "radio" || element.checked)
-      ).length`)
-    await page.evaluate("document.activeElement.blur(); document.getElementById('newest-pause').click()")
-    const reached = new Set<number>()
-    const all = "[...document.querySelectorAll('*')].indexOf(document.activeElement)"
-    for (let press = 0; press < usable + 5; press += 1) {
-      await page.keyboard.press("Tab")
-      if (await page.evaluate<boolean>("document.activeElement !== document.body")) {
-        reached.add(await page.evaluate<number>(all))
+    /** Expects that every control of the shown view is reached, one after another. */
+    const expectAllReached = async () => {
+      const usable = await page.evaluate<number>(`
+        [...document.querySelectorAll("a,button,input,select,summary,[tabindex='0']")].filter(
+          (element) => element.checkVisibility() && !element.disabled && (element.type !== "radio" || element.checked)
+        ).length`)
+      await page.evaluate("document.activeElement.blur(); document.getElementById('newest-pause').click()")
+      const reached = new Set<number>()
+      const all = "[...document.querySelectorAll('*')].indexOf(document.activeElement)"
+      for (let press = 0; press < usable + 5; press += 1) {
+        await page.keyboard.press("Tab")
+        if (await page.evaluate<boolean>("document.activeElement !== document.body")) {
+          reached.add(await page.evaluate<number>(all))
+        }
       }
+      expect(reached.size).toBe(usable)
     }
-    expect(reached.size).toBe(usable)
+    await expectAllReached()
+    await page.locator(".skip").focus()
+    await tabTo("to-operate")
+    await page.keyboard.press("Enter")
+    await page.locator("#operate").waitFor()
+    await page.locator("#partitions li").first().waitFor()
+    await expectAllReached()
   })
 
   it("the list of newest purchases stands still while the pointer or focus is in it, or it is paused", async () => {
-    await open()
+    await open(operate)
     await buy("fay", "f1")
-    const user = page.locator("#newest tbody button").first()
+    const user = page.locator("#newest tbody a").first()
     await user.focus()
     await buy("gus", "g1")
     await untilText("#newest-note", "held")
-    expect(await textOf("#newest tbody button >> nth=0")).toBe("fay")
+    expect(await textOf("#newest tbody a >> nth=0")).toBe("fay")
     await user.blur()
-    await untilText("#newest tbody button >> nth=0", "gus")
+    await untilText("#newest tbody a >> nth=0", "gus")
     await page.locator("#newest-pause").click()
     expect(await page.locator("#newest-pause").getAttribute("aria-pressed")).toBe("true")
     await buy("hal", "h1")
     await untilText("#latency-note", /of 3 seen/)
-    expect(await textOf("#newest tbody button >> nth=0")).toBe("gus")
+    expect(await textOf("#newest tbody a >> nth=0")).toBe("gus")
     await page.locator("#newest-pause").click()
-    await untilText("#newest tbody button >> nth=0", "hal")
+    await untilText("#newest tbody a >> nth=0", "hal")
   })
 
   it("the dashboard shows a rejected purchase, and sends it again with the correction", async () => {
-    await open()
+    await open(operate)
     await reject("ivy")
     await untilText("#rejected tbody td:nth-child(4)", "no")
     expect(await textOf("#rejected tbody code")).toContain("-1250")
@@ -289,7 +301,6 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await untilText("#replay-message", /^It is (applied|stored)/)
     await keepScreenshot(page, "replay")
     await page.keyboard.press("Escape")
-    await page.locator("#rejected-newest").click()
     await untilText("#rejected tbody td:nth-child(4)", "applied")
     const total = JSON.parse((await service.get("/users/ivy/total")).body) as { total: number; purchaseCount: number }
     expect(total).toMatchObject({ total: 25, purchaseCount: 1 })
@@ -301,7 +312,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
   })
 
   it("the dashboard goes on with new purchases when its feed ends, or begins at another place", async () => {
-    await open()
+    await open(operate)
     let asked = 0
     let last = ""
     await page.route(/\/feed(?:\?|$)/, async (route) => {
@@ -315,13 +326,13 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await page.reload()
     await until("the feed was asked for a third time", () => asked >= 3)
     expect(last).toBe("?lastEventId=9")
-    await page.locator("#connection[data-state=live]").waitFor()
+    await page.locator("#newest[data-feed=live]").waitFor({ state: "attached" })
     await buy("joe", "j1")
-    await untilText("#newest tbody button >> nth=0", "joe")
+    await untilText("#newest tbody a >> nth=0", "joe")
   })
 
   it("the dashboard keeps up with a flood of purchases, and draws only the newest of them", async () => {
-    await open()
+    await open(operate)
     await page.evaluate(`
       window.begun = performance.now()
       window.drawn = 0
@@ -331,7 +342,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await service.get("/generate/20000/kim")
     await service.get("/users/kim/total")
     await buy("last", "l1")
-    await untilText("#newest tbody button >> nth=0", "last")
+    await untilText("#newest tbody a >> nth=0", "last")
     expect(await page.locator("#newest tbody tr").count()).toBe(20)
     const [rows, milliseconds] = await page.evaluate<[number, number]>(
       "[window.drawn, performance.now() - window.begun]"
@@ -346,13 +357,17 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await buy(userId, "l1", { value: 45_678.9 })
     await open(userHash(userId), 1_280, { colorScheme })
     await untilText("#user-total", "91,357.80")
+    expect(await accessibilityMistakes(page)).toEqual([])
+    await keepScreenshot(page, colorScheme)
+    await open(operate, 1_280, { colorScheme })
     await buy(userId, "l2")
     await page.locator("#newest tbody tr").first().waitFor()
     await reject("jon")
     await page.locator("#rejected tbody tr").first().waitFor()
     expect(await accessibilityMistakes(page)).toEqual([])
-    await keepScreenshot(page, colorScheme)
-    await page.locator("#history tbody button").first().click()
+    await keepScreenshot(page, `${colorScheme}-operate`)
+    await page.locator("#newest tbody a").first().click()
+    await page.locator("#history tbody a").first().click()
     await page.locator("#receipt dd").first().waitFor()
     expect(await accessibilityMistakes(page)).toEqual([])
     await keepScreenshot(page, `${colorScheme}-receipt`)
@@ -368,14 +383,20 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
       hasTouch: true
     })
     await untilText("#user-total", "10,000,000,000.00")
+    expect(await page.evaluate("[innerWidth, document.documentElement.scrollWidth]")).toEqual([width, width])
+    expect(await accessibilityMistakes(page)).toEqual([])
+    await keepScreenshot(page, `phone-${width}`)
+    await page.locator("#to-operate").click()
+    await page.locator("#newest[data-feed=live]").waitFor({ state: "attached" })
     await buy("mia", `m2-${width}`)
     await page.locator("#newest tbody tr").first().waitFor()
     await reject("jon")
     await page.locator("#rejected tbody tr").first().waitFor()
     expect(await page.evaluate("[innerWidth, document.documentElement.scrollWidth]")).toEqual([width, width])
     expect(await accessibilityMistakes(page)).toEqual([])
-    await keepScreenshot(page, `phone-${width}`)
-    await page.locator("#history tbody button").first().click()
+    await keepScreenshot(page, `phone-${width}-operate`)
+    await page.locator("#to-support").click()
+    await page.locator("#history tbody a").first().click()
     await page.locator("#receipt dd").first().waitFor()
     const box = await page.locator("#receipt").boundingBox()
     expect(box?.width).toBeLessThanOrEqual(width)
@@ -387,8 +408,8 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await untilText("#user-total", "7.80")
     await service.broker.kill()
     await untilText("#connection", "No answer. Asking again.")
-    expect(await textOf("#trouble-heading")).toBe("The state of the service is not known")
-    expect(await textOf("#trouble-detail")).toMatch(
+    expect(await textOf("#health-heading")).toBe("The state of the service is not known")
+    expect(await textOf("#health-detail")).toMatch(
       /^Purchases cannot be stored: there is no connection to the broker\./
     )
     expect(await page.locator("body").getAttribute("class")).toBe("stale")
@@ -396,10 +417,12 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await page.getByRole("button", { name: "Generate" }).click()
     await untilText("#actions-message", /^0 purchases were stored before this failed: /)
     await service.broker.run()
-    await untilText("#connection", "Live: stored and applied")
-    expect(await page.locator("#trouble").isVisible()).toBe(false)
+    await untilText("#connection", "Stored and applied")
+    expect(await page.locator("#health").isVisible()).toBe(false)
+    await page.locator("#to-operate").click()
+    await page.locator("#newest[data-feed=live]").waitFor({ state: "attached" })
     await buy("ned", "n1")
-    await untilText("#newest tbody button >> nth=0", "ned")
+    await untilText("#newest tbody a >> nth=0", "ned")
     expect(await page.locator("body").getAttribute("class")).toBe("")
   })
 })

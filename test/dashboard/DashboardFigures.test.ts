@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest"
+import { failuresIn } from "../../src/dashboard/ErrorsView.js"
 import { parseExact } from "../../src/dashboard/ExactJson.js"
-import { amount, moment, rate, times } from "../../src/dashboard/Format.js"
+import { amount, duration, moment, rate, times } from "../../src/dashboard/Format.js"
 import { Latencies } from "../../src/dashboard/Latencies.js"
 import { Rates } from "../../src/dashboard/Rates.js"
-import { troubleIn } from "../../src/dashboard/TroubleView.js"
+import { healthIn, troubleIn } from "../../src/dashboard/HealthView.js"
+import { axisOf } from "../../src/dashboard/SpendingChart.js"
 
 const at = (second: number) => new Date(1_700_000_000_000 + second * 1_000).toISOString()
 const worker = (name: string, second: number, applied?: number, process = 1) => ({
@@ -113,5 +115,60 @@ describe("trouble", () => {
     expect(headingOf(false, [0, 1])).toBe("Purchases cannot be stored, and none is applied")
     expect(troubleIn(status(false, [1]))?.detail).toBe("S. A.")
     expect(troubleIn(status(true, [1]))?.detail).toBe("A.")
+  })
+})
+
+describe("the sentence about the health", () => {
+  const status = (lagMilliseconds: number, storing = true) => ({
+    storing: { ok: storing, detail: "S." },
+    applying: { ok: true, detail: "A.", partitions: [] },
+    partitions: [{}, {}],
+    workers: [{ alive: true }, { alive: false }],
+    alerts: [{ lagMilliseconds: 0 }, { lagMilliseconds }]
+  })
+
+  it("the health is ok, late or down, and its details say what is late", () => {
+    expect(healthIn(status(0))).toEqual({
+      state: "ok",
+      heading: "Purchases are stored and applied",
+      detail: "All 2 partitions have a worker, and 1 worker is alive. Rules have judged what is applied."
+    })
+    expect(healthIn(status(45_000))).toEqual({
+      state: "late",
+      heading: "Purchases are stored and applied, but alerts come late",
+      detail:
+        "All 2 partitions have a worker, and 1 worker is alive. The oldest purchase that rules have not judged was applied 45 s ago."
+    })
+    expect(healthIn(status(0, false)).state).toBe("down")
+  })
+
+  it("a time span is written in its largest unit", () => {
+    const spans = [0, 850, 12_345, 119_999, 300_000, 7_200_000, 400_000_000]
+    expect(spans.map(duration)).toEqual(["0 ms", "850 ms", "12 s", "119 s", "5 min", "2 h", "4 days"])
+  })
+})
+
+describe("the axis of a chart", () => {
+  it("the lines of an axis are round, hold all amounts and 0, and are few", () => {
+    expect(axisOf([0, 0])).toEqual([0, 1])
+    expect(axisOf([7_715.75, 0])).toEqual([0, 2_000, 4_000, 6_000, 8_000])
+    expect(axisOf([100, -40])).toEqual([-50, 0, 50, 100])
+    expect(axisOf([0.12])).toEqual([0, 0.5])
+    expect(axisOf([12_000_000_000]).length).toBeLessThanOrEqual(6)
+  })
+})
+
+describe("errors of an edge", () => {
+  it("requests that failed are counted by their status, over all routes", () => {
+    const metrics = `# TYPE purchase_ledger_http_requests_total counter
+purchase_ledger_http_requests_total{method="GET",route="/users/{id}/total",status="200"} 7
+purchase_ledger_http_requests_total{method="GET",route="/users/{id}/total",status="503"} 2
+purchase_ledger_http_requests_total{method="POST",route="/purchases",status="503"} 3
+purchase_ledger_http_requests_total{method="POST",route="/purchases",status="504"} 1
+`
+    expect([...failuresIn(metrics)]).toEqual([
+      ["503", 5],
+      ["504", 1]
+    ])
   })
 })

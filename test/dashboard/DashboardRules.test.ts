@@ -91,7 +91,7 @@ describe(`rules and alerts on the dashboard (pictures in ${screenshots})`, needs
     const cells = await page.locator("#alerts tbody tr").first().locator("td").allInnerTexts()
     expect(cells.slice(1)).toEqual(["large", "200.00", "2 × Lamp", "new-1"])
     await untilText("#rules .note", /^large · last fired \d\d \w+ \d{4}, \d\d:\d\d:\d\d UTC · Remove$/)
-    await page.locator("#alerts").getByRole("button", { name: "new-1" }).click()
+    await page.locator("#alerts").getByRole("link", { name: "new-1" }).click()
     await page.locator("#receipt dd").first().waitFor()
     expect(complaints).toEqual([])
   })

@@ -51,6 +51,26 @@ describe("the dashboard of an edge that asks for tokens", needs(browserNeeded), 
     await page.locator("#connection[data-state=live]").waitFor()
   })
 
+  it("the token of a person in support opens the accounts, and no view and no button that it does not allow", async () => {
+    const scopes = ["users:read", "rules:read", "alerts:read"]
+    const narrow = await tokens.create({ scopes, users: { only: ["ann"] } })
+    await until("the edge knows the token", async () =>
+      (await service.get("/session", bearer(narrow))).body.includes('"some"')
+    )
+    const asked: Array<string> = []
+    const other = await browser.newContext({ extraHTTPHeaders: bearer(narrow) })
+    const support = await other.newPage()
+    support.on("request", (request) => asked.push(new URL(request.url()).pathname))
+    await support.goto(`http://127.0.0.1:${server.port}/#view=operate&user=ann`)
+    await support.locator("#user-account").waitFor()
+    expect(await support.locator("#to-operate, #operate, #connection, #rule-new, #webhook").count()).toBe(5)
+    for (const hidden of ["#to-operate", "#operate", "#connection", "#rule-new", "#webhook"]) {
+      expect({ hidden, isVisible: await support.locator(hidden).isVisible() }).toEqual({ hidden, isVisible: false })
+    }
+    expect(asked.filter((path) => /status|rejected|metrics|^\/feed/.test(path))).toEqual([])
+    await other.close()
+  })
+
   it("the dashboard asks for another token when its token is revoked", async () => {
     await tokens.revoke(token)
     await page.locator("#sign-in[open]").waitFor()

@@ -21,9 +21,14 @@ describe("the dashboard without a worker", needs(browserNeeded), () => {
     await server?.close()
   })
 
-  const open = async (width: number, height: number, colorScheme: "light" | "dark"): Promise<Page> => {
+  const open = async (
+    width: number,
+    height: number,
+    colorScheme: "light" | "dark",
+    view: "support" | "operate" = "operate"
+  ): Promise<Page> => {
     const page = await browser.newPage({ viewport: { width, height }, colorScheme, timezoneId: "UTC" })
-    await page.goto(`http://127.0.0.1:${server.port}/`)
+    await page.goto(`http://127.0.0.1:${server.port}/#view=${view}`)
     await page.locator("#connection[data-state=troubled]").waitFor({ timeout: 15_000 })
     return page
   }
@@ -40,13 +45,13 @@ describe("the dashboard without a worker", needs(browserNeeded), () => {
       const page = await open(width, height, scheme)
       expect(await page.locator("#connection").innerText()).toBe("Stored, not applied")
       expect(await page.locator("#waiting").innerText()).toBe("?")
-      expect(await page.locator("#trouble-heading").innerText()).toBe(heading)
-      expect(await page.locator("#trouble-detail").innerText()).toBe(
+      expect(await page.locator("#health-heading").innerText()).toBe(heading)
+      expect(await page.locator("#health-detail").innerText()).toBe(
         "No worker is alive. Partitions 0–7 of 8 are not applied. Stored purchases are kept, and are applied when a worker takes them."
       )
       const owners = await page.locator("#partitions .owner").allInnerTexts()
       expect(owners).toEqual(Array.from({ length: 8 }, () => "no worker reads it"))
-      const box = await page.locator("#trouble").boundingBox()
+      const box = await page.locator("#health[data-state=troubled]").boundingBox()
       expect((box?.y ?? height) + (box?.height ?? 0)).toBeLessThan(height / 2)
       expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width)
       expect(await accessibilityMistakes(page)).toEqual([])
@@ -55,14 +60,26 @@ describe("the dashboard without a worker", needs(browserNeeded), () => {
     }
   )
 
+  it("the view of support says above the look-up that purchases are stored and none is applied", async () => {
+    const page = await open(390, 844, "light", "support")
+    expect(await page.locator("#health-heading").innerText()).toBe(heading)
+    const [sentence, field] = [
+      await page.locator("#health").boundingBox(),
+      await page.locator("#user-id").boundingBox()
+    ]
+    expect(sentence?.y).toBeLessThan(field?.y ?? 0)
+    expect((field?.y ?? 844) + (field?.height ?? 0)).toBeLessThan(844)
+    expect(await accessibilityMistakes(page)).toEqual([])
+    await keepScreenshot(page, "without-worker-support")
+    await page.close()
+  })
+
   it("the dashboard says that all is well as soon as a worker has come", async () => {
     const page = await open(1_440, 900, "light")
     await service.startWorker()
-    await until(
-      "all is well",
-      async () => (await page.locator("#connection").innerText()) === "Live: stored and applied"
-    )
-    expect(await page.locator("#trouble").isVisible()).toBe(false)
+    await until("all is well", async () => (await page.locator("#connection").innerText()) === "Stored and applied")
+    expect(await page.locator("#health").getAttribute("data-state")).toBe("ok")
+    expect(await page.locator("#health-heading").innerText()).toBe("Purchases are stored and applied")
     await page.close()
   })
 })

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
+import type { EdgeProcess } from "../../src/edge/runtime/EdgeRuntime.ts"
 import { makeApp } from "../../src/edge/server/App.ts"
 import { describedApp } from "../../src/harness/system/Description.ts"
 import { projectRoot } from "../../src/harness/system/TestBroker.ts"
@@ -54,6 +55,25 @@ describe("GET /", () => {
       expect(path).not.toMatch(/^\//)
       expect({ path, status: (await app.request(`/${path}`)).status }).toEqual({ path, status: 200 })
     }
+  })
+})
+
+describe("DEMO", () => {
+  const pageOf = async (demo: boolean) => {
+    const runPromiseExit: EdgeProcess["runPromiseExit"] = (effect, options) =>
+      Effect.runPromiseExit(effect as Effect.Effect<never>, options)
+    const edge = makeApp({ demo, runPromiseExit, isDraining: () => false })
+    return (await seen(edge.request("/", { headers: { accept: browser } }))).body
+  }
+
+  it("the page of a demonstration alone has the buttons that store random purchases", async () => {
+    const buttons = ["Generate", "Duplicate", 'id="actions"']
+    const demo = await pageOf(true)
+    const other = await pageOf(false)
+    expect(buttons.filter((button) => demo.includes(button))).toEqual(buttons)
+    expect(buttons.filter((button) => other.includes(button))).toEqual([])
+    expect((await get("/", { accept: browser })).body).toBe(other)
+    expect(other).not.toMatch(/demo/i)
   })
 })
 

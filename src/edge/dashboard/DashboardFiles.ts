@@ -24,7 +24,11 @@ const directory = new URL("../../dashboard/", import.meta.url)
 const read = (name: string): string => readFileSync(new URL(name, directory), "utf8")
 
 export const dashboardMediaTypes = Object.values(mediaTypes)
-export const dashboardPageText = read(pageName)
+
+/** The page with the buttons that store random purchases. */
+export const demoPageText = read(pageName)
+/** The page without the parts between `<!-- demo -->` and `<!-- end of demo -->`. */
+export const dashboardPageText = demoPageText.replaceAll(/ *<!-- demo -->.*?<!-- end of demo -->\n/gs, "")
 
 /** The files that the page loads, by name. A browser gets them as they are: there is no build step. */
 export const dashboardFiles: ReadonlyMap<string, DashboardFile> = new Map(

@@ -2,7 +2,7 @@ import { Effect, Schema } from "effect"
 import type { Context as HttpContext } from "hono"
 import { accepts } from "hono/accepts"
 import { type AnswerSpec, jsonMediaType, reply, replyResponse, textAnswer } from "../contract/AnswerSpec.ts"
-import { dashboardFiles, dashboardMediaTypes, dashboardPageText } from "./DashboardFiles.ts"
+import { dashboardFiles, dashboardMediaTypes, dashboardPageText, demoPageText } from "./DashboardFiles.ts"
 import type { Field } from "../contract/Field.ts"
 import { problem } from "../contract/Problem.ts"
 import { route } from "../route/Route.ts"
@@ -30,9 +30,12 @@ export const isPageWanted = (http: HttpContext): boolean =>
 /** Declares that callers who prefer a page get the page instead of this answer. */
 export const orPage = <A extends AnswerSpec>(answer: A): A => ({ ...answer, otherMediaTypes: [pageMediaType] })
 
-/** Returns the answer with the dashboard. The page loads its files, and asks the edge for data. */
-export const dashboardPage = (): Response =>
-  replyResponse(reply(200, dashboardPageText, { "content-security-policy": pagePolicy }), {
+/**
+ * Returns the answer with the dashboard. The page loads its files, and asks the edge for data. With `isDemo` the page has
+ * the buttons that store random purchases.
+ */
+export const dashboardPage = (isDemo: boolean): Response =>
+  replyResponse(reply(200, isDemo ? demoPageText : dashboardPageText, { "content-security-policy": pagePolicy }), {
     200: textAnswer(pageMediaType, "")
   })
 

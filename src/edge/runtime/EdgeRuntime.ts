@@ -64,6 +64,8 @@ export interface EdgeProcess extends Located {
   readonly isDraining: () => boolean
   /** Whether the edge serves the routes of an earlier system that store by GET. The default is `true`. */
   readonly compatibleRoutes?: boolean
+  /** Whether the dashboard has the buttons that store random purchases. The default is `false`. */
+  readonly demo?: boolean
   /** How the edge finds out who its callers are. Without this member it asks nobody, and everybody may do everything. */
   readonly access?: Access | undefined
   /** The bounds of each caller. */

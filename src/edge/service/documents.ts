@@ -42,8 +42,8 @@ export const documentRoutes = (routes: () => ReadonlyArray<Route>): ReadonlyArra
         )
       )
     },
-    handle: (_request, _edge, http) => {
-      if (isPageWanted(http)) return Effect.succeed(dashboardPage())
+    handle: (_request, { demo }, http) => {
+      if (isPageWanted(http)) return Effect.succeed(dashboardPage(demo === true))
       const others = routes().filter(({ path }) => path !== "/")
       return Effect.succeed(reply(200, { service: "purchase-ledger", routes: others.map(lineOf) }))
     }

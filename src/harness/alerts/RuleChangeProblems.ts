@@ -102,9 +102,7 @@ const lostChanges = (ofRule: ReadonlyArray<SentChange>, values: ReadonlyArray<Ru
   const answered = answeredOf(ofRule, values)
   let pending: ReadonlyArray<SentChange> = []
   for (const [at, { change, unknownAfter, from }] of answered.entries()) {
-    // An answer that names an older value changed nothing, so a change before it can still be stored.
-    const isNewer = from > (answered[at - 1]?.from ?? 0)
-    if (isNewer && isWrittenBy(change, values)) pending = []
+    if (isWrittenBy(change, values)) pending = []
     pending = [...pending, ...unknownAfter]
     const allowed = new Set([change, ...pending].map(({ rule }) => contentOf(rule)))
     const until = answered[at + 1]?.from ?? Number.POSITIVE_INFINITY

@@ -136,6 +136,7 @@ export const startEdge = async (settings: Settings): Promise<TestEdge> => {
       isDraining: () => isDraining,
       pathPrefix: settings.pathPrefix,
       compatibleRoutes: settings.compatibleRoutes,
+      demo: settings.demo,
       access,
       callerLimits: callerLimitsOf(settings),
       wrongTokensMax: settings.limitWrongTokens,

@@ -1,0 +1,52 @@
+import { byId } from "./Elements.js"
+import { rights } from "./Rights.js"
+
+/** How long a button says that it has copied. */
+const saidMilliseconds = 2_000
+
+/** Quotes a text for a shell. @param {string} text */
+const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`
+
+/** Returns the command that asks for a path of the service. A token stands for a variable of the shell. @param {string} path */
+export const curlOf = (path) => {
+  const token = rights.needsToken ? ' -H "authorization: Bearer $PURCHASES_TOKEN"' : ""
+  return `curl ${quoted(new URL(path, location.href).href)}${token}`
+}
+
+/**
+ * Copies a text. Browsers give a page the clipboard only over HTTPS and on the same machine, so other pages select the
+ * text in a field and copy the selection.
+ *
+ * @param {string} text
+ */
+const copy = async (text) => {
+  if (navigator.clipboard !== undefined) return navigator.clipboard.writeText(text)
+  const field = document.createElement("textarea")
+  field.value = text
+  const dialog = document.querySelector("dialog[open]") ?? document.body
+  dialog.append(field)
+  field.select()
+  const isCopied = document.execCommand("copy")
+  field.remove()
+  if (!isCopied) throw new Error("The browser copies nothing.")
+}
+
+/** Lets a button copy a text, and say so. @param {string} id of the button @param {() => string} text */
+export const copies = (id, text) => {
+  const button = byId(id, HTMLButtonElement)
+  const name = button.textContent ?? ""
+  const copied = byId("copied")
+  button.addEventListener("click", async () => {
+    try {
+      await copy(text())
+      button.textContent = "Copied"
+    } catch {
+      button.textContent = "Not copied"
+    }
+    copied.textContent = button.textContent
+    setTimeout(() => {
+      button.textContent = name
+      copied.textContent = ""
+    }, saidMilliseconds)
+  })
+}

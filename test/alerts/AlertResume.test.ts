@@ -7,7 +7,7 @@ import { type FeedEvent, FeedReader } from "../support/FeedReader.ts"
 import { startedBeforeAll } from "../support/StartedBefore.ts"
 import { useService } from "../support/TestService.ts"
 
-describe("Feeds of alerts of edges that come and go, while alerts flow", () => {
+describe("Feeds of alerts at edges that are killed and started again", () => {
   const service = useService({ withoutWorker: true })
   const other = startedBeforeAll(() => serveEdge(service.edge))
   const processes = new Set<TestProcess>()
@@ -28,7 +28,7 @@ describe("Feeds of alerts of edges that come and go, while alerts flow", () => {
     return edge
   }
 
-  /** A reader that comes back with its last id after its edge was gone. */
+  /** Starts a reader of a feed. After each loss of its edge, the reader asks again with its last id. */
   const reading = (port: number, path: string) => {
     const earlier: Array<FeedEvent> = []
     let reader: FeedReader | undefined
@@ -47,7 +47,7 @@ describe("Feeds of alerts of edges that come and go, while alerts flow", () => {
     }
   }
 
-  it("feeds of alerts tell everything once and in order while edges are killed, as another edge tells it", async () => {
+  it("each feed has every alert once and in order, although its edge is killed, and another edge agrees", async () => {
     const port = await freePort()
     let edge = await startEdge(port)
     const ofAll = reading(port, "/alerts/feed")

@@ -24,7 +24,7 @@ const products = ["Laptop", "Mouse"]
 const types = ["Electronics", "Paper"]
 const hour = 3_600_000
 
-/** A journal in memory, with commits of some users in turn. */
+/** A journal in memory, whose commits have revisions of some users in turn. */
 class MemoryLedger {
   readonly commits: Array<JournalRecord> = []
   readonly revisions: Array<PlacedRevision> = []
@@ -47,7 +47,7 @@ class MemoryLedger {
       })
   }
 
-  /** Returns a page of about three commits, of one user or of all. */
+  /** Returns a page of about three commits, with the revisions of one user or of all users. */
   pageAfter(after: FeedPlace, user: string | undefined) {
     const found = this.commits
       .flatMap(revisionsOf)
@@ -102,7 +102,7 @@ class MemoryLedger {
 }
 
 interface Options {
-  /** Whether one run serves all requests. Otherwise each request has a run of its own. */
+  /** Whether one run serves all requests of a back-test. Otherwise each request has a run of its own. */
   readonly isKept?: boolean
   readonly after?: FeedPlace
   readonly end?: number
@@ -111,7 +111,10 @@ interface Options {
 
 const stored = (rule: Rule): StoredRule => ({ ruleId: "tested", number: 7, version: 3, rule })
 
-/** Runs requests until one has no `next`. Returns the ids and measures of all alerts, and the numbers of each request. */
+/**
+ * Makes requests until one has no `next`. Returns the ids and measures of all alerts, and the number of purchases of
+ * each request.
+ */
 const backTest = async (ledger: MemoryLedger, rule: Rule, options: Options = {}) => {
   const alerts: Array<string> = []
   const ends: Array<{ readonly matches: number; readonly purchases: number }> = []
@@ -137,7 +140,9 @@ const backTest = async (ledger: MemoryLedger, rule: Rule, options: Options = {})
   return { alerts, ends }
 }
 
-/** The alerts of a judge that counts everything again for each purchase, of commits after and before two sequences. */
+/**
+ * Returns the alerts that a naive judge finds in the commits after the sequence `after` and before the sequence `end`.
+ */
 const naiveAlerts = (ledger: MemoryLedger, rule: Rule, after = 0, end = Number.POSITIVE_INFINITY) => {
   const naive = new NaiveJudge()
   const text = encodeRuleSet({ changes: 1, rules: [stored({ ...rule, enabled: true })] })
@@ -153,7 +158,7 @@ const purchasesOf = (ledger: MemoryLedger, rule: Rule): number =>
     .filter(({ userId }) => rule.who === "all" || userId === "ann")
     .reduce((sum, { revision }) => sum + revision.purchases.length, 0)
 
-/** Rules whose names and thresholds the purchases of the ledger meet. */
+/** Rules whose names and thresholds fit the purchases of the ledger. */
 const meetableRule = fc
   .tuple(anyRule, fc.nat(1), fc.bigInt({ min: 1n, max: 60n }))
   .map(([{ scope, ...rule }, which, threshold]): Rule => {
@@ -163,7 +168,7 @@ const meetableRule = fc
   })
 
 describe("A back-test", () => {
-  it("a back-test gives exactly the alerts of a naive judge, for any rule, and from any cut on", async () => {
+  it("a back-test gives exactly the alerts of a naive judge, for any rule and any division into requests", async () => {
     let alerts = 0
     const property = fc.asyncProperty(
       meetableRule,
@@ -188,7 +193,7 @@ describe("A back-test", () => {
     expect(alerts).toBeGreaterThan(500)
   })
 
-  it("a back-test of a part of the journal measures the purchases before that part, and judges none of them", async () => {
+  it("a back-test of a part of the journal only measures earlier purchases, and does not judge them", async () => {
     await fc.assert(
       fc.asyncProperty(meetableRule, fc.nat(1_000_000), fc.nat(120), fc.nat(120), async (rule, seed, after, length) => {
         const ledger = new MemoryLedger(seed, 60)
@@ -200,7 +205,7 @@ describe("A back-test", () => {
     )
   })
 
-  it("each request judges something, also if the windows of its first purchases take more reads than it may have", async () => {
+  it("each request judges some purchases, even if its first windows take more reads than its bound", async () => {
     const ledger = new MemoryLedger(3, 200)
     const [rule] = fc.sample(meetableRule, 1)
     const running = { ...(rule as Rule), who: "self", measure: "count", is: "greater-or-equal", threshold: 1n } as const
@@ -210,7 +215,7 @@ describe("A back-test", () => {
     expect(ends.length).toBeGreaterThan(5)
   })
 
-  it("a run that goes on in the next request reads no window again", async () => {
+  it("a run that is kept for the next request reads no window again", async () => {
     const ledger = new MemoryLedger(5, 100)
     const [rule] = fc.sample(meetableRule, 1)
     const tested: Rule = {
@@ -228,7 +233,7 @@ describe("A back-test", () => {
     expect(readsKept).toBeLessThan((ledger.reads - readsKept) / 3)
   })
 
-  it("a back-test of one purchase at a time reads no earlier revisions", async () => {
+  it("a back-test by a measure of one purchase reads no earlier revisions", async () => {
     const ledger = new MemoryLedger(4, 50)
     const [rule] = fc.sample(meetableRule, 1)
     const tested: Rule = { ...(rule as Rule), who: "all", measure: "value", within: { kind: "ever" }, is: "equal" }

@@ -18,7 +18,7 @@ describe(
   () => {
     const service = useService({ withoutWorker: true })
 
-    it("the tool reads the alerts of a user from any sequence on, in order and without those of others", async () => {
+    it("the tool reads the alerts of a user from any sequence on, in order and without alerts of other users", async () => {
       const { url } = service.broker
       const nats = await findNatsTool({ ...process.env, NATS_URL: url, NATS_NKEY_FILE: testKeyFile })
       const stored: Array<number> = []

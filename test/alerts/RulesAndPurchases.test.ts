@@ -13,7 +13,7 @@ const rounds = 100
 const headers = { "content-type": "application/json" }
 const body = JSON.stringify({ measure: "value", is: "greater-or-equal", threshold: 0.01 })
 
-it("a purchase that is sent after the answer to a PUT gives an alert, and after the answer to a DELETE none, over two edges", async () => {
+it("over another edge, a purchase gives an alert after the answer to a PUT of a rule, none after a DELETE", async () => {
   await system.startWorker()
   await system.startJudge()
   const other = await startEdge(system.settings)
@@ -21,11 +21,11 @@ it("a purchase that is sent after the answer to a PUT gives an alert, and after 
   const expected: Array<string> = []
   for (let round = 0; round < rounds; round += 1) {
     const path = "/users/ann/rules/r"
-    // The edges change places, so that each sets rules and each takes purchases.
+    // The edges change their roles, so that each edge sets rules and each edge takes purchases.
     const [first, second] = round % 2 === 0 ? [system.ask, askOther] : [askOther, system.ask]
     expect((await first(path, { method: "PUT", headers, body })).status).toBe(201)
     expect((await post(second, sold("ann", `with-${round}`))).status).toBe(202)
-    // The next change must not come before the commit of the purchase, which decides by the order of the ledger.
+    // The next change of rules must come after the commit of the purchase, because the order of the ledger decides.
     expect((await second("/users/ann/total")).status).toBe(200)
     expect((await first(path, { method: "DELETE" })).status).toBe(204)
     expect((await post(second, sold("ann", `without-${round}`))).status).toBe(202)

@@ -23,7 +23,7 @@ describe("a journal with rules between its commits", () => {
   const users = ["ann", "bob@x.org"]
   const sales = users.map((user) => Array.from({ length: 12 }, (_, index) => sold(user, `p${index}`)))
 
-  /** Changes a rule of each user, so that values of rules come before and after each commit. */
+  /** Changes a rule of each user, so that the journal has values of rules before and after each commit. */
   const changeRules = async (threshold: number) => {
     for (const user of users) {
       const answer = await system.ask(`/users/${user}/rules/r`, { method: "PUT", headers, body: rule(threshold) })
@@ -53,7 +53,7 @@ describe("a journal with rules between its commits", () => {
     for (const partition of [0, 1]) expect(mistakesInChain(await system.admin.commits(partition))).toEqual([])
   }
 
-  it("accounts, feeds, rejected records and inspection are read past the rules, live and from the beginning", async () => {
+  it("values of rules are skipped by accounts, feeds, rejected records and the inspection by the nats CLI", async () => {
     await system.startWorker()
     await changeRules(500)
     const live = await served.open("/feed")
@@ -81,7 +81,7 @@ describe("a journal with rules between its commits", () => {
     await client.close()
   })
 
-  it("another worker takes over past the rules, with heads and without, and applies what comes then", async () => {
+  it("another worker takes over a chain with rules between its commits, with heads and without", async () => {
     await system.stopWorkers()
     await changeRules(700)
     await system.startWorker({}, { workerId: "second" })
@@ -96,7 +96,7 @@ describe("a journal with rules between its commits", () => {
     await expectExact(12)
   })
 
-  it("the journal keeps every value of a user's rules, and the newest is what the user reads", async () => {
+  it("the journal keeps every value of a user's rules, and a user reads the newest value", async () => {
     for (const user of ["ann", "bob=40x=2Eorg"]) {
       expect((await system.admin.keys("rules.*"))[`rules.${user}`]).toBe(18)
     }
@@ -106,7 +106,7 @@ describe("a journal with rules between its commits", () => {
 })
 
 describe("the watch of the simulated journal", () => {
-  it("values of rules are no commits and no records for the watch", () => {
+  it("the watch takes values of rules neither for commits nor for rejected records", () => {
     const watch = new LedgerWatch()
     const payload = encodeRuleSet({ changes: 1, rules: [] })
     for (const sequence of [1, 2]) watch.stored({ subject: rulesSubject("ann"), payload, sequence, storedAt: 0 })

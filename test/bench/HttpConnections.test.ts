@@ -8,7 +8,7 @@ afterEach(() => {
   for (const close of opened.splice(0)) close()
 })
 
-/** Starts a server that calls `answer` with each request as soon as its bytes come in. */
+/** Starts a server that calls `answer` with each request as soon as the bytes of the request have come. */
 const serve = async (answer: (socket: Socket, request: string, connection: number) => void) => {
   let connections = 0
   const server = createServer((socket) => {
@@ -29,8 +29,8 @@ const response = (body: string, status = 200): string =>
 
 const pathOf = (request: string): string => request.split(" ")[1] ?? ""
 
-describe("the connections of the load", () => {
-  it("a connection puts an answer together that comes byte by byte", async () => {
+describe("the connections of the benchmark's load", () => {
+  it("a connection reads an answer that comes byte by byte", async () => {
     const { client } = await serve(async (socket) => {
       socket.setNoDelay(true)
       for (const byte of Buffer.from(response('{"price":"9 €"}', 201))) {
@@ -49,7 +49,7 @@ describe("the connections of the load", () => {
     expect(connections()).toBe(2)
   })
 
-  it("a request on an idle connection that just ended is sent again, and counted as sent again", async () => {
+  it("a request on an idle connection that has just ended is sent again, and is counted as resent", async () => {
     const { client } = await serve((socket, request, connection) =>
       pathOf(request) === "/second" && connection === 1 ? socket.destroy() : socket.write(response("fine"))
     )
@@ -58,7 +58,7 @@ describe("the connections of the load", () => {
     expect(client.resent).toBe(1)
   })
 
-  it("a request fails if its answer breaks off, or if a new connection does", async () => {
+  it("a request fails if its answer breaks off, or if a new connection breaks", async () => {
     const { client } = await serve((socket, request) => {
       if (pathOf(request) === "/half") socket.end("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhal")
       else socket.destroy()

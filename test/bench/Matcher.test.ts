@@ -6,14 +6,14 @@ import { countMatches, storeMatches } from "../../scripts/bench/matcher/matchEve
 import { measureRow } from "../../scripts/bench/matcher/MatcherTable.ts"
 import { PairStore } from "../../scripts/bench/matcher/PairStore.ts"
 
-/** Prices of few values, so that many are equal, and of very different sizes. */
+/** Random prices: many of them equal, and some of very different sizes. */
 const prices = fc.oneof(fc.integer({ min: 1, max: 9 }), fc.constantFrom(-3, 0.5, 1e9, 1e-9))
 const symbols = fc.integer({ min: 0, max: 3 })
 const rules = fc.array(fc.tuple(symbols, fc.integer({ min: 0, max: 2 }), prices), { maxLength: 400, size: "max" })
 const events = fc.array(fc.tuple(symbols, prices), { maxLength: 40, size: "max" })
 
 describe("the benchmark's matcher, which finds the rules that an event meets", () => {
-  it("counts and stores the same pairs of an event and a matching rule as a loop over all rules", () => {
+  it("the matcher counts and stores the same pairs of an event and a rule as a loop over all rules", () => {
     fc.assert(
       fc.property(rules, events, (rules, events) => {
         const ruleColumns = {
@@ -39,7 +39,7 @@ describe("the benchmark's matcher, which finds the rules that an event meets", (
     )
   })
 
-  it.each(profiles)("measures one table row of the $name matcher, and finds no mistake", (profile) => {
+  it.each(profiles)("the measurement of one table row of the $name matcher finds no mistake", (profile) => {
     const { matches, wrong } = measureRow(profile, { events: 5_000, rules: 100 }, 1)
     expect(wrong).toEqual([])
     expect(matches / 500_000 / profile.share).toBeCloseTo(1, 0)

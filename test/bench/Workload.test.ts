@@ -8,7 +8,7 @@ const all = (workload: Parameters<typeof purchaseAt>[0]) =>
 describe("the workload of the benchmark", () => {
   const workload = { purchases: 50_000, users: 300, repeatEvery: 20 }
 
-  it("one purchase of twenty has the id and the content of an earlier purchase of the workload", () => {
+  it("every twentieth purchase has the id and the content of an earlier purchase of the workload", () => {
     const seen = new Map<string, unknown>()
     let repeats = 0
     for (const purchase of all(workload)) {
@@ -21,7 +21,7 @@ describe("the workload of the benchmark", () => {
     expect(repeats).toBe(workload.purchases / 20)
   })
 
-  it("the workload expects the totals in which each purchase id counts once", () => {
+  it("in the expected totals of the workload, each purchase id counts once", () => {
     expect(totalsOfWorkload(workload)).toEqual(totalsOf(all(workload)))
   })
 
@@ -32,7 +32,7 @@ describe("the workload of the benchmark", () => {
     expect(Math.max(...counts)).toBeLessThan(230)
   })
 
-  it("by Zipf's law, the first 10 users, the next 90 and the next 900 have equally many purchases", () => {
+  it("by Zipf's law, the first 10 users, the next 90 and the next 900 have about equally many purchases", () => {
     const zipf = { purchases: 90_000, users: 1_000, repeatEvery: 0, spread: "zipf" } as const
     const counts = [0, 0, 0]
     for (const { userId } of all(zipf)) {

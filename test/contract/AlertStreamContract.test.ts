@@ -19,25 +19,25 @@ onBoth("the stream of alerts", usual, ({ outcome }) => {
     expect(await at(7)).toBeUndefined()
   })
 
-  it("a step is stored whole behind the position that it expects, and gets the last sequence", async () => {
+  it("a step of a judge is stored whole behind the position that it expects, and returns its last sequence", async () => {
     const first = Number(await commit(0, 10, 0))
     expect(await at(0)).toMatchObject({ position: { through: 10, messages: 0 }, sequence: first })
     expect(await commit(0, 20, first, 3)).toBe(first + 4)
     expect(await at(0)).toMatchObject({ position: { through: 20, messages: 0 }, sequence: first + 4 })
   })
 
-  it("a step that expects another position is refused, and nothing of it is stored", async () => {
+  it("a step that expects another position is refused, and no message of the step is stored", async () => {
     const first = Number(await commit(1, 10, 0, 2))
     for (const wrong of [0, first - 1, first + 1]) {
       expect(await commit(1, 99, wrong)).toMatchObject(conflict)
       expect(await commit(1, 99, wrong, 900)).toMatchObject(conflict)
     }
     expect(await at(1)).toMatchObject({ position: { through: 10 }, sequence: first })
-    // The next sequence shows that no message of a refused step is stored.
+    // The next sequence shows that no message of the refused step was stored.
     expect(await commit(1, 11, first)).toBe(first + 1)
   })
 
-  it("of two judges that expect the same position, one is refused", async () => {
+  it("if two judges expect the same position, the step of one judge is refused", async () => {
     const before = Number(await commit(2, 10, 0))
     const step = (judge: string, through: number) => ({
       shard: 2,
@@ -57,7 +57,7 @@ onBoth("the stream of alerts", usual, ({ outcome }) => {
     expect(sequences).toEqual(expect.arrayContaining([0, before + 6]))
   })
 
-  it("steps of one shard leave the positions of other shards as they are", async () => {
+  it("the steps of one shard do not change the positions of other shards", async () => {
     const three = Number(await commit(3, 10, 0))
     const four = Number(await commit(4, 50, 0, 1))
     expect(await commit(3, 11, three, 1)).toBe(four + 2)

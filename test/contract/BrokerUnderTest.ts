@@ -15,10 +15,10 @@ export interface BrokerOptions {
   readonly inputBytesMax: number
 }
 
-/** A real or simulated broker, and a process with its services. */
+/** A real or simulated broker, with the services of a process that uses the broker. */
 export interface BrokerUnderTest {
   readonly run: <A, E>(effect: Effect.Effect<A, E, BrokerServices | Scope.Scope>) => Promise<Exit.Exit<A, E>>
-  /** Tells the broker that a message was not processed, so that it is delivered again at once. */
+  /** Tells the broker that a message was not processed, so that the broker delivers the message again at once. */
   readonly refuse: (delivery: Delivery) => Effect.Effect<void>
   readonly restart: () => Promise<void>
   readonly stop: () => Promise<void>

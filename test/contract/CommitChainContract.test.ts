@@ -12,14 +12,14 @@ onBoth("the chain of a partition", usual, ({ chain }) => {
     return stored
   }
 
-  /** Appends commits to a partition without any. Returns their sequences. */
+  /** Appends commits to a partition that has no commits. Returns the sequences of the commits. */
   const appendAll = async (partition: number, commits: ReadonlyArray<string>): Promise<ReadonlyArray<number>> => {
     const sequences: Array<number> = []
     for (const commit of commits) sequences.push(await append(partition, commit, sequences.at(-1) ?? 0))
     return sequences
   }
 
-  it("the first commit of a chain expects 0, and a chain returns its newest commit", async () => {
+  it("the first commit of a chain expects the sequence 0, and a chain returns its newest commit", async () => {
     expect(await chain(({ newest }) => newest(0))).toBeUndefined()
     const first = await append(0, "first\n", 0)
     expect(await chain(({ newest }) => newest(0))).toMatchObject({ sequence: first, text: "first\n" })
@@ -28,7 +28,7 @@ onBoth("the chain of a partition", usual, ({ chain }) => {
     expect(await chain(({ newest }) => newest(0))).toMatchObject({ sequence: second, text: "second\n" })
   })
 
-  it("a chain refuses a commit that expects another newest commit, and stores nothing of the refused one", async () => {
+  it("a chain refuses a commit that expects another newest commit, and does not store the commit", async () => {
     const sequences = await appendAll(1, ["one", "two"])
     const newest = sequences.at(-1) ?? 0
     for (const after of [0, newest - 1, newest + 1, newest + 1_000]) {
@@ -38,7 +38,7 @@ onBoth("the chain of a partition", usual, ({ chain }) => {
     expect(await append(1, "three", newest)).toBe(newest + 1)
   })
 
-  it("a chain takes exactly one of two commits that are sent at once with the same expectation", async () => {
+  it("a chain accepts exactly one of two commits that are sent at once with the same expectation", async () => {
     const [after = 0] = await appendAll(2, ["before"])
     const exits = await chain((real) =>
       Effect.all(
@@ -60,7 +60,7 @@ onBoth("the chain of a partition", usual, ({ chain }) => {
     expect(await append(3, "mine too", first)).toBe(first + 3)
   })
 
-  it("a read at a sequence returns the record of that sequence, and undefined if there is none", async () => {
+  it("a read at a sequence returns the record of the sequence, and undefined for a missing record", async () => {
     const [commit = 0] = await appendAll(5, ["a commit with ümlauts\n"])
     const segment = Number(await chain(({ seal }) => seal(5, "a segment")))
     const wanted = [commit, segment, segment + 1_000, commit, segment]
@@ -75,7 +75,7 @@ onBoth("the chain of a partition", usual, ({ chain }) => {
     ])
   })
 
-  it("each way to read a record returns the same time at which it was stored", async () => {
+  it("each way to read a record returns the same time at which the record was stored", async () => {
     const [sequence = 0] = await appendAll(6, ["timed"])
     const newest = await chain((real) => real.newest(6))
     expect(await chain(({ at }) => at(sequence))).toEqual(newest)
@@ -83,7 +83,7 @@ onBoth("the chain of a partition", usual, ({ chain }) => {
     expect(await chain(({ page }) => page(6, 1))).toEqual([newest])
   })
 
-  it("a chain is read on from any sequence, commit by commit and page by page, up to its end", async () => {
+  it("a chain can be read from any sequence to its end, commit by commit and page by page", async () => {
     const texts = Array.from({ length: 150 }, (_, index) => `commit ${index}`)
     const sequences: Array<number> = []
     for (const text of texts) {

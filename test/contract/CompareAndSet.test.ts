@@ -5,12 +5,12 @@ import { TestCluster } from "../../src/harness/system/TestCluster.ts"
 import { type Appended, chainProblems, chainStream, RivalWriter } from "./RivalWriter.ts"
 
 /**
- * The codes of a lost compare-and-set: a wrong expected sequence, and an expected sequence that a message in flight
- * will make wrong.
+ * The broker's codes for a lost compare-and-set: a wrong expected sequence, and an expected sequence that a message in
+ * flight makes wrong.
  */
 const lostCodes = [10_071, 10_164]
 const atOnce = 20
-/** The number of changes of the leader, for each way to change it. */
+/** The number of changes of the leader in each test. */
 const rounds = 3
 
 const kinds = [
@@ -50,7 +50,7 @@ describe.each(kinds)("a chain of commits on $kind", ({ replicas, start }) => {
     await stop()
   })
 
-  /** A writer that is connected to one of the brokers, in turn. */
+  /** Opens a writer that is connected to one broker. Each further writer gets the next broker. */
   const openWriter = async (name: string, url = brokers[writers.length % brokers.length]?.url ?? "") => {
     const writer = await RivalWriter.open(url, name)
     writers.push(writer)
@@ -63,7 +63,7 @@ describe.each(kinds)("a chain of commits on $kind", ({ replicas, start }) => {
     )
   const stored = (outcomes: ReadonlyArray<Appended>) => outcomes.filter(({ kind }) => kind === "stored")
 
-  it("a chain takes exactly one of many commits that are sent at once with the same expectation", async () => {
+  it("a chain accepts exactly one of many commits that are sent at once with the same expectation", async () => {
     const rivals = await Promise.all(["rival-1", "rival-2", "rival-3"].map((name) => openWriter(name)))
     const expected = (await rivals[0]?.newest()) ?? 0
     const appends = Array.from({ length: atOnce }, (_, index) => rivals[index % rivals.length]?.append(expected))
@@ -93,7 +93,7 @@ describe.each(kinds)("a chain of commits on $kind", ({ replicas, start }) => {
     await proxy.close()
   })
 
-  it("a chain stores nothing of a commit with any wrong expectation", async () => {
+  it("a chain does not store a commit with any wrong expectation", async () => {
     const writer = await openWriter("wrong")
     const newest = await writer.newest()
     const outcomes: Array<Appended> = []
@@ -144,7 +144,7 @@ describe("a chain of commits while its leader changes", () => {
   }
 
   /**
-   * Runs one of two owners, which both believe that they are the only owner. After every outcome but success the owner
+   * Runs one of two owners that both believe to be the only owner. After each append that does not succeed, an owner
    * reads the end of the chain again.
    */
   const fight = (owner: RivalWriter | undefined, isOver: () => boolean) =>
@@ -158,7 +158,7 @@ describe("a chain of commits while its leader changes", () => {
   const storedBy = (owner: RivalWriter | undefined): number =>
     owner?.attempts.filter(({ outcome }) => outcome.kind === "stored").length ?? 0
 
-  /** Waits until the chain has a leader again, and both owners have stored more. */
+  /** Waits until the chain has a leader again, and both owners have stored further messages. */
   const untilBothGoOn = (owners: ReadonlyArray<RivalWriter | undefined>) => {
     const before = owners.map(storedBy)
     return until("both owners go on", () => owners.every((owner, index) => storedBy(owner) > (before[index] ?? 0)))
@@ -195,7 +195,7 @@ describe("a chain of commits while its leader changes", () => {
     expect(await problems()).toEqual([])
   })
 
-  it("a leader that was frozen while another leader was elected stores nothing after it wakes", async () => {
+  it("a leader that was frozen while another leader was elected stores no message after it wakes", async () => {
     for (let round = 0; round < rounds; round += 1) {
       const leader = await leaderNow()
       const index = cluster.brokers.indexOf(leader)
@@ -204,8 +204,8 @@ describe("a chain of commits while its leader changes", () => {
       if (through === undefined || other === undefined) return expect.unreachable()
       const expected = await other.newest()
       await leader.freeze()
-      // The messages wait in the socket of the frozen broker. When that broker wakes up, it reads the messages, and may
-      // still believe that it leads.
+      // The messages wait in the socket of the frozen broker. When the frozen broker wakes up, it reads the messages,
+      // and may still believe that it leads.
       const late = Array.from({ length: atOnce }, () => through.append(expected))
       await until("another owner takes over", async () => (await other.append(await other.newest())).kind === "stored")
       leader.wake()

@@ -11,7 +11,7 @@ onBoth("the store of heads", usual, ({ heads }) => {
     return found instanceof Uint8Array ? [...found] : found
   }
 
-  it("a manifest is replaced only for the owner that read the newest manifest", async () => {
+  it("only an owner that has read the newest manifest can replace the manifest", async () => {
     expect(await heads(({ manifest }) => manifest(0))).toBeUndefined()
     expect(await heads((real) => real.replaceManifest(0, "too early", 7))).toMatchObject(conflict)
     const first = Number(await heads((real) => real.replaceManifest(0, "one", 0)))
@@ -25,7 +25,7 @@ onBoth("the store of heads", usual, ({ heads }) => {
     expect(await heads(({ manifest }) => manifest(1))).toBeUndefined()
   })
 
-  it("chunks are kept byte by byte, each at a sequence of its own", async () => {
+  it("chunks are stored with exactly their bytes, each at a sequence of its own", async () => {
     const all = Uint8Array.from({ length: 256 }, (_, value) => value)
     const first = await store(2, "hint.1-1.0", all)
     const second = await store(2, "hint.1-1.1", bytes(0, 255))
@@ -35,7 +35,7 @@ onBoth("the store of heads", usual, ({ heads }) => {
     expect(await at(second + 1_000)).toBeUndefined()
   })
 
-  it("of several chunks with one name, only the newest is kept", async () => {
+  it("if several chunks have the same name, only the newest chunk is kept", async () => {
     const old = await store(3, "base.1-1.0", bytes(1))
     const kept = await store(3, "base.1-1.0", bytes(2))
     expect(await at(old)).toBeUndefined()
@@ -54,7 +54,7 @@ onBoth("the store of heads", usual, ({ heads }) => {
     expect(await at(old)).toBeUndefined()
     expect(await at(kept)).toEqual([1])
     expect(await at(other)).toEqual([1])
-    // After the manifest of a partition is lost, the next manifest is stored like a first manifest.
+    // When the manifest of a partition is lost, the next manifest is stored like a first manifest.
     expect(await heads((real) => real.replaceManifest(4, "late", manifest))).toMatchObject(conflict)
     expect(await heads((real) => real.replaceManifest(4, "new", 0))).toBe(kept + 1)
   })

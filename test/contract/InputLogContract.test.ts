@@ -11,7 +11,7 @@ onBoth("the input log", usual, ({ outcome, input, append }) => {
     expect(await input((log) => log.messageFrom(1))).toBeUndefined()
   })
 
-  it("a purchase that names no partition goes into the partition of its user", async () => {
+  it("a purchase on a subject without a partition goes into the partition of its user", async () => {
     const user = userIn(3, partitions, "direct")
     const { sequence } = await append(`purchases.${user}`, "direct")
     expect(await input((log) => log.lastSequence(3))).toBe(sequence)
@@ -24,7 +24,7 @@ onBoth("the input log", usual, ({ outcome, input, append }) => {
     })
   })
 
-  it("a message with a known id is dropped, also if its payload differs", async () => {
+  it("a message whose id came before is dropped, even if its payload differs", async () => {
     const first = await append("purchases.1.dup", "same", "1")
     expect(first.duplicate).toBe(false)
     expect(await append("purchases.1.dup", "same", "1")).toEqual({ sequence: first.sequence, duplicate: true })
@@ -35,7 +35,7 @@ onBoth("the input log", usual, ({ outcome, input, append }) => {
     })
   })
 
-  it("the newest message of a partition is the newest over all users of the partition", async () => {
+  it("the newest message of a partition is the newest one of all users of the partition", async () => {
     const one = await append("purchases.4.one", "last-1")
     expect(await input((log) => log.lastSequence(4))).toBe(one.sequence)
     const two = await append("purchases.4.=many", "last-2")
@@ -43,7 +43,7 @@ onBoth("the input log", usual, ({ outcome, input, append }) => {
     expect(await input((log) => log.lastSequence(4))).toBe(two.sequence)
   })
 
-  it("the newest message of a partition after a sequence is returned, or undefined if there is none", async () => {
+  it("a read of a partition's newest message after a sequence returns it, or undefined for no message", async () => {
     const after = (sequence: number) => input((log) => log.newestAfter(7, sequence))
     expect(await after(5)).toBe(5)
     const one = await append("purchases.7.one", "after-1")
@@ -72,7 +72,7 @@ onBoth("the input log", usual, ({ outcome, input, append }) => {
     })
   })
 
-  it("messages below a sequence are purged, and later all messages are purged", async () => {
+  it("a purge removes the messages below a sequence, and a later purge removes all messages", async () => {
     const sequences: Array<number> = []
     for (const id of ["p1", "p2", "p3"]) sequences.push((await append("purchases.6.purged", id)).sequence)
     const [, second, third] = sequences
@@ -84,7 +84,7 @@ onBoth("the input log", usual, ({ outcome, input, append }) => {
     await input((log) => log.purgeBelow((third ?? 0) + 1))
     expect(await input((log) => log.bounds)).toEqual({ first: (third ?? 0) + 1, last: third })
     expect(await input((log) => log.lastSequence(6))).toBe(0)
-    // The broker remembers the ids of purged messages, and does not use their sequences again.
+    // The broker remembers the ids of purged messages, and does not use the sequences of purged messages again.
     expect(await append("purchases.6.purged", "p3")).toEqual({ sequence: third, duplicate: true })
     expect(await append("purchases.6.purged", "p4")).toEqual({ sequence: (third ?? 0) + 1, duplicate: false })
   })
@@ -94,7 +94,7 @@ onBoth(
   "an input log with small limits",
   { ...usual, duplicateWindowMilliseconds: 2_000, inputBytesMax: 1024 ** 2 },
   ({ input, append }) => {
-    it("a message id is forgotten after its window, which a repeat does not renew", async () => {
+    it("the broker forgets a message id after the duplicate window, which a repeat does not renew", async () => {
       const first = await append("purchases.0.window", "window")
       let repeats = 0
       const again = await input((log) =>
@@ -105,12 +105,13 @@ onBoth(
           }
         }).pipe(Effect.timeout("20 seconds"))
       )
-      // At least one repeat came within the window. If it had renewed the window, no attempt would ever be stored.
+      // At least one repeat came within the duplicate window. If a repeat renewed the window, no later attempt would
+      // ever be stored.
       expect(repeats).toBeGreaterThan(1)
       expect(again).toMatchObject({ sequence: first.sequence + 1 })
     })
 
-    it("a full input log refuses messages, and takes more when something is purged", async () => {
+    it("a full input log refuses messages, and accepts messages again after a purge", async () => {
       const large = "x".repeat(200 * 1024)
       let last = 0
       let failure: unknown

@@ -23,7 +23,7 @@ onBoth("the reader of judges", usual, ({ outcome }) => {
     )
     return [...newest.values()].map(({ ownerToken, text }) => `${ownerToken} ${text}`).toSorted()
   }
-  /** Reads a number of messages behind a sequence. */
+  /** Reads a number of messages of the journal behind a sequence. */
   const read = (
     after: number,
     count: number
@@ -39,7 +39,7 @@ onBoth("the reader of judges", usual, ({ outcome }) => {
       return texts
     })
 
-  it("rules are read as of any sequence, and everything is read in one order, without rejected records", async () => {
+  it("rules are read as of any sequence, and commits and rules are read in one order", async () => {
     expect(await outcome(Effect.flatMap(JudgeReader, ({ firstRules }) => firstRules))).toBeUndefined()
     expect(await rulesAsOf(10)).toEqual([])
     const one = await append(0, "commit one", 0)
@@ -62,7 +62,7 @@ onBoth("the reader of judges", usual, ({ outcome }) => {
     expect(await outcome(read(second, 2))).toEqual(all.slice(3))
   })
 
-  it("a message that is stored while a judge waits comes to the judge", async () => {
+  it("a judge that waits gets a message as soon as it is stored", async () => {
     const before = Number(await putRules("cat", "cat 1", 0))
     const waited = Effect.gen(function* () {
       const reader = yield* JudgeReader
@@ -75,7 +75,7 @@ onBoth("the reader of judges", usual, ({ outcome }) => {
     expect(await outcome(waited)).toBe("cat 2")
   })
 
-  it("rules of an owner are replaced only by the writer that read the newest rules", async () => {
+  it("only a writer that has read the newest rules of an owner can replace the rules", async () => {
     const first = Number(await putRules("dan", "dan 1", 0))
     for (const wrong of [0, first - 1, first + 1]) expect(await putRules("dan", "wrong", wrong)).toMatchObject(conflict)
     expect(await outcome(Effect.flatMap(RuleValues, ({ newest }) => newest("dan")))).toEqual({

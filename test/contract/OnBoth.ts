@@ -17,14 +17,14 @@ const kinds = [
   { kind: "the broker in memory", open: openMemoryBroker }
 ]
 
-/** Checks again and again until a condition holds, on the clock of the broker. */
+/** Checks a condition again and again until it holds. The waits use the clock of the broker. */
 export const until = (holds: () => boolean) =>
   Effect.suspend(() => (holds() ? Effect.succeed(true) : Effect.as(Effect.sleep(5), false))).pipe(
     Effect.repeat({ until: (held) => held }),
     Effect.timeout("20 seconds")
   )
 
-/** The broker that the tests of a contract run on. The broker is open while the tests run. */
+/** Opens the broker for the tests of a contract, and closes the broker after the tests. */
 const contractOf = (broker: BrokerUnderTest) => {
   /** Returns the result of an effect, or its failure. */
   const outcome = async <A, E>(effect: Effect.Effect<A, E, BrokerServices | Scope.Scope>): Promise<A | E> => {
@@ -52,7 +52,7 @@ const contractOf = (broker: BrokerUnderTest) => {
   return { outcome, chain, heads, rejected, input, append, refuse, restart }
 }
 
-/** Runs the same tests on the real server, and on the broker in memory that the simulation uses. */
+/** Runs the same tests on a real broker, and on the broker in memory that the simulation uses. */
 export const onBoth = (
   what: string,
   options: BrokerOptions,

@@ -20,7 +20,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
   const create = (partition: number, epoch: number, from: number, unacknowledgedMax = 100) =>
     Effect.flatMap(PartitionConsumer, (consumers) => consumers.create(partition, epoch, from, unacknowledgedMax))
 
-  /** Pulls, and keeps the deliveries. */
+  /** Pulls from the consumer of an epoch, and keeps the deliveries. */
   const pull = (partition: number, epoch: number, messages: number) =>
     Effect.gen(function* () {
       const consumers = yield* PartitionConsumer
@@ -64,7 +64,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     ])
   })
 
-  it("a delivery names the user of a message, and no user for a message of many users", async () => {
+  it("a delivery names the user of a message, and names no user for a message with many users", async () => {
     const first = await append("purchases.2.ann=40x", "sent-for-1")
     await append("purchases.2.=many", "sent-for-2")
     await append("purchases.2.=manyx", "sent-for-3")
@@ -79,7 +79,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     expect(userTokens).toEqual(["ann=40x", undefined, "=manyx"])
   })
 
-  it("a consumer delivers up to the requested number of messages, and waits for messages to come", async () => {
+  it("a consumer delivers up to the requested number of messages, and waits for further messages", async () => {
     const [first, second] = await publish(3, 2)
     const numbers = await outcome(
       Effect.gen(function* () {
@@ -101,7 +101,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     ])
   })
 
-  it("a consumer begins after purged messages, and its delivery numbers have no gap", async () => {
+  it("a consumer begins behind purged messages, and its delivery numbers have no gap", async () => {
     const [first, , third] = await publish(4, 3)
     await input((log) => log.purgeBelow(third ?? 0))
     const numbers = await outcome(
@@ -115,7 +115,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     expect(numbers).toEqual([[third, 1]])
   })
 
-  it("a refused message comes again with a new number and its old sequence, unless it is acknowledged", async () => {
+  it("a refused message is delivered again with a new number, unless it is acknowledged", async () => {
     const [first, second] = await publish(5, 2)
     const numbers = await outcome(
       Effect.gen(function* () {
@@ -139,7 +139,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     ])
   })
 
-  it("a consumer delivers no more at its limit of unacknowledged messages, until one is acknowledged", async () => {
+  it("a consumer stops at its limit of unacknowledged messages, until a message is acknowledged", async () => {
     const [first] = await publish(6, 3)
     const counts = await outcome(
       Effect.gen(function* () {
@@ -157,7 +157,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     expect(counts).toEqual([1, 2, 3])
   })
 
-  it("a consumer stays as it is when it is created again", async () => {
+  it("a consumer that is created again keeps its state", async () => {
     const [first, second] = await publish(7, 2)
     const numbers = await outcome(
       Effect.gen(function* () {
@@ -186,7 +186,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
         yield* create(0, 71, last + 1)
         const old = yield* pull(0, 70, 10)
         const later = yield* pull(0, 71, 10)
-        // A delivery shows that the pull requests have arrived.
+        // A delivery shows that the pull requests have arrived at the broker.
         yield* log.append("purchases.0.u", "before-deletion", "{}")
         yield* until(() => old.deliveries.length === 1 && later.deliveries.length === 1)
         yield* consumers.deleteBefore(0, 71)
@@ -199,7 +199,7 @@ onBoth("a consumer", usual, ({ outcome, input, append, refuse }) => {
     expect(result).toEqual({ old: 1, lost: 1, later: [] })
   })
 
-  it("a pull from a consumer that does not exist reports at once that the consumer is lost", async () => {
+  it("a pull from a missing consumer reports at once that the consumer is lost", async () => {
     const lost = await outcome(
       Effect.gen(function* () {
         const { lost } = yield* pull(0, 999, 10)

@@ -6,7 +6,7 @@ import { onBoth, until, usual } from "./OnBoth.ts"
 onBoth("a query", usual, ({ outcome }) => {
   const identity = (epoch: number) => ({ worker: "w", epoch })
 
-  it("a question fails at once if nobody serves the partition", async () => {
+  it("a question fails at once if no worker serves the partition", async () => {
     expect(await outcome(Effect.flatMap(QueryTransport, (queries) => queries.ask(1, "?", 5_000)))).toMatchObject({
       _tag: "BrokerUnavailable",
       unserved: true

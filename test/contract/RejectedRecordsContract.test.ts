@@ -26,7 +26,7 @@ onBoth("a record of rejected input", usual, ({ chain, rejected }) => {
   const record = (...about: Parameters<typeof rejection>) => rejected((real) => real.record(rejection(...about)))
   const find = (inputSequence: number, index = 0) => rejected((real) => real.find({ inputSequence, index }))
 
-  it("a rejected record is written once, and a second write of it succeeds and changes nothing", async () => {
+  it("a second write of the same rejected record succeeds, and changes nothing", async () => {
     expect(await find(10)).toBeUndefined()
     expect(await record(10)).toBeUndefined()
     const first = await find(10)
@@ -42,7 +42,7 @@ onBoth("a record of rejected input", usual, ({ chain, rejected }) => {
     expect(await chain((real) => real.append(0, "the next", commit))).toBe(commit + 2)
   })
 
-  it("the first page has the newest rejected records, and the next page goes on where the first ended", async () => {
+  it("the first page has the newest rejected records, and the next page has the records before them", async () => {
     for (const inputSequence of [30, 31, 32]) await record(inputSequence)
     const inputs = (page: object) =>
       "records" in page ? (page.records as ReadonlyArray<Rejection>).map(({ inputSequence }) => inputSequence) : page
@@ -56,7 +56,7 @@ onBoth("a record of rejected input", usual, ({ chain, rejected }) => {
     expect(all).not.toHaveProperty("next")
   })
 
-  it("a rejected record has a trail of replay steps, each stored only behind the step that it expects", async () => {
+  it("a step of a rejected record's replay is stored only behind the step that it expects", async () => {
     const place = { inputSequence: 40, index: 1 }
     const step = (state: Replay["state"], after: number) =>
       rejected((real) => real.step(place, { state, purchase }, after))

@@ -9,13 +9,13 @@ const askWaitMilliseconds = 2_000
 const askAttemptsMax = 60
 const askAgainMilliseconds = 100
 
-/** The outcome of an append, as far as its writer knows. */
+/** The outcome of an append, as far as the writer knows the outcome. */
 export type Appended =
   | { readonly kind: "stored"; readonly sequence: number }
   | { readonly kind: "refused"; readonly code: number }
   | { readonly kind: "unknown" }
 
-/** An append as its writer remembers it. */
+/** An attempt to append a message, as the writer remembers it. */
 export interface Attempt {
   readonly name: string
   readonly expected: number
@@ -64,7 +64,10 @@ export class RivalWriter {
     if (error !== undefined) throw new Error(error.description)
   }
 
-  /** Appends under an expectation. Without an expectation it appends unconditionally, which no owner may do. */
+  /**
+   * Appends a message that expects a sequence. If `expected` is `undefined`, appends without a condition, which no
+   * owner may do.
+   */
   async append(expected: number | undefined, claimed = expected ?? 0): Promise<Appended> {
     const name = `${this.name}-${this.attempts.length + 1}`
     const written = headers()
@@ -86,12 +89,12 @@ export class RivalWriter {
     return outcome
   }
 
-  /** Returns the sequence of the newest message of the chain as the leader has it; 0 if the chain is empty. */
+  /** Returns the sequence of the chain's newest message, as the leader has it; 0 if the chain is empty. */
   async newest(): Promise<number> {
     return (await this.read({ last_by_subj: chainSubject }))?.sequence ?? 0
   }
 
-  /** Returns the whole chain as the leader has it. */
+  /** Returns all messages of the chain, as the leader has them. */
   async chain(): Promise<Array<Link>> {
     const links: Array<Link> = []
     for (;;) {
@@ -101,7 +104,7 @@ export class RivalWriter {
     }
   }
 
-  /** Makes the leader step down. Returns when the request is answered. */
+  /** Makes the leader of the stream step down. Returns when the request is answered. */
   async stepDown(): Promise<void> {
     await this.ask(`STREAM.LEADER.STEPDOWN.${chainStream}`, {})
   }
@@ -113,7 +116,7 @@ export class RivalWriter {
     return { sequence: message.seq, name, expected }
   }
 
-  /** Asks the broker's API again until the answer is another one than that there is no leader. */
+  /** Asks the broker's API again and again while the answer says that the stream has no leader. */
   private async ask(subject: string, body: object): Promise<Answer> {
     for (let attempt = 1; ; attempt += 1) {
       const answer = await this.client
@@ -130,7 +133,7 @@ export class RivalWriter {
   }
 }
 
-/** Returns each way in which a chain is forked, or differs from the answers to its writers. */
+/** Returns the problems of a chain: forks, and differences from the answers that its writers got. */
 export const chainProblems = (chain: ReadonlyArray<Link>, attempts: ReadonlyArray<Attempt>): Array<string> => {
   const problems: Array<string> = []
   let before = 0

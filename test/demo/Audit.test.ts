@@ -19,7 +19,7 @@ const second = (members: Partial<HistoryEntry> = {}) =>
   entry({ purchaseId: "p2", number: 2, runningTotal: "0.60", ...members })
 
 describe("a history", () => {
-  it("a history is added up in cents", () => {
+  it("the purchases of a history are added up exactly, in cents", () => {
     expect(addedUp([entry({}), second()])).toBe(60n)
     expect(addedUp([])).toBe(0n)
   })

@@ -15,7 +15,7 @@ const service = useService()
 
 type Ask = (request: Request) => Response | Promise<Response>
 
-/** Returns a demo that gets its answers from `ask`, and the demo's output. */
+/** Returns a demo that gets its answers from `ask`, and the output of the demo. */
 const demonstrationOf = (of: TestService, ask: Ask = (request) => of.edge.app.fetch(request)) => {
   const printed: Array<string> = []
   const users = crypto.randomUUID().slice(0, 8)
@@ -27,7 +27,7 @@ const demonstrationOf = (of: TestService, ask: Ask = (request) => of.edge.app.fe
   return { demonstration, printed }
 }
 
-/** Answers as the service does, but with another body if the path matches. */
+/** Returns a way to ask the service that changes the body of the answer if the path matches. */
 const lying =
   (path: RegExp, change: (body: string) => string): Ask =>
   async (request) => {
@@ -65,7 +65,7 @@ describe("the demo", () => {
     expect(lied).not.toEqual([])
   })
 
-  it("the demo fails if a repeat has no mark, or another answer, or an effect on the total", async () => {
+  it("the demo fails if a repeat is not marked as one, has another answer, or changes the total", async () => {
     const again = (change: (request: Request) => Promise<Response>): Ask => {
       let lamps = 0
       return async (request) => {
@@ -94,7 +94,7 @@ describe("the demo", () => {
     }
   })
 
-  describe("with a worker that is stopped amid purchases", () => {
+  describe("the demo with a worker that is stopped while it applies purchases", () => {
     const purchases = 1_000
     const alone = startedBeforeEach(() => startService({ withoutWorker: true }))
     let worker: TestWorker
@@ -112,7 +112,7 @@ describe("the demo", () => {
       worker = await startWorker(alone.settings)
     }
 
-    it("the demo fails if no worker comes back", async () => {
+    it("the demo fails if no worker starts again", async () => {
       const { demonstration, printed } = demonstrationOf(alone)
       const shown = showKill(demonstration, { kill, start: async () => undefined }, purchases)
       await expect(shown).rejects.toMatchObject({ name: "ProblemError", kind: "not-current" })
@@ -129,7 +129,7 @@ describe("the demo", () => {
       const { demonstration } = demonstrationOf(alone, async (request) => {
         const { pathname } = new URL(request.url)
         if (!pathname.endsWith("/feed")) return alone.edge.app.fetch(request)
-        // Feeds are asked from a server, because a feed writes to a socket.
+        // Requests for feeds go to a server, because a feed writes to a socket.
         const answer = await fetch(new Request(`http://127.0.0.1:${port}${pathname}`, request))
         const text = answer.body?.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>)
         return new Response(text?.pipeThrough(lies()).pipeThrough(new TextEncoderStream()) ?? null, answer)
@@ -145,7 +145,10 @@ describe("the alerts of the demo", () => {
   const alone = startedBeforeEach(() => startService())
   const purchases = 3_000
 
-  /** Shows alerts with a judge of the test's process, which is ended and started as the demo asks. */
+  /**
+   * Runs the step of the demo that shows alerts. A judge in the test's process is ended and started when the demo asks
+   * for it.
+   */
   const shownWith = async (ask?: Ask) => {
     let judge = await startJudge(alone.settings)
     const judges = {
@@ -174,7 +177,7 @@ describe("the alerts of the demo", () => {
   }
   const appOf: Ask = (request) => alone.edge.app.fetch(request)
 
-  it("an alert is shown, and an ended judge neither loses nor doubles alerts", async () => {
+  it("the demo shows an alert, and a judge that is ended neither loses nor doubles alerts", async () => {
     const printed = await shownWith()
     expect(printed).toContain(` ✓ alerts: ${purchases}`)
     expect(printed.some((line) => line.includes("it was in the middle"))).toBe(true)

@@ -36,7 +36,10 @@ describe(
       survivor = { userId, entries, cents, ledgerSequence }
     })
 
-    /** Returns a tool that answers like the real one, but with another text in the call whose words contain `called`. */
+    /**
+     * Returns a nats tool that answers like the real one, but changes the text of the call whose words contain
+     * `called`.
+     */
     const lying =
       (called: string, text: RegExp, lie: string): NatsTool =>
       async (...words) => {
@@ -44,7 +47,7 @@ describe(
         return words.join(" ").includes(called) ? printed.replace(text, lie) : printed
       }
 
-    it("the look inside the broker shows tables without their frames, and all of its claims hold", async () => {
+    it("the look inside the broker shows tables without frames, and all of its claims hold", async () => {
       const printed: Array<string> = []
       await showInside(new Report((line) => printed.push(line)), nats, survivor)
       const text = printed.join("\n")
@@ -85,7 +88,7 @@ describe(
       40_000
     )
 
-    it("a failure of the nats tool names its command and its message", async () => {
+    it("the message about a failed nats tool has the command and the message of the tool", async () => {
       await expect(nats("kv", "get", "journal", "nowhere")).rejects.toThrow(
         /^nats kv get journal nowhere failed: nats: error: .*key not found/
       )

@@ -14,17 +14,17 @@ import {
 } from "./Ledger.ts"
 
 /**
- * A rule that the judges keep in every state. The model reads the invariants of docs/protocol.md as follows.
- * - `A1`: No alert is there twice, and none of a purchase behind the position is missing.
+ * An invariant that the judges keep in every state. The model checks these invariants of docs/protocol.md:
+ * - `A1`: No alert is stored twice, and no alert of a purchase up to the position is missing.
  * - `A2`: Each alert is one of the alerts that follow from the ledger.
  * - `A3`: The messages of an owner about one purchaser are in the order of the ledger.
  * - `A4`: No write moves a position back.
- * - `A5`: In the client's log, the last answered change of a rule before a purchase decides whether it is judged by
- *   that rule. Each change is answered before the client sends the purchases after it in the script.
+ * - `A5`: In the client's log, the last answered change of a rule before a purchase decides whether the purchase is
+ *   judged by the rule. In a script, each change is answered before the client sends the purchases after the change.
  * - `A7`: A count that a judge uses is the number of the purchaser's earlier purchases in the ledger.
- * - `A8`: The end of the ledger can be reached by every position from every state, without luck.
- * They rest on one more rule:
- * - `prefix`: The alerts are those of all purchases before the position, and no others.
+ * - `A8`: From every state, every position can reach the end of the ledger without further faults.
+ * These invariants rest on one more invariant:
+ * - `prefix`: The stored alerts are those of all purchases before the position, and no others.
  */
 export type ModelRule = Invariant | "prefix"
 
@@ -38,14 +38,14 @@ const messagesBefore = (script: Script, shards: number, placed: Placed): number 
     .filter((one) => shardOf(one.user, shards) === shardOf(placed.user, shards))
     .reduce((sum, one) => sum + rightMessages(script, one).length, 0)
 
-/** Whether the first `messages` messages of an entry are before the position of a shard. */
+/** Returns whether the first `messages` messages of an entry are before the position of a shard. */
 const isWritten = (position: Position | undefined, sequence: number, messages: number): boolean =>
   position !== undefined && comparePlaces({ through: sequence - 1, messages }, position.place) <= 0
 
 const alertsOf = (messages: ReadonlyArray<AlertMessage>, purchase: string, rule: RuleName): number =>
   messages.filter((message) => message.purchase === purchase && message.rules.includes(rule)).length
 
-/** Compares the messages of one purchase with the messages that follow from the ledger. */
+/** Compares the stored messages of one purchase with the messages that follow from the ledger. */
 const brokenByPurchase = (script: Script, shared: Shared, placed: Placed): ReadonlyArray<ModelRule> => {
   const broken: Array<ModelRule> = []
   const right = rightMessages(script, placed)
@@ -77,8 +77,9 @@ const isInOrder = (script: Script, messages: ReadonlyArray<AlertMessage>, purcha
 }
 
 /**
- * Compares the alerts of a purchase with the log of the client, which knows of its own changes of rules alone. The
- * client knows the count of no purchaser, so this check has only rules that meet each purchase.
+ * Returns whether the alerts of a purchase contradict the log of the client, which has only the client's own changes of
+ * rules. The client does not know how many purchases a user has made. So this check looks only at rules that every
+ * purchase meets.
  */
 const isChangeIgnored = (script: Script, shared: Shared, placed: Placed): boolean => {
   const position = shared.positions[shardOf(placed.user, shared.positions.length)]

@@ -2,7 +2,7 @@ import type { Step } from "../support/Explorer.ts"
 import { leftOnItsWay, type Place, type Position, type Shared, type Write } from "./AlertStream.ts"
 import { perUser, type PerUser, type Script } from "./Ledger.ts"
 
-/** A rule of the judges that is left out or done wrong. */
+/** A planted mistake: a rule of the protocol that the judges break. */
 export type Mistake =
   | "position written before the alerts"
   | "position written after the alerts"
@@ -19,11 +19,14 @@ export type Mistake =
   | "tried again under the same expectation"
 
 export interface Bounds {
-  /** The number of crashes, lost deliveries and unknown outcomes together. */
+  /** The most crashes, lost deliveries and unknown outcomes together in one history. */
   readonly faults: number
-  /** The number of messages of alerts that a batch may have. A judge takes any of these bounds, as its software says. */
+  /**
+   * The bounds on the messages with alerts in a batch. A judge uses any of these bounds, as different versions of the
+   * software would.
+   */
   readonly messagesMax: ReadonlyArray<number>
-  /** The number of shards; 1 without this bound. */
+  /** The number of shards; 1 if the number is missing. */
   readonly shards?: number
 }
 
@@ -38,27 +41,33 @@ export interface Judge {
   readonly shard: number
   /** The position that this judge has read or written last. */
   readonly expected: Position | undefined
-  /** The place up to which everything is written. */
+  /** The place up to which all alerts are stored. */
   readonly at: Place
-  /** The rules that the judge began with are those of the ledger up to this sequence. */
+  /** The sequence of the ledger up to which the judge read the rules when it began. */
   readonly rulesAt: number
   /** The newest entry that the consumer delivered, and whether an earlier delivery was lost. */
   readonly delivered: number
   readonly hasGap: boolean
-  /** The entries whose loss a mistake ignores. */
+  /** The sequences of lost entries that a judge with a planted mistake ignores. */
   readonly missed: ReadonlyArray<number>
-  /** The newest value of rules from a second consumer, which only a mistake has. */
+  /** The newest value of rules from a second consumer, which only a judge with a planted mistake has. */
   readonly rulesDelivered: number
-  /** Whether a mistake turns the order of owners, or the shards of users. */
+  /** Whether a planted mistake reverses the order of the owners, or the shards of the users. */
   readonly isTurned: boolean
-  /** The writes in flight. Only the first one is sent, and the next one is sent after its answer. */
+  /**
+   * The writes of the judge that are not answered yet. Only the first write is sent, and each further write is sent
+   * after the answer to the write before.
+   */
   readonly writes: ReadonlyArray<Write>
-  /** The place that the writes in flight reach. */
+  /** The place up to which the alerts are stored after these writes. */
   readonly to: Place
-  /** Whether the broker has stored the first write, and the position after that. */
+  /** Whether the broker has stored the first write. `storedAs` is the position after that write. */
   readonly isStored: boolean
   readonly storedAs: Position | undefined
-  /** The counts that a mistake keeps in memory. Without a mistake, they are counted from the ledger when needed. */
+  /**
+   * The counts that a judge with a planted mistake keeps in memory. A judge without a mistake counts from the ledger
+   * when it needs a count.
+   */
   readonly counts: PerUser<number | undefined>
 }
 
@@ -85,7 +94,7 @@ export const idleJudge: Judge = {
   counts: perUser(() => undefined)
 }
 
-/** Drops everything that a judge holds. Its write may be in flight still. */
+/** Drops everything that a judge has in memory. The judge's write may still be in flight. */
 export const over = ({ mistakes }: Rules, shared: Shared, judge: Judge, name: string): JudgeStep => ({
   name,
   shared: judge.isStored ? shared : leftOnItsWay(shared, judge.writes[0]),

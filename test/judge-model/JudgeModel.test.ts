@@ -6,9 +6,9 @@ import type { Script } from "./Ledger.ts"
 import { judging } from "./Protocol.ts"
 import { ruleChanges, type RuleChangeMistake } from "./RuleChanges.ts"
 
-// An explicit-state model of the judges. It has a ledger with changes of rules and purchases of two users, and two
-// judges of the same shard. It has crashes, lost deliveries, unknown answers, late batches, and purchases whose alerts
-// do not fit into one batch. Every order of all steps is explored, with any number of faults.
+// An explicit-state model of the judges. The model has a ledger with changes of rules and purchases of two users, and
+// two judges of the same shard. The model has crashes, lost deliveries, unknown answers, late batches, and purchases
+// whose alerts do not fit into one batch. The tests explore every order of all steps, with any number of faults.
 // MODEL_BOUND=large explores longer scripts.
 const isLarge = process.env["MODEL_BOUND"] === "large"
 const statesMax = 40_000_000
@@ -20,11 +20,11 @@ const ofBob = { rulesOf: "bob", are: ["b"] } as const
 const noneOfAnn = { rulesOf: "ann", are: [] } as const
 const withCount = { rulesOf: "bob", are: ["second"] } as const
 
-/** One commit with purchases of two users, which one rule meets. */
+/** A script with one commit of two users, in which one purchase meets a rule. */
 const one: Script = [ofAnn, { bought: ["ann p", "bob q"] }]
-/** Purchases that two owners hear about. */
+/** A script with purchases that meet the rules of two owners. */
 const split: Script = [ofAnn, ofBob, { bought: ["ann p", "bob q"] }, { bought: ["ann r"] }]
-/** A rule that comes, changes and goes between purchases. */
+/** A script in which a rule is added, changed and removed between purchases. */
 const changes: Script = [
   { bought: ["ann p"] },
   ofAnn,
@@ -34,7 +34,7 @@ const changes: Script = [
   noneOfAnn,
   { bought: ["ann u"] }
 ]
-/** A rule about the second purchase of each user, which is made after the first one. */
+/** A script with a rule that only the second purchase of each user meets. The rule is made after the first purchase. */
 const windows: Script = [{ bought: ["ann p"] }, withCount, { bought: ["ann q", "bob r"] }, { bought: ["bob s"] }]
 const all: Script = [...split, ofAnnChanged, { bought: ["ann s", "bob t"] }, { rulesOf: "bob", are: ["b", "second"] }]
 
@@ -75,7 +75,7 @@ interface Planted extends Partial<Bounds> {
 
 interface Breaking extends Planted {
   readonly breaks: ModelRule
-  /** A part of the name of a step that has to be in the history. */
+  /** A text that has to be in the name of a step in the history. */
   readonly by?: string
 }
 

@@ -16,14 +16,14 @@ import {
 
 const shardsOf = ({ bounds }: Rules): number => bounds.shards ?? 1
 
-/** Returns the place before the first value of rules; `undefined` while the ledger has none. */
+/** Returns the place before the first value of rules; `undefined` while the ledger has no value of rules. */
 const firstPlace = ({ script, mistakes }: Rules, { stored }: Shared): Place | undefined => {
   const first = script.slice(0, stored).findIndex((entry) => !isCommit(entry))
   if (first < 0) return undefined
   return { ...start, through: mistakes.has("first position at the end of the ledger") ? stored : first }
 }
 
-/** Reads the position of a shard from the leader. Judges that are wrong about who has a shard read the same one. */
+/** Reads the position of a shard from the leader. Two judges that both want a shard read the same position. */
 const readPosition: JudgeSteps = (rules, shared, judge) => {
   if (judge.phase !== "idle") return []
   const canTurn = rules.mistakes.has("owners in another order") || rules.mistakes.has("another hash of users")
@@ -38,7 +38,7 @@ const readPosition: JudgeSteps = (rules, shared, judge) => {
   })
 }
 
-/** Reads the rules as of the position, and starts the consumer behind it. */
+/** Reads the rules as of the position, and starts the consumer behind the position. */
 const readRules: JudgeSteps = ({ mistakes }, shared, judge) => {
   if (judge.phase !== "placed") return []
   const { through } = judge.at
@@ -47,7 +47,7 @@ const readRules: JudgeSteps = ({ mistakes }, shared, judge) => {
   return [{ name: `reads the rules as of ${rulesAt}`, shared, worker }]
 }
 
-/** Delivers in order. A missing delivery number shows a lost delivery. */
+/** Delivers the entries of the ledger in order. A missing delivery number shows the judge a lost delivery. */
 const receive: JudgeSteps = (rules, shared, judge) => {
   const sequence = judge.delivered + 1
   if (sequence > shared.stored)
@@ -61,7 +61,7 @@ const receive: JudgeSteps = (rules, shared, judge) => {
   return [...loss, { name: `receives ${sequence}`, shared, worker: { ...judge, delivered: sequence } }]
 }
 
-/** Delivers the next value of rules from a consumer of its own. */
+/** Delivers the next value of rules from a second consumer, which only a judge with a planted mistake has. */
 const receiveRules: JudgeSteps = ({ script, mistakes }, shared, judge) => {
   if (!mistakes.has("rules and commits from two consumers")) return []
   const next = script.findIndex((entry, at) => at >= judge.rulesDelivered && !isCommit(entry)) + 1
@@ -83,7 +83,7 @@ interface Fold {
   readonly alerts: ReadonlyArray<AlertMessage>
   readonly to: Place
   readonly counts: PerUser<number | undefined>
-  /** Whether each count was right that the judge used. */
+  /** Whether each count that the judge used was right. */
   readonly isCounted: boolean
 }
 
@@ -94,7 +94,7 @@ const isJudgedHere = (rules: Rules, judge: Judge, { user, sequence }: Placed): b
   return shard === judge.shard && !judge.missed.includes(sequence)
 }
 
-/** Judges one purchase, and adds its messages. */
+/** Judges one purchase, and adds the messages with its alerts. */
 const foldPurchase = (rules: Rules, judge: Judge, fold: Fold, placed: Placed): Fold => {
   const { mistakes, script } = rules
   const { user, sequence } = placed
@@ -111,7 +111,7 @@ const foldPurchase = (rules: Rules, judge: Judge, fold: Fold, placed: Placed): F
   }
 }
 
-/** Judges one entry, and takes as many of its messages as the batch has room for. */
+/** Judges one entry of the ledger, and takes as many messages of the entry as the batch has room for. */
 const foldEntry = (rules: Rules, judge: Judge, fold: Fold, sequence: number, messagesMax: number): Fold => {
   let whole: Fold = { ...fold, alerts: [] }
   for (const placed of purchasesThrough(rules.script, sequence)) {
@@ -130,7 +130,7 @@ const foldEntry = (rules: Rules, judge: Judge, fold: Fold, sequence: number, mes
   }
 }
 
-/** Judges the entries in hand, until they end or a batch is full. */
+/** Judges the delivered entries one by one, until the last entry is judged or a batch is full. */
 const foldEntries = (rules: Rules, judge: Judge, messagesMax: number): Fold => {
   let fold: Fold = { alerts: [], to: judge.at, counts: judge.counts, isCounted: true }
   while (fold.to.through < judge.delivered) {
@@ -141,7 +141,7 @@ const foldEntries = (rules: Rules, judge: Judge, messagesMax: number): Fold => {
   return fold
 }
 
-/** Returns the writes of a fold: one atomic batch, if no mistake splits it. */
+/** Returns the writes of a fold: one atomic batch, unless a planted mistake splits the batch. */
 const writesOf = ({ mistakes }: Rules, judge: Judge, { alerts, to }: Fold): ReadonlyArray<Write> => {
   const { shard, expected } = judge
   const isConditional = !mistakes.has("position without expectation")
@@ -169,7 +169,7 @@ const propose: JudgeSteps = (rules, shared, judge) => {
   return proposals.filter(({ name }, at) => proposals.findIndex((one) => one.name === name) === at)
 }
 
-/** Lets the first write arrive at the broker. */
+/** Lets the judge's first write arrive at the broker. */
 const arrive: JudgeSteps = (rules, shared, judge) => {
   const [write] = judge.writes
   if (write === undefined || judge.isStored) return []
@@ -185,7 +185,7 @@ const arrive: JudgeSteps = (rules, shared, judge) => {
   ]
 }
 
-/** Returns the judge after the answer that its first write is stored. */
+/** Returns the state of a judge after the answer that its first write is stored. */
 const answered = (judge: Judge, storedAs: Judge["storedAs"]): Judge => {
   const [write, ...writes] = judge.writes
   const expected = write?.place === undefined ? judge.expected : storedAs
@@ -193,7 +193,7 @@ const answered = (judge: Judge, storedAs: Judge["storedAs"]): Judge => {
   return writes.length > 0 ? settled : { ...settled, at: judge.to, to: start }
 }
 
-/** Stops waiting for an answer. Unknown is treated as refused. */
+/** Makes the judge stop waiting for an answer. The judge treats an unknown outcome like a refusal. */
 const unknown = (rules: Rules, shared: Shared, judge: Judge): JudgeStep => {
   const name = "gets no answer to its write"
   const left = over(rules, shared, judge, name).shared
@@ -219,7 +219,10 @@ const crash: JudgeSteps = (rules, shared, judge) =>
     ? []
     : asFault(shared, { ...over(rules, shared, judge, "crashes"), worker: idleJudge })
 
-/** Leaves a shard, as a judge does when the members of the group change. It matters only if there are several shards. */
+/**
+ * Makes the judge leave a shard, as judges do when other judges come or go. This step matters only in scripts with
+ * several shards.
+ */
 const leave: JudgeSteps = (rules, shared, judge) =>
   judge.phase === "idle" || judge.writes.length > 0 || shardsOf(rules) === 1
     ? []

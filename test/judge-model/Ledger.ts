@@ -1,6 +1,6 @@
 /**
  * The ledger of the model: values of rules and commits in one order, and the alerts that follow from them. The alerts
- * are a function of the ledger alone.
+ * of the model depend on the ledger alone.
  */
 export const users = ["ann", "bob"] as const
 export type User = (typeof users)[number]
@@ -8,14 +8,18 @@ export type PerUser<Value> = Readonly<Record<User, Value>>
 
 export const perUser = <Value>(of: (user: User) => Value): PerUser<Value> => ({ ann: of("ann"), bob: of("bob") })
 
-/** A rule meets each purchase that it is about, or only the second purchase of each purchaser. */
+/**
+ * A rule of the model. Every purchase that the rule is about meets it, or only the second purchase of each purchaser.
+ */
 interface Rule {
   readonly owner: User
   readonly who: "self" | "all"
   readonly meets: "each" | "second"
 }
 
-/** The rules of the scripts. A rule whose name ends with `'` is the changed form of the rule without it. */
+/**
+ * The rules of the scripts. A rule whose name ends with `'` is the changed form of the rule whose name lacks the `'`.
+ */
 export const ruleBook = {
   a: { owner: "ann", who: "all", meets: "each" },
   "a'": { owner: "ann", who: "self", meets: "each" },
@@ -30,7 +34,7 @@ interface RuleChange {
   readonly are: ReadonlyArray<RuleName>
 }
 
-/** A purchase, as text: the user, and the purchase id. */
+/** The name of a purchase: the user and the purchase id, as one text. */
 export type PurchaseName = `${User} ${string}`
 
 /** A commit, with its purchases in the order of its lines. */
@@ -43,7 +47,7 @@ export type Script = ReadonlyArray<RuleChange | Commit>
 
 export const isCommit = (entry: Script[number]): entry is Commit => "bought" in entry
 
-/** A purchase with the sequence of its commit, and its index there. */
+/** A purchase with the sequence of its commit, and its index in the commit. */
 export interface Placed {
   readonly sequence: number
   readonly index: number
@@ -65,11 +69,11 @@ export const purchasesThrough = (script: Script, through: number): ReadonlyArray
 
 const stemOf = (rule: RuleName): string => rule.replace("'", "")
 
-/** Returns the sequence of the value that brought a rule, changed or not. */
+/** Returns the sequence of the first value that has a rule, in its first or its changed form. */
 const numberOf = (script: Script, rule: RuleName): number =>
   script.findIndex((entry) => !isCommit(entry) && entry.are.some((one) => stemOf(one) === stemOf(rule)))
 
-/** Returns the rules after some entries of the ledger, in the order of their numbers. */
+/** Returns the rules that are in force after some entries of the ledger, in the order of their numbers. */
 export const rulesAfter = (script: Script, sequences: ReadonlyArray<number>): ReadonlyArray<RuleName> => {
   const values = new Map<User, ReadonlyArray<RuleName>>()
   for (const sequence of sequences) {
@@ -79,14 +83,14 @@ export const rulesAfter = (script: Script, sequences: ReadonlyArray<number>): Re
   return [...values.values()].flat().toSorted((one, other) => numberOf(script, one) - numberOf(script, other))
 }
 
-/** All alerts of one purchase for one owner: one message of the alerts. */
+/** A message with alerts: all alerts of one purchase for one owner. */
 export interface AlertMessage {
   readonly purchase: PurchaseName
   readonly owner: User
   readonly rules: ReadonlyArray<RuleName>
 }
 
-/** Returns the messages of one purchase, in the order of the numbers of the owners' first rules. */
+/** Returns the messages with the alerts of one purchase, in the order of the numbers of each owner's first rule. */
 export const judged = (
   { user, purchase }: Placed,
   rules: ReadonlyArray<RuleName>,
@@ -102,7 +106,7 @@ export const judged = (
   return Array.from(met, ([owner, rules]) => ({ purchase, owner, rules }))
 }
 
-/** Returns the number of a user's purchases before a purchase, counted again from the ledger. */
+/** Returns the number of a user's purchases before a purchase, counted from the ledger. */
 export const countBefore = (script: Script, { sequence, index, user }: Placed): number =>
   purchasesThrough(script, sequence).filter(
     (one) => one.user === user && (one.sequence < sequence || one.index < index)

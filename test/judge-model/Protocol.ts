@@ -12,7 +12,7 @@ const publish: EnvironmentSteps = ({ script }, shared) =>
     ? [{ name: `entry ${shared.stored + 1} is stored`, shared: { ...shared, stored: shared.stored + 1 } }]
     : []
 
-/** Lets a write arrive whose sender no longer waits. */
+/** Lets a write arrive at the broker whose sender no longer waits. */
 const arriveLate: EnvironmentSteps = (_rules, shared) =>
   shared.late.map((write, index) => {
     const others: Shared = { ...shared, late: shared.late.toSpliced(index, 1) }
@@ -34,7 +34,10 @@ const initial = ({ faults, shards = 1 }: Bounds): Shared => ({
   faultsLeft: faults
 })
 
-/** Two judges of the same shards, beside a ledger that grows by a script. Either judge may have any shard at any time. */
+/**
+ * Makes the model: two judges of the same shards, and a ledger that grows by a script. Either judge may judge any shard
+ * at any time.
+ */
 export const judging = (script: Script, bounds: Bounds, ...mistakes: ReadonlyArray<Mistake>): System<Shared, Judge> => {
   const rules: Rules = { script, bounds, mistakes: new Set(mistakes) }
   return {

@@ -1,18 +1,20 @@
 /**
- * A model of changes of rules: two edges, each with one request at a time, change the one value that has all rules of an
- * owner. A request reads the value, and writes it with its change. The write expects the message that was read. Clients
- * send a request again until it is answered.
+ * A model of changes of rules: two edges, each with one request at a time, change the one value that has all rules of
+ * an owner. A request reads the value, and writes the value with its change. The write expects that the message which
+ * was read is still the newest. Clients send a request again until it is answered.
  */
 import type { Step, System } from "../support/Explorer.ts"
 
-/** A request of the script. No two requests are about the same rule, so their order does not matter. */
+/**
+ * A request of the script. The order of the requests does not matter, because no two requests are about the same rule.
+ */
 interface Request {
   readonly does: "put" | "delete"
   readonly rule: string
 }
 
 interface Value {
-  /** Counts the messages of the key. It stands for the sequence of the message. */
+  /** The number of the message among the messages of the key, which stands for its sequence. */
   readonly number: number
   readonly rules: ReadonlyArray<string>
 }
@@ -24,7 +26,7 @@ interface Write {
 
 interface Shared {
   readonly value: Value
-  /** The requests that no edge has, and the requests that were answered. */
+  /** The requests that no edge has taken yet. `answered` has the requests that were answered. */
   readonly waiting: ReadonlyArray<Request>
   readonly answered: ReadonlyArray<Request>
   readonly late: ReadonlyArray<Write>
@@ -64,7 +66,7 @@ const answer = (shared: Shared, request: Request): EdgeStep => ({
   worker: idleEdge
 })
 
-/** Takes a request, or sends the request again whose answer is unknown. */
+/** Makes an edge take a request. A request whose answer is unknown is sent again. */
 const take = (shared: Shared): ReadonlyArray<EdgeStep> =>
   shared.waiting.map((request, index) => ({
     name: `gets the ${nameOf(request)}`,
@@ -105,11 +107,14 @@ const steps = (mistake: RuleChangeMistake | undefined, shared: Shared, edge: Edg
     : [{ name: "has its write refused", shared, worker: { ...idleEdge, request } }, gone]
 }
 
-/** Checks the change of each answered request. No other request of the script is about the same rule. */
+/**
+ * Checks the change of each answered request. The check may look at one request alone, because no other request of the
+ * script is about the same rule.
+ */
 const brokenInvariants = ({ value, answered }: Shared): ReadonlyArray<string> =>
   answered.some(({ does, rule }) => value.rules.includes(rule) !== (does === "put")) ? ["A5"] : []
 
-/** Two edges that change the rules of one owner. */
+/** Makes the model of two edges that change the rules of one owner. */
 export const ruleChanges = (
   first: ReadonlyArray<string>,
   requests: ReadonlyArray<Request>,

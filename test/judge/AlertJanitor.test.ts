@@ -21,7 +21,7 @@ describe("the janitor of alerts", () => {
     expect((await post(system.ask, sold("ann", purchaseId), { prefer: "wait=20" })).status).toBe(201)
   const kept = async () => (await system.admin.records(alertsStream, alertFilter)).map(({ sequence }) => sequence)
 
-  it("removes the alerts that are older than the retention, and keeps the newest position of the shard", async () => {
+  it("the janitor removes alerts older than the retention, and keeps the newest position of the shard", async () => {
     await system.startWorker()
     const { runtime } = await system.startJudge()
     const clean = (retention: Duration.Duration) =>
@@ -45,7 +45,7 @@ describe("the janitor of alerts", () => {
     expect(await kept()).toHaveLength(1)
   })
 
-  it("keeps the alerts that were stored since a time between two alerts", async () => {
+  it("a removal of alerts before a time keeps the alerts that were stored after the time", async () => {
     await system.startWorker()
     const { runtime } = await system.startJudge()
     await new RuleBook(system.admin).put("ann", "all", everyPurchase)

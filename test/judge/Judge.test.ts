@@ -17,7 +17,7 @@ import { alertFilter, alertPositionSubject, alertsStream } from "../../src/proto
 import { failureOf } from "../../src/runtime/ExitFailure.ts"
 import { startedBeforeEach } from "../support/StartedBefore.ts"
 
-/** A judge that no other judge hears. */
+/** Replaces the signs of life of a judge, so that no other judge hears this judge. */
 const silent: JudgeReplacements = { signs: (real) => ({ ...real, give: () => Effect.void }) }
 
 /** Every purchase of every user meets this rule. */
@@ -36,7 +36,7 @@ describe("A judge", () => {
   const buy = async (sale: Sold) =>
     expect((await post(system.ask, sale, { prefer: "wait=20" })).status, sale.purchaseId).toBe(201)
 
-  /** Stores one purchase of each of many users, and waits until they are applied. */
+  /** Stores one purchase of each of many users, and waits until all of these purchases are applied. */
   const crowdBuys = async (users: number, name = "crowd") => {
     const sales = Array.from({ length: users }, (_, index) => sold(`${name}-${index}`, "1"))
     const ofPartitions = Map.groupBy(sales, ({ userId }) => system.partitionOf(userId))
@@ -44,7 +44,7 @@ describe("A judge", () => {
     await system.admin.untilApplied()
   }
 
-  /** Expects exactly the alerts of the journal, and positions that never go back. */
+  /** Expects exactly the alerts that follow from the journal, and positions of the shard that never go back. */
   const expectJudged = async () => {
     await untilJudged(system.admin)
     expect(await mistakesOfJudge(system.admin)).toEqual([])
@@ -52,7 +52,7 @@ describe("A judge", () => {
     expect(reached).toEqual(reached.toSorted((one, other) => one - other))
   }
 
-  it("gives exactly one alert for each rule that a purchase meets", async () => {
+  it("a judge gives exactly one alert for each rule that a purchase meets", async () => {
     await system.startWorker()
     await system.startJudge()
     const rules = new RuleBook(system.admin)
@@ -73,7 +73,7 @@ describe("A judge", () => {
   })
 
   it.each(["before-commit", "commit-sent", "committed"])(
-    "that dies at the step %s is followed by another one, and no alert is lost or stored twice",
+    "after a judge dies at the step %s of a commit, another judge neither loses nor repeats an alert",
     async (step) => {
       await system.startWorker()
       const rules = new RuleBook(system.admin)
@@ -96,7 +96,7 @@ describe("A judge", () => {
     }
   )
 
-  it("that is a process of its own has the niceness JUDGE_NICE, so that purchases go first", async () => {
+  it("the process of a judge has the niceness of the setting JUDGE_NICE, so that purchases go first", async () => {
     await system.startWorker()
     await new RuleBook(system.admin).put("ann", "all", everyPurchase)
     const process = new TestProcess("judge", { NATS_URL: system.broker.url, WORKER_ID: "first", JUDGE_NICE: "7" })
@@ -106,7 +106,7 @@ describe("A judge", () => {
     expect(getPriority(process.pid)).toBe(7)
   })
 
-  it("goes on in the middle of one purchase that more owners hear about than fit into a batch", async () => {
+  it("a judge goes on in the middle of one purchase whose alerts do not fit into one batch", async () => {
     const owners = 2_000
     await system.startWorker()
     const rules = new RuleBook(system.admin)
@@ -131,11 +131,11 @@ describe("A judge", () => {
     expect(await alerts()).toHaveLength(owners)
   })
 
-  it("that is one of two of the same shard writes no alert that the other one has written", async () => {
+  it("two judges of the same shard store each alert only once", async () => {
     await system.startWorker()
     const rules = new RuleBook(system.admin)
     await rules.put("ann", "all", everyPurchase)
-    // Neither of them hears that the other one lives.
+    // Neither judge hears the signs of life of the other judge.
     await system.startJudge(silent, { workerId: "first" })
     await system.startJudge(silent, { workerId: "second" })
     for (let round = 0; round < 5; round += 1) await crowdBuys(30, `round-${round}`)
@@ -143,7 +143,7 @@ describe("A judge", () => {
     expect(await alerts()).toHaveLength(150)
   })
 
-  it("judges each purchase by the rules that stand before it in the journal, also after a restart", async () => {
+  it("a judge judges each purchase by the rules before it in the journal, also after a restart", async () => {
     await system.startWorker()
     const first = await system.startJudge()
     const rules = new RuleBook(system.admin)
@@ -175,7 +175,7 @@ describe("A judge", () => {
     ])
   })
 
-  it("begins before the first rules, and catches up with thousands of revisions that were applied without it", async () => {
+  it("a new judge begins at the first rule, and judges thousands of revisions that were applied before", async () => {
     await system.startWorker()
     await buy(sold("ann", "before the first rules"))
     const rules = new RuleBook(system.admin)
@@ -190,7 +190,7 @@ describe("A judge", () => {
     expect(await alerts()).toHaveLength(2_500 + 30 + 1)
   })
 
-  it("leaves its shards to the other judge when it stops, and when it dies", async () => {
+  it("the shards of a judge that stops or dies go to the other judge", async () => {
     await system.startWorker()
     const rules = new RuleBook(system.admin)
     await rules.put("ann", "all", everyPurchase)
@@ -212,7 +212,7 @@ describe("A judge", () => {
     await expectJudged()
   })
 
-  it("stops with a clear message if its position is beyond the end of the journal", async () => {
+  it("a judge stops with a message if the position of its shard is beyond the end of the journal", async () => {
     await system.admin.publish(alertPositionSubject(0), encodeAlertPosition({ through: 1_000, messages: 0 }))
     const { runtime } = await system.startJudge()
     const exit = await runtime.runPromiseExit(
@@ -224,7 +224,7 @@ describe("A judge", () => {
     expect(await positionsOf(system.admin)).toHaveLength(1)
   })
 
-  it("stops with a clear message at rules that it cannot read, and judges nothing behind them", async () => {
+  it("a judge stops with a message at rules that it cannot read, and judges no purchase behind these rules", async () => {
     await system.startWorker()
     const rules = new RuleBook(system.admin)
     await rules.put("ann", "all", everyPurchase)

@@ -4,15 +4,15 @@ import { Outbox } from "../../src/judge/Outbox.ts"
 import { alertMessagesMax } from "../../src/nats/AlertStream.ts"
 import type { AlertPosition } from "../../src/protocol/AlertPosition.ts"
 
-/** The number of messages of each commit, by its sequence from 1. */
+/** The number of messages with alerts of each commit. The first commit has the sequence 1. */
 const anyCommits = fc.array(fc.oneof(fc.constant(0), fc.nat(5), fc.nat(2_500)), { minLength: 1, maxLength: 12 })
 
-/** Returns the messages that a position covers. */
+/** Returns the number of messages with alerts before a position. */
 const coveredBy = ({ through, messages }: AlertPosition, commits: ReadonlyArray<number>): number =>
   commits.slice(0, through).reduce((sum, count) => sum + count, 0) + messages
 
 describe("The outbox of a judge", () => {
-  it("hands on each message once and in order, whenever a judge dies and another goes on", () => {
+  it("the outbox gives out each message once and in order, whenever a judge dies and another judge goes on", () => {
     fc.assert(
       fc.property(anyCommits, fc.infiniteStream(fc.boolean()), (commits, isDue) => {
         const stored: Array<string> = []
@@ -24,7 +24,10 @@ describe("The outbox of a judge", () => {
           expect(coveredBy(batch.position, commits)).toBe(stored.length)
           position = batch.position
         }
-        /** Judges from the position on. Returns whether everything was judged and stored before the judge died. */
+        /**
+         * Judges the commits behind the stored position. Returns whether all commits were judged and all alerts stored
+         * before the judge died.
+         */
         const judge = (): boolean => {
           const outbox = new Outbox(position)
           for (let sequence = position.through + 1; sequence <= commits.length; sequence += 1) {

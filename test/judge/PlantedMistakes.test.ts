@@ -19,7 +19,7 @@ describe("The check of alerts", () => {
   const buy = async (userId: string, purchaseId: string) =>
     expect((await post(system.ask, sold(userId, purchaseId), { prefer: "wait=20" })).status).toBe(201)
 
-  it("finds a lost alert if the position is stored alone before the alerts, and the judge fails in between", async () => {
+  it("the check finds a lost alert if a judge stores a position first, and fails before its alerts", async () => {
     await system.startWorker()
     await new RuleBook(system.admin).put("ann", "all", everyPurchase)
     let left = 1
@@ -38,7 +38,7 @@ describe("The check of alerts", () => {
     expect(await mistakesOfJudge(system.admin)).toEqual([expect.stringContaining("A1 missing: ")])
   })
 
-  it("finds an alert that is stored twice if two judges write positions without an expected sequence", async () => {
+  it("the check finds an alert that is stored twice if two judges write positions without a condition", async () => {
     await system.startWorker()
     await new RuleBook(system.admin).put("ann", "all", everyPurchase)
     const careless: JudgeReplacements = {
@@ -60,7 +60,7 @@ describe("The check of alerts", () => {
     await until("an alert is stored twice", isDoubled)
   })
 
-  it("finds wrong alerts if a judge begins with the rules as they are now", async () => {
+  it("the check finds wrong alerts if a judge begins with the newest rules, and not those at its position", async () => {
     await system.startWorker()
     const rules = new RuleBook(system.admin)
     const costly = (threshold: number) => ({ measure: "value", is: "greater-or-equal", threshold })
@@ -78,7 +78,7 @@ describe("The check of alerts", () => {
     expect(await mistakesOfJudge(system.admin)).toEqual([expect.stringContaining("A1 missing: ")])
   })
 
-  it("finds nothing if a late batch of a judge comes after another judge has gone on", async () => {
+  it("the check finds no mistake if a late batch of a judge arrives after another judge has gone on", async () => {
     await system.startWorker()
     await new RuleBook(system.admin).put("ann", "all", everyPurchase)
     const late: Array<Effect.Effect<unknown, { readonly _tag: string }>> = []

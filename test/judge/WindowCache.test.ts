@@ -40,7 +40,7 @@ const fill = (windows: UserWindows, purchases: number) =>
   )
 
 describe("The cache of window states", () => {
-  it("holds at most as many purchases as its bound, and drops the longest unused users", () => {
+  it("the cache holds at most as many purchases as its bound, and drops the longest unused users", () => {
     const cache = new WindowCache(10_000)
     for (let user = 0; user < 1_000; user += 1) {
       const windows = cache.take(placed(`user-${user}`, 0))
@@ -53,7 +53,7 @@ describe("The cache of window states", () => {
     expect(cache.take(placed("user-999", 0)).entries).toBe(100)
   })
 
-  it("keeps no user whose states are more than the bound alone", () => {
+  it("the cache keeps no user whose states alone exceed the bound", () => {
     const cache = new WindowCache(1_000)
     const windows = cache.take(placed("ann", 0))
     fill(windows, 2_000)
@@ -62,7 +62,7 @@ describe("The cache of window states", () => {
     expect(cache.take(placed("ann", 0)).entries).toBe(0)
   })
 
-  it("gives empty states if it lacks a revision of the user", () => {
+  it("the cache gives empty states if its states lack the newest revision of the user", () => {
     const cache = new WindowCache(1_000)
     const windows = cache.take(placed("ann", 5))
     fill(windows, 3)

@@ -12,7 +12,7 @@ import { TestSystem } from "../../src/harness/system/TestSystem.ts"
 import { startedBeforeAll } from "../support/StartedBefore.ts"
 
 const partitions = 2
-/** The roles of programs that must not be able to change an account. */
+/** The roles whose programs must not be able to change an account. */
 const strangers = ["edge", "producer", "inspector"] as const
 const answerWaitMilliseconds = 500
 
@@ -31,7 +31,10 @@ describe("a client of the broker", () => {
     for (const client of clients.values()) await client.close()
   })
 
-  /** Publishes, and returns the violations that the broker logged. The broker takes messages of a client in order. */
+  /**
+   * Publishes messages, and returns the violations that the broker logged. A later message shows that the broker has
+   * checked the earlier ones, because the broker takes a client's messages in order.
+   */
   const violationsOf = async (
     role: BrokerRole,
     act: (client: NatsConnection) => void
@@ -44,7 +47,7 @@ describe("a client of the broker", () => {
   const publishing = (role: BrokerRole, subject: string, payload = "{}") =>
     violationsOf(role, (client) => client.publish(subject, payload))
 
-  /** Subscribes, and returns the violations. The broker closes a subscription that it refuses. */
+  /** Subscribes to a subject, and returns the violations. The broker closes a refused subscription. */
   const subscribing = (role: BrokerRole, subject: string) =>
     violationsOf(role, (client) => void client.subscribe(subject, { callback: () => undefined }))
 
@@ -108,7 +111,7 @@ describe("a client of the broker", () => {
     }
   )
 
-  it("no role may hear the answers to another role", async () => {
+  it("no role can subscribe to the answers to another role", async () => {
     for (const role of brokerRoles.filter((one) => one !== "admin")) {
       for (const other of brokerRoles.filter((one) => one !== role)) {
         expect(await subscribing(role, `${inboxPrefixOf(other)}.>`), `${role} hears ${other}`).toHaveLength(1)
@@ -116,7 +119,7 @@ describe("a client of the broker", () => {
     }
   })
 
-  it("a producer stores purchases under the token of a user, and reaches no other subject", async () => {
+  it("a producer can store purchases under the token of a user, and can publish to no other subject", async () => {
     const bob = sold("bob", "by a producer")
     const stored = await clientOf("producer").request("purchases.bob", inputMessage([bob]), {
       timeout: answerWaitMilliseconds * 10
@@ -128,7 +131,7 @@ describe("a client of the broker", () => {
     expect(await publishing("producer", "ledger.total.bob")).toHaveLength(1)
   })
 
-  it("an inspector sees streams and accounts, and stores nothing", async () => {
+  it("an inspector can read streams and accounts, and can store nothing", async () => {
     const info = await clientOf("inspector").request(`$JS.API.STREAM.INFO.${journalStream}`)
     expect(info.json()).toMatchObject({ config: { name: journalStream } })
     const answer = await clientOf("inspector").request(`ledger.total.${user}`)
@@ -143,7 +146,7 @@ describe("a client of the broker", () => {
     expect(system.broker.takeViolations()).toEqual([expect.stringContaining("authentication error")])
   })
 
-  it("a violation that no test has taken makes the stop of the broker fail", async () => {
+  it("stopping a test broker fails if no test has taken a violation that the broker logged", async () => {
     const other = await TestSystem.start()
     const stranger = await connectAs("producer", other.broker.url)
     stranger.publish("notice.edge", "{}")
@@ -152,7 +155,7 @@ describe("a client of the broker", () => {
     await expect(other.stop()).rejects.toThrow('Publish Violation - Subject "notice.edge"')
   })
 
-  it("the administrator of tests reads the streams of any role", async () => {
+  it("the role of the tests' administrator can read all streams", async () => {
     const admin = await BrokerAdmin.open(system.broker.url, partitions)
     expect((await admin.state(inputStream)).messages).toBeGreaterThan(0)
     await admin.close()

@@ -7,7 +7,7 @@ import { CommitChain, chainReadsMax } from "../../src/nats/CommitChain.ts"
 import { Connection } from "../../src/nats/client/Connection.ts"
 import type { Request } from "../../src/nats/client/RequestInbox.ts"
 
-/** Lets every fiber run until all of them wait. */
+/** Lets all fibers run until each fiber waits. */
 const settle = Effect.forEach(Array.from({ length: 20 }), () => Effect.yieldNow, { discard: true })
 
 const stored = (sequence: number): Msg => {
@@ -17,7 +17,7 @@ const stored = (sequence: number): Msg => {
   return { headers: written, string: () => `record ${sequence}` } as unknown as Msg
 }
 
-/** A connection whose reads at a sequence wait until the test answers them. */
+/** Makes a connection on which each read at a sequence waits until the test answers the read. */
 const makeBroker = () => {
   const asked: Array<number> = []
   const waiting: Array<Deferred.Deferred<Msg, OutcomeUnknown>> = []
@@ -87,7 +87,7 @@ describe("the reads of a chain", () => {
         yield* Fiber.interrupt(first)
         yield* broker.answer
         expect((yield* Fiber.join(others)).map((record) => record?.sequence)).toEqual([7, 7])
-        // An answered read is not kept.
+        // The result of an answered read is not kept.
         const again = yield* Effect.forkChild(chain.at(7))
         yield* settle
         expect(broker.asked).toEqual([7, 7])

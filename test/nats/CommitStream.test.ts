@@ -43,7 +43,10 @@ describe("The stream of commits", () => {
   }
   type Started = Awaited<ReturnType<typeof start>>
 
-  /** Appends a commit with a line for each of these users. Without users it is a take-over. Returns its sequence. */
+  /**
+   * Appends a commit with a line for each of these users, or a take-over record if no user is given. Returns the
+   * sequence of the commit.
+   */
   const commit = async ({ chain, newest }: Started, users: ReadonlyArray<string>, partition = 0, length = 1) => {
     const kind = users.length === 0 ? "takeover" : "commit"
     const lines = users.map((user) => JSON.stringify([user, "x".repeat(length)]))
@@ -66,7 +69,7 @@ describe("The stream of commits", () => {
   const pageOf = ({ stream }: Started, place: string) =>
     Effect.runPromise(stream.page(decodeFeedPlace(place) ?? behindCommit(0)))
 
-  /** All pages after a place, until one is empty. */
+  /** Returns all pages after a place, up to the first empty page. */
   const pagesAfter = async (started: Started, place: string) => {
     const pages: Array<ReadonlyArray<string>> = []
     for (let after = place; ;) {
@@ -85,7 +88,7 @@ describe("The stream of commits", () => {
       )
     )?.consumers ?? []
 
-  it("a follower gets each line of a commit in order, and nothing that was refused or is no commit", async () => {
+  it("a follower gets each line of the stored commits in order, and no other messages of the journal", async () => {
     const started = await start()
     await commit(started, ["ann", "bob"])
     const { heard } = follow(started, 1)
@@ -117,7 +120,7 @@ describe("The stream of commits", () => {
     expect((await pageOf(started, "0")).slice(2)).toEqual(heard)
   })
 
-  it("a follower goes on without a gap or repeat after the broker lost the consumer or was restarted", async () => {
+  it("a follower goes on without a gap or repeat after the consumer was lost or the broker restarted", async () => {
     const started = await start()
     const following = follow(started, 0)
     await commit(started, ["ann", "bob"])
@@ -140,7 +143,7 @@ describe("The stream of commits", () => {
     expect(following.places()).toEqual(["1.1", "1.2", "2.1", "2.2", "3.1", "4.1", "4.2"])
   })
 
-  it("a reader of the journal gets LedgerReplaced when another journal took the place of the journal", async () => {
+  it("a follower of the journal fails with LedgerReplaced when another journal has replaced the journal", async () => {
     const started = await start()
     await commit(started, ["ann"])
     await commit(started, ["bob"])
@@ -164,7 +167,7 @@ describe("The stream of commits", () => {
     const pages = await pagesAfter(started, "0")
     expect(pages.map(({ length }) => length)).toEqual([2 * pageMessagesMax, 2 * pageMessagesMax, 20])
     expect(pages.flat()).toEqual(all)
-    // The places lie within a commit, behind its last line, and behind the whole commit.
+    // The places of this test are within a commit, behind the last line of a commit, and behind a whole commit.
     expect((await pageOf(started, "0.7"))[0]?.place).toEqual({ sequence: 1, line: 1 })
     expect((await pageOf(started, "5.0"))[0]?.place).toEqual({ sequence: 5, line: 1 })
     expect((await pageOf(started, "5.1"))[0]?.place).toEqual({ sequence: 5, line: 2 })
@@ -174,7 +177,7 @@ describe("The stream of commits", () => {
     expect(await Effect.runPromise(started.stream.lastSequence)).toBe(2 * pageMessagesMax + 10)
   })
 
-  it("a page of long commits has few commits, and at least one commit", async () => {
+  it("a page of long commits has few commits, but at least one", async () => {
     const started = await start()
     for (let count = 0; count < 6; count += 1) await commit(started, ["ann", "bob", "carl"], 0, 5_000)
     for (let count = 0; count < 2; count += 1) await commit(started, ["ann"], 0, 3 * pageBytesMax)
@@ -185,11 +188,11 @@ describe("The stream of commits", () => {
       "7.1",
       "8.1"
     ])
-    // The last commit of a page may pass the bound.
+    // The last commit of a page may exceed the bound of the page.
     expect(pages.map(({ length }) => length)).toEqual([13, 4, 1])
   })
 
-  it("reading goes past take-overs, and past a text that was written by hand", async () => {
+  it("readers skip take-over records, and texts that were written by hand", async () => {
     const started = await start()
     await commit(started, ["ann"])
     for (let count = 0; count < pageMessagesMax + 3; count += 1) await commit(started, [], count % 2)
@@ -200,13 +203,13 @@ describe("The stream of commits", () => {
     const sequence = await commit(started, ["ann", "bob"], 1)
     const after = (await pagesAfter(started, "1")).flat()
     expect(after.slice(-2)).toEqual([`${sequence}.1`, `${sequence}.2`])
-    // Only lines count as revisions, and every reader gives a line the same place.
+    // Only the lines of commits are revisions, and every reader gives a line the same place.
     const following = follow(started, 0)
     await until("all is heard", () => following.heard.length === 1 + after.length)
     expect(following.places()).toEqual(["1.1", ...after])
   })
 
-  it("a reader of any place gets exactly the lines after that place, in order and once", async () => {
+  it("a reader from any place gets exactly the lines after that place, in order and once", async () => {
     const started = await start()
     const random = seeded(7)
     const users = ["ann", "bob", "carl", "dora", "eve"]
@@ -231,7 +234,7 @@ describe("The stream of commits", () => {
     }
   })
 
-  it("the line of a commit that is read for one user equals the line that is read for all users", async () => {
+  it("the line of a user's revision is the same in a read for one user and in a read for all users", async () => {
     const started = await start()
     const sequence = await commit(started, ["ann", "bob"])
     const stored = await Effect.runPromise(started.chain.at(sequence))

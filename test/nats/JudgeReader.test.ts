@@ -15,7 +15,7 @@ describe("The journal as a judge reads it", () => {
   const broker = startedBeforeAll(() => TestBroker.start())
   let client: NatsConnection
   let runtime: ManagedRuntime.ManagedRuntime<JudgeReader, unknown>
-  /** The values of rules by sequence, with their owner. */
+  /** The stored values of rules, each with its owner and its sequence. */
   const written: Array<RulesValue> = []
   const commits: Array<number> = []
 
@@ -55,7 +55,7 @@ describe("The journal as a judge reads it", () => {
   }
 
   it.each([0, 1, 2, 100, 777, 1_400, 1_499, 1_500, 1_000_000])(
-    "the rules as of the sequence %i are the newest values up to there, whatever was written later",
+    "the rules as of the sequence %i are the newest values up to it, whatever was written later",
     async (through) => {
       const expected = new Map<string, RulesValue>()
       for (const value of written) if (value.sequence <= through) expected.set(value.ownerToken, value)
@@ -63,7 +63,7 @@ describe("The journal as a judge reads it", () => {
     }
   )
 
-  it("a reading hands on every commit and value of rules behind a sequence, in order and each once", async () => {
+  it("a reading gives every commit and value of rules behind a sequence, in order and each once", async () => {
     const all = [...written.map(({ sequence }) => sequence), ...commits].toSorted((one, other) => one - other)
     const found = await runtime.runPromise(
       Effect.scoped(
@@ -80,7 +80,7 @@ describe("The journal as a judge reads it", () => {
     expect(found).toEqual(all.filter((sequence) => sequence > 300))
   })
 
-  it("the first rules and the next commit are found, and are undefined behind the end", async () => {
+  it("the first value of rules and the next commit are found, and the next commit is undefined at the end", async () => {
     const found = await runtime.runPromise(
       Effect.flatMap(JudgeReader, ({ firstRules, firstCommitAfter }) =>
         Effect.all([firstRules, firstCommitAfter(commits[3] ?? 0), firstCommitAfter(1_000_000)])
@@ -89,7 +89,7 @@ describe("The journal as a judge reads it", () => {
     expect(found).toEqual([written[0]?.sequence, expect.objectContaining({ sequence: commits[4] }), undefined])
   })
 
-  it("a reading ends if its consumer is deleted, because the next deliveries would be missing", async () => {
+  it("a reading ends if its consumer is deleted, because no further deliveries would come", async () => {
     const ended = await runtime.runPromise(
       Effect.scoped(
         Effect.gen(function* () {
@@ -108,7 +108,7 @@ describe("The journal as a judge reads it", () => {
   })
 })
 
-/** The messages of one pull request, so the values of this many keys fill a request. */
+/** The number of messages of one pull request, which the values of so many keys fill. */
 const keysOfRequest = 256
 
 describe("The rules as a judge reads them when it begins", () => {
@@ -127,7 +127,7 @@ describe("The rules as a judge reads them when it begins", () => {
     }
   }
 
-  it("have the earlier rules of a user who changes rules while the judge creates its consumer", async () => {
+  it("a judge gets the earlier rules of a user who changes rules while the judge creates its consumer", async () => {
     await setUpStreams(testSettings({ NATS_URL: broker.url }))
     const through = await writing(async (write) => {
       await write("racer", "before")

@@ -11,7 +11,7 @@ import { setUpStreams, testSettings } from "../../src/harness/system/TestLedger.
 
 const plenty = 100_000
 
-/** The events of a pull, counted. */
+/** The numbers of events that a pull has reported. */
 interface Told {
   delivered: number
   ended: number
@@ -42,7 +42,7 @@ describe("a pull of a partition", () => {
 
   afterAll(() => stop())
 
-  /** Publishes messages to a new partition, and runs a test with a pull of that partition. */
+  /** Publishes messages to an unused partition, and runs a test with a pull of this partition. */
   const pulling = async (messages: ReadonlyArray<string>, test: (pull: Pull, told: Told) => Promise<void>) => {
     partition += 1
     for (const message of messages) await client.jetstream().publish(groupSubject(partition), message)
@@ -60,7 +60,7 @@ describe("a pull of a partition", () => {
     await Effect.runPromise(Effect.scoped(pulled))
   }
 
-  it("a pull counts the silence of the broker only while it waits for a message", () =>
+  it("a pull measures the silence of the broker only while a pull request is in flight", () =>
     pulling(["a message"], async (pull, told) => {
       pull.request(1, plenty)
       await until("it is delivered", () => told.delivered === 1)
@@ -70,7 +70,7 @@ describe("a pull of a partition", () => {
       await until("its silence counts", () => pull.silence() > 0)
     }))
 
-  it("a pull learns of a message larger than its bytes, and gets it when it asks for more bytes", () =>
+  it("a pull reports a message that is too large for a request, and gets it with a request of more bytes", () =>
     pulling(["small", "x".repeat(50_000), "small"], async (pull, told) => {
       pull.request(10, 10_000)
       await until("the large message is next", () => told.oversized === 1)

@@ -11,11 +11,11 @@ import { setUpStreams, testSettings } from "../../src/harness/system/TestLedger.
 setFlagsFromString("--expose-gc")
 const collectGarbage: () => void = runInNewContext("gc")
 
-describe("an epoch that serves queries", () => {
+describe("an epoch that answers questions", () => {
   const broker = startedBeforeAll(() => TestBroker.start())
 
-  // A connection that forgot no epoch would leak memory for each epoch. `npm run soak` finds such a leak, too.
-  it("the connection forgets an epoch that served queries when the epoch is over", async () => {
+  // A connection that kept ended epochs would leak memory for each epoch. `npm run soak` also finds this leak.
+  it("the connection keeps no reference to an epoch that answered questions and is over", async () => {
     const settings = testSettings({ NATS_URL: broker.url, PARTITIONS: "1" })
     await setUpStreams(settings)
     const runtime = ManagedRuntime.make(brokerLayer(settings, "admin", "test"))

@@ -14,7 +14,10 @@ const status = (fields: Readonly<Record<string, string>>, reply?: string): Msg =
   return { headers: written as MsgHdrs, ...(reply === undefined ? {} : { reply }) } as Msg
 }
 
-/** Gives messages to a session. Returns its reports and its publishes. */
+/**
+ * Gives messages to a session. Returns the events that the session reports, and the subjects to which the session
+ * publishes.
+ */
 const outcomeOf = (...messages: ReadonlyArray<Msg>) => {
   const heard: Array<number> = []
   const ends: Array<string> = []
@@ -29,11 +32,11 @@ const outcomeOf = (...messages: ReadonlyArray<Msg>) => {
 }
 
 describe("A session of the commit stream", () => {
-  it("a session hands on commits in their order", () => {
+  it("a session passes commits on in their order", () => {
     expect(outcomeOf(commit(3, 1), commit(9, 2))).toEqual({ heard: [3, 9], ends: [], published: [] })
   })
 
-  it("a session ends at a delivery after a missing delivery, and does not hand on the later delivery", () => {
+  it("a session ends at a delivery after a missing one, and does not pass the later delivery on", () => {
     expect(outcomeOf(commit(3, 1), commit(9, 3))).toMatchObject({ heard: [3], ends: ["a delivery is missing"] })
   })
 
@@ -42,7 +45,7 @@ describe("A session of the commit stream", () => {
     expect(ends).toEqual(["a delivery before the newest heartbeat is missing"])
   })
 
-  it("a session goes on at a heartbeat that names the newest delivery", () => {
+  it("a session goes on after a heartbeat that names the newest delivery", () => {
     expect(outcomeOf(commit(3, 1), status({ "Nats-Last-Consumer": "1" })).ends).toEqual([])
   })
 

@@ -81,7 +81,7 @@ describe("A broker with accounts of an earlier version", () => {
     return names?.streams.toSorted() ?? []
   }
 
-  it("edges and workers refuse accounts of an earlier version, and name the upgrade before any write", async () => {
+  it("edges and workers refuse accounts of an earlier version before any write, and name the upgrade", async () => {
     await expect(startEdge(settings())).rejects.toThrow(sentence)
     await expect(startWorker(settings())).rejects.toThrow(sentence)
     expect((await streams()).filter((name) => name.startsWith("KV_"))).toEqual(["KV_ledger"])
@@ -96,7 +96,7 @@ describe("A broker with accounts of an earlier version", () => {
     await expect(startWorker(settings())).rejects.toThrow(sentence)
   })
 
-  it("edges and workers serve purchases with a journal that the upgrade has marked as done", async () => {
+  it("edges and workers work with a journal that the upgrade has marked as complete", async () => {
     await createJournal({ "purchases.upgrade": "done" })
     const edge = await startEdge(settings())
     const worker = await startWorker(settings())

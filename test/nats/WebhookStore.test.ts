@@ -46,7 +46,7 @@ describe("the webhooks on a broker", () => {
   }
   const store = <A, E>(use: (store: (typeof WebhookStore)["Service"]) => Effect.Effect<A, E>) =>
     run(Effect.flatMap(WebhookStore, use))
-  /** Returns how many messages the stream has on each subject of a user. */
+  /** Returns the number of messages of the stream on each subject of a user. */
   const counts = (token: string) =>
     run(
       Effect.flatMap(Connection, (connection) =>
@@ -56,7 +56,7 @@ describe("the webhooks on a broker", () => {
       ).pipe(Effect.map(({ state }) => state.subjects ?? {}))
     )
 
-  it("a webhook is written under a condition, and a write replaces all values before it", async () => {
+  it("a webhook is written by compare-and-set, and a write replaces all earlier values", async () => {
     expect(await store((real) => real.find("ann"))).toEqual({ webhook: undefined, sequence: 0 })
     const first = Number(await store((real) => real.write("ann", webhook, 0)))
     expect(await store((real) => real.write("ann", webhook, 0))).toMatchObject({ _tag: "CommitConflict" })
@@ -68,7 +68,7 @@ describe("the webhooks on a broker", () => {
     expect(await counts("ann")).toEqual({ "$KV.alerts.webhook.ann": 1 })
   })
 
-  it("a state replaces the state before it, and a state with an old condition is refused", async () => {
+  it("a state of deliveries replaces the state before, and a write that expects an older state is refused", async () => {
     const state = { through: 3, begunAt: 1, failures: 0 }
     const first = Number(await store((real) => real.writeState("bob", state, 0)))
     await store((real) => real.writeState("bob", { ...state, through: 4 }, first))
@@ -90,14 +90,14 @@ describe("the webhooks on a broker", () => {
     )
   })
 
-  it("dead letters are read oldest first, once each, without those that were delivered later", async () => {
+  it("dead letters are read oldest first and once each, without those that were delivered later", async () => {
     for (const id of [5, 6, 6, 7]) await store((real) => real.bury("dan", letter(id)))
     await store((real) => real.revive("dan", 5))
     expect(await store((real) => real.deadLetters("dan"))).toEqual([letter(6), letter(7)])
     expect(await store((real) => real.deadLetters("nobody"))).toEqual([])
   })
 
-  it("the count has each user with a webhook once", async () => {
+  it("each user with a webhook is counted once", async () => {
     const before = Number(await store((real) => real.count))
     const at = Number(await store((real) => real.write("eve", webhook, 0)))
     await store((real) => real.write("eve", webhook, at))
@@ -105,7 +105,7 @@ describe("the webhooks on a broker", () => {
     expect(await store((real) => real.count)).toBe(before + 2)
   })
 
-  it("the next alerts of a user are found behind a sequence, and never those of another user", async () => {
+  it("the next alerts of a user behind a sequence are found, and never the alerts of another user", async () => {
     const alert = (token: string) =>
       run(
         Effect.flatMap(Connection, (connection) =>
@@ -122,7 +122,7 @@ describe("the webhooks on a broker", () => {
     expect(await store((real) => real.lastSequence)).toBe(second)
   })
 
-  it("a request for a delivery is answered by a judge that serves it, and fails at once while no judge serves", async () => {
+  it("a judge answers a request for a delivery, and the request fails at once while no judge runs", async () => {
     const ask = Effect.flatMap(SendTransport, (transport) => transport.ask("ann", { kind: "again", id: 7 }))
     expect(await run(ask)).toMatchObject({ _tag: "BrokerUnavailable" })
     const seen: Array<unknown> = []

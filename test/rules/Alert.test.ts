@@ -74,7 +74,7 @@ const laptop: Alert = {
 }
 
 describe("an alert as text", () => {
-  it("has its amounts as exact decimals, and the rule in the version that raised the alert", () => {
+  it("the text of an alert has exact decimal amounts, and the rule in the version that the purchase met", () => {
     expect(encodeAlert(laptop)).toBe(
       '{"v":1,"id":"39.2.0.17","owner":"ann","rule":{"ruleId":"budget","number":17,"version":3,"asJudged":' +
         '{"who":"all","productType":"Electronics","measure":"spent","within":"P7D","is":"crosses","threshold":200.00,"enabled":true}},' +
@@ -83,7 +83,7 @@ describe("an alert as text", () => {
     )
   })
 
-  it("is read back as it was written, with exact amounts and any texts", () => {
+  it("an alert is read back as it was written, with exact amounts and any texts", () => {
     fc.assert(
       fc.property(anyAlert, (alert) => {
         fc.pre(isInCents(alert.rule.measure) || (alert.before ?? 0n) < 10n ** 15n)
@@ -97,11 +97,11 @@ describe("an alert as text", () => {
   it.each([
     ["{}", "v"],
     ['{"v":2}', "v"]
-  ])("is not read from %s", (text, field) => {
+  ])("the text %s is refused as an alert", (text, field) => {
     expect(() => decodeAlert(text)).toThrow(field)
   })
 
-  it("is not read if its rule is no rule or its id is no id", () => {
+  it("an alert whose rule or whose id is malformed is refused", () => {
     const [alert] = fc.sample(anyAlert, { numRuns: 1, seed: 1 }) as [Alert]
     const text = encodeAlert(alert)
     expect(() => decodeAlert(text.replace('"who":', '"whose":'))).toThrow(MalformedAlert)
@@ -110,27 +110,27 @@ describe("an alert as text", () => {
 })
 
 describe("the alerts of one purchase for one owner", () => {
-  it("are one array, and are read back in their order", () => {
+  it("the alerts of one purchase are one array, and are read back in their order", () => {
     const second = { ...laptop, ruleNumber: 18, ruleId: "other" }
     expect(encodeAlerts([laptop, second])).toBe(`[${encodeAlert(laptop)},${encodeAlert(second)}]`)
     expect(decodeAlerts(encodeAlerts([laptop, second]))).toEqual([laptop, second])
     expect(decodeAlerts("[]")).toEqual([])
   })
 
-  it("are not read from a single alert", () => {
+  it("a text with a single alert outside of an array is refused", () => {
     expect(() => decodeAlerts(encodeAlert(laptop))).toThrow(MalformedAlert)
   })
 })
 
 describe("the id of an alert", () => {
-  it("names the place in the journal and the rule", () => {
+  it("the id of an alert names the place of the purchase in the journal, and the number of the rule", () => {
     const place = { sequence: 39, line: 2, index: 0, ruleNumber: 17 }
     expect(encodeAlertId(place)).toBe("39.2.0.17")
     expect(decodeAlertId("39.2.0.17")).toEqual(place)
   })
 
   it.each(["", "39.2.0", "39.2.0.17.1", "0.1.0.1", "39.0.0.17", "39.2.00.17", "39.2.-1.17", "39.2.0.x", " 39.2.0.17"])(
-    "is not read from %j",
+    "the text %j is refused as the id of an alert",
     (text) => {
       expect(decodeAlertId(text)).toBe(undefined)
     }

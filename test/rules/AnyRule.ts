@@ -12,13 +12,13 @@ const windows: fc.Arbitrary<RuleWindow> = fc.oneof(
     timeZone: fc.constantFrom("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu")
   })
 )
-/** Returns a window that a rule about all users may have, instead of one with any length. */
+/** Returns a window that a rule about all users may have, in place of a window of any length. */
 const ofAll = (window: RuleWindow): RuleWindow => {
   if (window.kind !== "length") return window
   const allowed = lengthsOnAll[Math.floor(window.milliseconds / 1_000) % lengthsOnAll.length] ?? ""
   return { kind: "length", milliseconds: readLength(allowed) ?? 0 }
 }
-/** Texts that the rules for names of products let through. */
+/** Texts that are valid names of products. */
 export const anyName = fc.constantFrom("Laptop", "Mouse", "Ünï çode", 'a "b" \\ c', "電子", "👩‍🚀", "x".repeat(200))
 const scopes = fc.oneof(
   fc.constant({ kind: "everything" as const }),
@@ -26,7 +26,7 @@ const scopes = fc.oneof(
 )
 const moments = fc.option(fc.integer({ min: 0, max: 4e12 }), { nil: undefined })
 
-/** Rules of every kind. */
+/** Random rules of every kind. */
 export const anyRule: fc.Arbitrary<Rule> = fc
   .record({
     who: fc.constantFrom("self" as const, "all" as const),

@@ -35,7 +35,7 @@ const withins = [
 
 interface Options {
   readonly seed: number
-  /** Whether times of an account may fall, as in old ledgers. */
+  /** Whether the times of an account's purchases may fall, as in old ledgers. */
   readonly areTimesFalling: boolean
   /** The chance that a user's window states are dropped before a revision. */
   readonly dropped: number
@@ -43,7 +43,10 @@ interface Options {
   readonly areReversed?: boolean
 }
 
-/** A ledger as it grows: changes of rules and revisions, one a sequence. Both judges are told of each. */
+/**
+ * A ledger that grows by changes of rules and revisions, one at each sequence. Both judges, the `Judgement` and the
+ * simple one, get each change and revision.
+ */
 class Trial {
   alerts = 0
   loads = 0
@@ -126,7 +129,7 @@ class Trial {
   private purchase(inputIndex: number): AppliedPurchase {
     const step = this.oneOf([0, 1, 20_000, 60_000, hour, 7 * hour])
     this.now += step
-    // Windows of the calendar begin with a full hour, and have its first moment.
+    // Some times are full hours, because a calendar window includes the first moment of its hour.
     if (this.below(4) === 0) this.now = Math.ceil(this.now / hour) * hour
     const back = this.options.areTimesFalling && this.below(4) === 0 ? this.below(3 * hour) : 0
     return {
@@ -227,7 +230,7 @@ const laptop: AppliedPurchase = {
   storedAt: 1_000_000
 }
 
-/** Returns a value of `rules.<owner>` whose rules were put at sequences of the ledger. */
+/** Returns a value of the key `rules.<owner>` with rules that were put at the given sequences of the ledger. */
 const valueAt = (rules: ReadonlyArray<readonly [number, string]>): string => {
   let set = emptyRuleSet
   for (const [sequence, text] of rules) {
@@ -243,7 +246,7 @@ const spent = '{"measure":"spent","product":"Laptop","within":"P1D","threshold":
 
 describe("the judgement", () => {
   it.each([1, 2, 3, 4, 5, 6])(
-    "gives the same alerts as a simple judge that reads all rules and all history, with seed %i",
+    "the judgement finds the same alerts as a simple judge that reads all rules and all history, seed %i",
     (seed) => {
       const trial = new Trial({ seed, areTimesFalling: false, dropped: 0 })
       trial.run(2_000)
@@ -251,15 +254,21 @@ describe("the judgement", () => {
     }
   )
 
-  it.each([11, 12, 13])("gives the same alerts if window states are dropped at any time, with seed %i", (seed) => {
-    const trial = new Trial({ seed, areTimesFalling: false, dropped: 0.3 })
-    trial.run(1_500)
-    expect(trial.loads).toBeGreaterThan(500)
-  })
+  it.each([11, 12, 13])(
+    "the judgement finds the same alerts if window states are dropped at any time, seed %i",
+    (seed) => {
+      const trial = new Trial({ seed, areTimesFalling: false, dropped: 0.3 })
+      trial.run(1_500)
+      expect(trial.loads).toBeGreaterThan(500)
+    }
+  )
 
-  it.each([21, 22, 23])("gives the same alerts if the times of an account's purchases fall, with seed %i", (seed) => {
-    new Trial({ seed, areTimesFalling: true, dropped: 0.1 }).run(1_500)
-  })
+  it.each([21, 22, 23])(
+    "the judgement finds the same alerts if the times of an account's purchases fall, seed %i",
+    (seed) => {
+      new Trial({ seed, areTimesFalling: true, dropped: 0.1 }).run(1_500)
+    }
+  )
 
   it.each([
     [31, false],
@@ -314,7 +323,7 @@ describe("the judgement", () => {
     for (const alert of alerts) expect(decodeAlert(encodeAlert(alert))).toEqual(alert)
   })
 
-  it("gives the alerts of a purchase in the order of the rules' numbers, for all owners together", () => {
+  it("the alerts of a purchase are in the order of the rules' numbers, for all owners together", () => {
     const judgement = new Judgement()
     const any = '{"who":"all","measure":"value","is":"greater-or-equal","threshold":1}'
     judgement.changeRules(
@@ -330,7 +339,7 @@ describe("the judgement", () => {
     expect(alerts.map(encodeAlertId)).toEqual(["10.1.0.1", "10.1.0.8", "10.1.0.9", "10.1.1.1", "10.1.1.8", "10.1.1.9"])
   })
 
-  it("names the window that it needs, and asks for it no more once it is loaded", () => {
+  it("the judgement asks for a window that it needs, and does not ask again once the window is loaded", () => {
     const judgement = new Judgement()
     judgement.changeRules("ann", 1, valueOf(spent))
     const windows = new UserWindows(0)
@@ -343,7 +352,7 @@ describe("the judgement", () => {
     expect([windows.through, windows.entries]).toEqual([10, 1])
   })
 
-  it("needs no window if no enabled rule matches the purchase, or if the account has the sums", () => {
+  it("the judgement needs no window if no rule looks at the purchase, or if the account has the sums", () => {
     const judgement = new Judgement()
     judgement.changeRules("bob", 1, valueOf(spent))
     judgement.changeRules("ann", 2, valueOf('{"measure":"spent","threshold":900}'))
@@ -351,7 +360,7 @@ describe("the judgement", () => {
     expect(judgement.judge(ann([laptop]), new UserWindows(0))).toMatchObject([{ owner: "ann", before: 0n }])
   })
 
-  it("asks for all windows again, and refuses to judge, if the states are not those of the revision before", () => {
+  it("the judgement asks for all windows again if the window states do not end with the revision before", () => {
     const judgement = new Judgement()
     judgement.changeRules("ann", 1, valueOf(spent))
     const windows = new UserWindows(0)
@@ -363,7 +372,7 @@ describe("the judgement", () => {
     expect(() => judgement.judge(ann([laptop]), new UserWindows(0))).toThrow("was not loaded")
   })
 
-  it("drops the state of a window that no rule asks for any more", () => {
+  it("the judgement drops the state of a window that no rule needs any more", () => {
     const judgement = new Judgement()
     judgement.changeRules("ann", 1, valueOf(spent))
     const windows = new UserWindows(0)
@@ -374,7 +383,7 @@ describe("the judgement", () => {
     expect(windows.entries).toBe(0)
   })
 
-  it("keeps the rules that it has if a value cannot be read", () => {
+  it("the judgement keeps its rules if a new value of rules cannot be read", () => {
     const judgement = new Judgement()
     judgement.changeRules("ann", 1, valueOf(spent))
     expect(() => judgement.changeRules("ann", 2, '{"v":1,"changes":2}\n["a",0,2,{}]\n')).toThrow("measure")

@@ -13,7 +13,7 @@ const ruleJson = (fields: Record<string, unknown>): string =>
 
 const running = { measure: "spent", is: undefined, threshold: 200 }
 
-/** Returns a rule whose threshold is written in this way. */
+/** Returns the JSON of a rule whose threshold is written exactly as given. */
 const withThreshold = (threshold: string, measure = "value"): string =>
   `{"measure":"${measure}","is":"equal","threshold":${threshold}}`
 
@@ -29,7 +29,7 @@ const problemOf = (text: string): string => {
 }
 
 describe("a rule as JSON", () => {
-  it("comes back as it was, and equal rules have equal texts", () => {
+  it("a rule is read back as it was written, and equal rules have equal texts", () => {
     fc.assert(
       fc.property(anyRule, (rule) => {
         expect(decodeRule(encodeRule(rule))).toEqual(rule)
@@ -39,14 +39,14 @@ describe("a rule as JSON", () => {
     )
   })
 
-  it("is read from the example of the documentation", () => {
+  it("the example of the documentation is read as a rule", () => {
     const [, example = ""] = /```json\n(.*)\n```/.exec(readFileSync(join(projectRoot, "docs/rules.md"), "utf8")) ?? []
     expect(ruleInWords(decoded(example))).toBe(
       'Alert when your spending on something of the type "Electronics" in 7 days reaches 200.00 USD.'
     )
   })
 
-  it("has defaults for fields that are left out", () => {
+  it("a rule has defaults for fields that are left out", () => {
     expect(decoded('{"measure":"spent","threshold":200.5}')).toEqual({
       who: "self",
       scope: { kind: "everything" },
@@ -61,7 +61,7 @@ describe("a rule as JSON", () => {
     })
   })
 
-  it("about all users may have a window of few lengths, in any spelling, or any window of the calendar", () => {
+  it("a rule about all users may have a window of few lengths, in any spelling, or any calendar window", () => {
     const all = { who: "all", measure: "spent", is: "crosses" }
     for (const length of lengthsOnAll) {
       expect(decoded(ruleJson({ ...all, within: length })).within).toEqual({
@@ -74,7 +74,7 @@ describe("a rule as JSON", () => {
     expect(decoded(ruleJson({ ...all, within })).within).toEqual({ kind: "calendar", ...within })
   })
 
-  it("has its texts in normalization form C, so that they are compared exactly", () => {
+  it("the texts of a rule are in normalization form C, so that they can be compared exactly", () => {
     expect(decoded(ruleJson({ product: "Cafe\u0301" })).scope).toEqual({ kind: "product", name: "Caf\u00e9" })
   })
 
@@ -84,31 +84,34 @@ describe("a rule as JSON", () => {
     ["0.01", 1n],
     ["0.30", 30n],
     ["90071992547409.90", centsMax]
-  ])("takes the threshold %s for its exact value", (text, cents) => {
+  ])("the threshold %s is read as its exact value", (text, cents) => {
     expect(decoded(withThreshold(text)).threshold).toBe(cents)
   })
 
   it.each(["-0", "0", "-0.0", "0.004", `${0.1 + 0.2}`, "1e400", "1e-400", "-1", "90071992547409.91", "1e15"])(
-    "refuses the threshold %s, and shows it",
+    "the threshold %s is refused, and the message shows it",
     (text) => {
       expect(problemOf(withThreshold(text))).toContain(`and is ${text.slice(0, 40)}`)
     }
   )
 
   it.each(["NaN", "Infinity", "-Infinity", "+1", "0x10", "01", ".5", "1_000"])(
-    "refuses the threshold %s, which is not JSON",
+    "the threshold %s is refused, because it is not JSON",
     (text) => {
       expect(problemOf(withThreshold(text))).toBe("A rule is one JSON object, and this is not JSON.")
     }
   )
 
-  it.each(['"900"', "null", "true", "[900]", "{}"])("refuses the threshold %s, which is not a number", (text) => {
-    expect(problemOf(withThreshold(text))).toBe(
-      `threshold must be a number with at most two decimal places, from 0.01 to 90071992547409.90, and is ${text}.`
-    )
-  })
+  it.each(['"900"', "null", "true", "[900]", "{}"])(
+    "the threshold %s is refused, because it is not a number",
+    (text) => {
+      expect(problemOf(withThreshold(text))).toBe(
+        `threshold must be a number with at most two decimal places, from 0.01 to 90071992547409.90, and is ${text}.`
+      )
+    }
+  )
 
-  it.each(["2.5", "0.01", "0"])("refuses the threshold %s for a number of pieces", (text) => {
+  it.each(["2.5", "0.01", "0"])("the threshold %s is refused for a number of pieces", (text) => {
     expect(problemOf(withThreshold(text, "quantity"))).toContain("threshold must be a whole number from 1 to")
   })
 })
@@ -161,7 +164,7 @@ describe("a wrong rule", () => {
     expect(problemOf(text)).toContain(reason)
   })
 
-  it("is never read as a rule, and no text makes the reader throw", () => {
+  it("no text that is not a rule is read as a rule, and no text makes the reader throw", () => {
     fc.assert(
       fc.property(fc.json(), fc.string(), (json, text) => {
         expect(decodeRule(json)).toBeInstanceOf(RuleProblem)
@@ -198,7 +201,7 @@ describe("a rule in words", () => {
       ruleJson({ ...running, within: "PT90M", until: "2027-01-01T00:00:00Z" }),
       'Alert when your spending on "Laptop" in 1 hour and 30 minutes reaches 200.00 USD, until 2027-01-01T00:00:00.000Z.'
     ]
-  ])("%s is a sentence", (text, words) => {
+  ])("the rule %s is written as a sentence", (text, words) => {
     expect(ruleInWords(decoded(text))).toBe(words)
   })
 })

@@ -16,7 +16,10 @@ const windows: ReadonlyArray<RuleWindow> = [
   { kind: "calendar", by: "day", timeZone: "Europe/Berlin" }
 ]
 
-/** A purchase, with a running measure for each window: the same sums for all scopes, since the index only compares. */
+/**
+ * A purchase with a running measure for each window. All scopes have the same measures, because the index only
+ * compares.
+ */
 interface Event {
   readonly userId: string
   readonly product: string
@@ -27,9 +30,9 @@ interface Event {
 
 interface Mode {
   readonly seed: number
-  /** How many different values thresholds and measures have. With few values many thresholds are equal. */
+  /** The number of different values of thresholds and measures. With few values, many thresholds are equal. */
   readonly values: number
-  /** The number of rules around which the set grows and shrinks. */
+  /** The number of rules around which the set of rules grows and shrinks. */
   readonly rules: number
   readonly users: number
   /** Whether all rules are about one product and two measures, so that groups are large and have sorted lists. */
@@ -42,7 +45,7 @@ const isIn = ({ who, owner, scope }: IndexedRule, { userId, product, productType
   return scope.kind === "product" ? scope.name === product : scope.name === productType
 }
 
-/** The rule's comparison as it is defined, with the rule's own words. */
+/** Compares a measure with a rule's threshold, literally as the comparison is defined. */
 const meets = ({ is, threshold }: IndexedRule, before: number, after: number): boolean => {
   const limit = Number(threshold)
   if (is === "equal") return after === limit
@@ -115,7 +118,7 @@ class Trial {
     this.rules.delete(slot)
   }
 
-  /** Returns the slots that the index finds, by the group's measure and window, and compares the count of each group. */
+  /** Returns the rules that the index finds for an event. Expects that the index counts as many rules of each group. */
   found({ userId, product, productType, before, after }: Event): Array<string> {
     const groups = new IntegerList()
     const slots = new IntegerList()
@@ -143,7 +146,7 @@ class Trial {
     return found.toSorted()
   }
 
-  /** The number of names in all rules. */
+  /** The number of different names in all rules. */
   names(): number {
     const names = [...this.rules.values()].flatMap(({ who, owner, scope, within }) => [
       ...(who === "self" ? [`owner ${owner}`] : []),
@@ -186,11 +189,11 @@ const modes: ReadonlyArray<Mode & { readonly name: string; readonly events: numb
 ]
 
 describe("the index of rules", () => {
-  it.each(modes)("finds the same rules as a loop over all rules, with $name", ({ events, ...mode }) => {
+  it.each(modes)("the index finds the same rules as a loop over all rules, with $name", ({ events, ...mode }) => {
     expect(new Trial(mode).run(events)).toBeGreaterThan(events / 10)
   })
 
-  it("finds the same rules as a loop in lists of many pages with long runs of equal thresholds", () => {
+  it("the index finds the same rules as a loop in lists of many pages with many equal thresholds", () => {
     const trial = new Trial({ seed: 5, values: 4, rules: 0, users: 1 })
     const rule = (is: Comparison, threshold: number): IndexedRule => ({
       owner: "ann",

@@ -29,14 +29,14 @@ const commands = fc.array(
   { maxLength: 60, size: "max" }
 )
 
-/** What a set has to hold, kept in the plainest way. */
+/** The rules that a set of rules has to have, kept in a plain map. */
 interface Expected {
   readonly number: number
   readonly version: number
   readonly rule: Rule
 }
 
-/** Stores a set as the ledger does, at a sequence, and reads it. */
+/** Encodes a set of rules, and decodes the text as a value that was stored at a sequence. */
 const stored = (set: RuleSet, sequence: number): RuleSet => decodeRuleSet(encodeRuleSet(set), sequence)
 
 const put = (set: RuleSet, ruleId: string, rule: Rule, sequence: number): RuleSet => {
@@ -56,7 +56,7 @@ const filled = (rule: Rule, count: number): RuleSet => {
 }
 
 describe("a set of rules", () => {
-  it("has the same rules as a plain map after any changes, and gives no version or number twice", () => {
+  it("a set has the same rules as a plain map after any changes, and gives no version or number twice", () => {
     fc.assert(
       fc.property(commands, (commands) => {
         let set = emptyRuleSet
@@ -92,19 +92,19 @@ describe("a set of rules", () => {
     )
   })
 
-  it("does not change if a rule is put again, or switched to the state that it has", () => {
+  it("a set does not change if a rule is put again, or is switched to the state that it has", () => {
     const set = put(emptyRuleSet, "a", onSelf, 5)
     expect(putRule(set, "a", { ...onSelf }, 0)).toBe(set)
     expect(enableRule(set, "a", onSelf.enabled)).toBe(set)
     expect(ruleOf(put(set, "a", second, 6), "a")).toEqual({ ruleId: "a", number: 5, version: 2, rule: second })
   })
 
-  it("has nothing to remove or to switch under an unknown id", () => {
+  it("a set returns undefined for the removal or switching of a rule with an unknown id", () => {
     expect(removeRule(emptyRuleSet, "a")).toBe(undefined)
     expect(enableRule(emptyRuleSet, "a", true)).toBe(undefined)
   })
 
-  it("keeps its counter without rules, and gives a rule that returns a new number and version", () => {
+  it("a set without rules keeps its count of changes, and a rule that is put again has a new number", () => {
     const emptied = stored(removeRule(put(emptyRuleSet, "a", onSelf, 5), "a") as RuleSet, 6)
     expect(emptied).toEqual({ changes: 2, rules: [] })
     expect(put(emptied, "a", onSelf, 7).rules).toEqual([{ ruleId: "a", number: 7, version: 3, rule: onSelf }])
@@ -119,7 +119,7 @@ describe("a set of rules", () => {
     expect(ruleOf(stored(put, 8), "a")).toEqual({ ruleId: "a", number: 8, version: 8, rule })
   })
 
-  it("takes 100 rules and refuses the next rule, but takes a change of a rule that it has", () => {
+  it("a set takes 100 rules and refuses the next rule, but takes changes of its rules", () => {
     const set = filled(onSelf, rulesOfUserMax)
     expect(putRule(set, "one more", onSelf, 0)).toEqual(
       new RulesFull("A user has at most 100 rules: remove one first.")
@@ -129,33 +129,33 @@ describe("a set of rules", () => {
     ).toBe(7)
   })
 
-  it("refuses an eleventh rule about all users, also if it replaces a rule about the owner", () => {
+  it("a set refuses an eleventh rule about all users, also if it replaces a rule about the owner", () => {
     const set = put(filled(onAll, rulesOnAllOfUserMax), "own", onSelf, 50)
     const full = new RulesFull("A user has at most 10 rules about all users: remove one first.")
     expect(putRule(set, "one more", onAll, 0)).toEqual(full)
     expect(putRule(set, "own", onAll, 0)).toEqual(full)
   })
 
-  it("takes no new rule when all users together have a million, but takes changes", () => {
+  it("a set takes no new rule when all users together have a million rules, but takes changes of its rules", () => {
     const set = put(emptyRuleSet, "a", onSelf, 5)
     expect(putRule(set, "b", onSelf, rulesMax)).toBeInstanceOf(RulesFull)
     expect(putRule(set, "b", onSelf, rulesMax - 1)).not.toBeInstanceOf(RulesFull)
     expect(putRule(set, "a", onAll, rulesMax)).not.toBeInstanceOf(RulesFull)
   })
 
-  it("takes no second change before the first is stored, because each change uses one number", () => {
+  it("a set takes no second change before the first one is stored, because the sequence becomes a number", () => {
     const changed = putRule(emptyRuleSet, "a", onSelf, 0) as RuleSet
     expect(() => putRule(changed, "b", onSelf, 0)).toThrow("has to be stored")
   })
 
   it.each(["{}", '{"v":1,"changes":1}', '{"v":2,"changes":1}\n', '{"v":1}\n', '{"v":1,"changes":1}\n["a",1]\n'])(
-    "is not read from %j",
+    "the text %j is refused as a set of rules",
     (text) => {
       expect(() => decodeRuleSet(text, 1)).toThrow(MalformedRuleSet)
     }
   )
 
-  it("accepts the same texts for ids of rules as for ids of purchases", () => {
+  it("the same texts are accepted as rule ids and as purchase ids", () => {
     expect([ruleIdProblem("laptop 900"), ruleIdProblem("a/b")]).toEqual([undefined, expect.stringContaining("/")])
   })
 })

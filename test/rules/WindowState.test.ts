@@ -4,7 +4,7 @@ import { measureMax } from "../../src/rules/Rule.ts"
 import { cutoffOf, lengthAsText, readLength, type RuleWindow } from "../../src/rules/RuleWindow.ts"
 import { WindowState } from "../../src/rules/WindowState.ts"
 
-/** An entry of an account, with whether the rule's scope includes it. The cents of a reversal are below zero. */
+/** An entry of an account, and whether the entry is in the rule's scope. The cents of a reversal are below zero. */
 interface Bought {
   readonly storedAt: number
   readonly cents: bigint
@@ -21,7 +21,7 @@ const windows: ReadonlyArray<RuleWindow> = [
   { kind: "calendar", by: "day", timeZone: "Europe/Berlin" }
 ]
 
-/** Walks back from a purchase to the first that is too old, and sums what is in the scope. */
+/** Adds up the purchases in the scope, from the newest purchase back to the first one that is too old. */
 const recounted = (history: ReadonlyArray<Bought>, cutoff: number): { spent: number; count: number } => {
   let spent = 0n
   let count = 0
@@ -55,7 +55,10 @@ const stateOf = (history: ReadonlyArray<Bought>, since: number): WindowState => 
   return state
 }
 
-/** Follows a history with one state, which is loaded again where it does not reach; returns how often. */
+/**
+ * Follows a history with one window state, which is loaded again when it does not reach. Returns how often the state
+ * was loaded.
+ */
 const follow = (window: RuleWindow, history: ReadonlyArray<Bought>): number => {
   const cutoffAt = cutoffOf(window)
   let state = new WindowState(history[0] === undefined ? 0 : cutoffAt(history[0].storedAt))
@@ -76,7 +79,7 @@ const follow = (window: RuleWindow, history: ReadonlyArray<Bought>): number => {
 }
 
 describe("the state of a window", () => {
-  it("equals a new count of the history at each purchase, and is loaded only once while times rise", () => {
+  it("the state equals a new count of the history at each purchase, and is loaded once while times rise", () => {
     fc.assert(
       fc.property(fc.constantFrom(...windows), histories(rising), (window, history) => {
         expect(follow(window, history)).toBe(0)
@@ -85,7 +88,7 @@ describe("the state of a window", () => {
     )
   })
 
-  it("equals a new count of the history also if times fall, as they may in old ledgers", () => {
+  it("the state equals a new count of the history also if times fall, as they may in old ledgers", () => {
     fc.assert(
       fc.property(fc.constantFrom(...windows), histories(falling), (window, history) => {
         follow(window, history)
@@ -115,7 +118,7 @@ describe("the state of a window", () => {
     expect(state.runningSince(2)).toEqual({ spent: 4, count: 1 })
   })
 
-  it("keeps no purchase that is too old, and no purchase at all for a window without end", () => {
+  it("the state keeps no purchase that is too old, and keeps no purchase at all for the window ever", () => {
     const window = new WindowState(start)
     const all = new WindowState(Number.NEGATIVE_INFINITY)
     for (let minute = 1; minute <= 10_000; minute += 1) {
@@ -127,7 +130,7 @@ describe("the state of a window", () => {
     expect(all.runningSince(Number.NEGATIVE_INFINITY)).toEqual({ spent: 10_000, count: 10_000 })
   })
 
-  it("is exact up to 2^53 - 1 cents, stays there for higher sums, and is exact again for lower sums", () => {
+  it("a sum is exact up to 2^53 - 1 cents, is that number above it, and is exact again when it falls", () => {
     const state = new WindowState(0)
     state.add(1, BigInt(measureMax) - 1n)
     expect(state.runningSince(0).spent).toBe(measureMax - 1)
@@ -138,7 +141,7 @@ describe("the state of a window", () => {
     expect(state.runningSince(1).spent).toBe(1_000_000_000_001)
   })
 
-  it("gives no result for a window that begins before the purchases that it kept", () => {
+  it("the state throws for a window that begins before the purchases that it kept", () => {
     const state = new WindowState(5)
     expect([state.reaches(4), state.reaches(5)]).toEqual([false, true])
     expect(() => state.runningSince(4)).toThrow("before the purchases that were kept")
@@ -152,7 +155,7 @@ describe("the cutoff of a window", () => {
     ["day", "2026-10-25T22:59:59.999Z", "2026-10-24T21:59:59.999Z"],
     ["hour", "2026-10-25T00:30:00Z", "2026-10-24T23:59:59.999Z"],
     ["month", "2026-10-25T00:30:00Z", "2026-09-30T21:59:59.999Z"]
-  ] as const)("of %s at %s is the last moment before the window, %s", (window, at, cutoff) => {
+  ] as const)("the cutoff of %s at %s is the last moment before the window, %s", (window, at, cutoff) => {
     const cutoffAt = cutoffOf(
       window === "PT1M"
         ? { kind: "length", milliseconds: 60_000 }
@@ -163,7 +166,7 @@ describe("the cutoff of a window", () => {
 })
 
 describe("the length of a window", () => {
-  it("is read from the text that it is written as", () => {
+  it("a length is read from the text as which it is written", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 40 * 86_400 }), (seconds) => {
         expect(readLength(lengthAsText(seconds * 1_000))).toBe(seconds * 1_000)
@@ -175,12 +178,12 @@ describe("the length of a window", () => {
     ["P1W", 7 * 24 * hour],
     ["PT90M", 1.5 * hour],
     ["P1DT1H", 25 * hour]
-  ])("%s is read in milliseconds", (text, milliseconds) => {
+  ])("the length %s is read in milliseconds", (text, milliseconds) => {
     expect(readLength(text)).toBe(milliseconds)
   })
 
   it.each(["", "P", "PT", "P1M", "P1Y", "P-1D", "P1.5D", "1D", "p1d", "P1D ", "PT1H1D"])(
-    "is not read from %j",
+    "the text %j is refused as a length",
     (text) => {
       expect(readLength(text)).toBe(undefined)
     }

@@ -2,7 +2,7 @@ import { once } from "node:events"
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 
-/** A delivery as an endpoint got it. */
+/** A delivery, as the endpoint received it. */
 export interface Received {
   readonly headers: IncomingHttpHeaders
   readonly body: string
@@ -10,17 +10,19 @@ export interface Received {
 
 type Answer = (response: ServerResponse, received: Received) => void
 
-/** An answer with a status, headers and a text. */
+/** Makes an answer with a status, headers and a text. */
 export const answer =
   (status: number, headers: Readonly<Record<string, string>> = {}, text = ""): Answer =>
   (response) => {
     response.writeHead(status, headers).end(text)
   }
 
-/** No answer at all. */
+/** Makes the endpoint send no answer. */
 export const silence: Answer = () => undefined
 
-/** An HTTP server that counts its connections, keeps its deliveries, and answers as a test says. */
+/**
+ * An HTTP server that receives deliveries. It counts its connections, keeps the deliveries, and answers as a test says.
+ */
 export class AlertEndpoint {
   private readonly server = createServer((request, response) => void this.take(request, response))
   readonly received: Array<Received> = []
@@ -47,7 +49,7 @@ export class AlertEndpoint {
     return this.received.map(({ headers }) => String(headers["webhook-id"]))
   }
 
-  /** Says how the next deliveries are answered. */
+  /** Sets the answer to the next deliveries. */
   answerWith(next: Answer): void {
     this.answers.next = next
   }

@@ -14,11 +14,11 @@ const kindAfter = (outcome: Outcome, before: { failures: number; failingSince?: 
   stepAfter(outcome, before, now, 0.5).kind
 
 describe("The step after an attempt", () => {
-  it("a status from 200 to 299 leads to the next alert", () => {
+  it("after a status from 200 to 299, the next alert is delivered", () => {
     expect([200, 202, 204, 299].map((status) => kindAfter(answered(status)))).toEqual(["next", "next", "next", "next"])
   })
 
-  it("a status that may pass, and no answer, lead to another attempt", () => {
+  it("after a temporary status, or without an answer, another attempt is made", () => {
     const outcomes: ReadonlyArray<Outcome> = [
       ...[408, 425, 429, 500, 502, 503, 599].map((status) => answered(status)),
       { kind: "failed", reason: "The endpoint could not be reached (ECONNREFUSED)." }
@@ -41,7 +41,7 @@ describe("The step after an attempt", () => {
     })
   })
 
-  it("a failure pauses the webhook when the first failure was three days ago, and no earlier", () => {
+  it("a failed attempt pauses the webhook if the first failure was three days ago, and not before", () => {
     const threeDays = Duration.toMillis(Duration.days(3))
     const failing = (since: number) => kindAfter(answered(500), { failures: 9, failingSince: now - since })
     expect([failing(threeDays - 1), failing(threeDays)]).toEqual(["again", "pause"])
@@ -49,16 +49,16 @@ describe("The step after an attempt", () => {
 })
 
 describe("The wait before another attempt", () => {
-  it("the waits grow as documented, and stay at ten hours", () => {
+  it("the waits between attempts grow as documented, up to ten hours", () => {
     const waits = Array.from({ length: 9 }, (_, index) => Duration.toSeconds(retryWait(index + 1, 0.5)))
     expect(waits).toEqual([5, 30, 120, 600, 1_800, 7_200, 18_000, 36_000, 36_000])
   })
 
-  it("chance makes a wait shorter or longer by at most a fifth", () => {
+  it("a wait is shorter or longer at random by at most a fifth", () => {
     expect([0, 1].map((random) => Duration.toMillis(retryWait(1, random)))).toEqual([4_000, 6_000])
   })
 
-  it("a header Retry-After makes the wait longer up to ten hours, and never shorter", () => {
+  it("a header Retry-After makes the wait longer, up to ten hours, and never shorter", () => {
     const wait = (seconds: number) => Duration.toSeconds(retryWait(1, 0.5, Duration.seconds(seconds)))
     expect([1, 60, 36_000, 999_999_999].map(wait)).toEqual([5, 60, 36_000, 36_000])
     expect(stepAfter(answered(429, Duration.minutes(7)), fresh, now, 0.5)).toMatchObject({

@@ -23,7 +23,7 @@ describe("a deliverer", () => {
   const received = (count: number) =>
     until(`${count} deliveries, of ${endpoint.received.length}`, () => endpoint.received.length >= count, 10_000)
 
-  it("alerts are delivered in their order, with a signature that the package standardwebhooks finds right", async () => {
+  it("alerts are delivered in their order, with a signature that the package standardwebhooks accepts", async () => {
     await run.set(endpoint.url)
     await run.start()
     const ids = [await run.alert('[{"id":"7.1.0.3"}]'), await run.alert(), await run.alert()]
@@ -36,7 +36,7 @@ describe("a deliverer", () => {
     expect(endpoint.received[0]?.headers["content-type"]).toBe("application/json")
   })
 
-  it("alerts from before the webhook are not delivered, and alerts while no deliverer ran are", async () => {
+  it("alerts from before the webhook are not delivered, and alerts from times without a deliverer are", async () => {
     await run.alert()
     await run.set(endpoint.url)
     const ids = [await run.alert(), await run.alert()]
@@ -45,7 +45,7 @@ describe("a deliverer", () => {
     expect(endpoint.ids).toEqual(ids)
   })
 
-  it("after the status 500 the same alert comes again after its wait, under its id, and before later alerts", async () => {
+  it("after the status 500 the same alert is delivered again under its id, before later alerts", async () => {
     endpoint.answerWith(answer(500))
     await run.set(endpoint.url)
     await run.start()
@@ -61,7 +61,7 @@ describe("a deliverer", () => {
     for (const delivery of endpoint.received) run.verified(delivery)
   })
 
-  it("an endpoint that does not answer within 15 seconds is asked again later", async () => {
+  it("an endpoint that does not answer within 15 seconds gets another attempt later", async () => {
     endpoint.answerWith(silence)
     await run.set(endpoint.url)
     await run.start()
@@ -91,7 +91,7 @@ describe("a deliverer", () => {
   })
 
   it.each([302, 400])(
-    "after the status %i the alert is a dead letter with the answer, and the next alert comes",
+    "after the status %i the alert is a dead letter with the answer, and the next alert is delivered",
     async (status) => {
       endpoint.answerWith(answer(status, { location: "http://127.0.0.1:1/" }, "x".repeat(5_000)))
       await run.set(endpoint.url)
@@ -114,7 +114,7 @@ describe("a deliverer", () => {
     }
   )
 
-  it("the status 410 pauses the webhook, and a resume by the owner goes on with the same alert", async () => {
+  it("the status 410 pauses the webhook, and after a resume by the owner the same alert is delivered", async () => {
     endpoint.answerWith(answer(410))
     await run.set(endpoint.url)
     await run.start()
@@ -129,7 +129,7 @@ describe("a deliverer", () => {
     expect(endpoint.ids).toEqual([ids[0], ids[0], ids[1]])
   })
 
-  it("three days of failures pause the webhook, and a skip goes on with the alerts that come later", async () => {
+  it("three days of failures pause the webhook, and after a skip only later alerts are delivered", async () => {
     endpoint.answerWith(answer(503))
     await run.set(endpoint.url)
     await run.start()
@@ -151,7 +151,7 @@ describe("a deliverer", () => {
     expect(endpoint.ids.slice(attempts)).toEqual([next])
   })
 
-  it("a webhook that is switched off gets nothing, and goes on where it stopped when it is switched on", async () => {
+  it("a webhook that is switched off gets no deliveries, and gets the missed alerts when it is switched on", async () => {
     await run.set(endpoint.url, { enabled: false })
     await run.start()
     const ids = [await run.alert(), await run.alert()]
@@ -162,7 +162,7 @@ describe("a deliverer", () => {
     expect(endpoint.ids).toEqual(ids)
   })
 
-  it("a webhook that was removed gets nothing more, and a new one gets only alerts that come later", async () => {
+  it("a removed webhook gets no more deliveries, and a new webhook gets only alerts that come later", async () => {
     await run.set(endpoint.url)
     await run.start()
     await run.alert()
@@ -176,7 +176,7 @@ describe("a deliverer", () => {
     expect(endpoint.ids.slice(1)).toEqual([id])
   })
 
-  it("an endpoint that fails does not hold up the endpoint of another user", async () => {
+  it("an endpoint that fails does not delay the deliveries to another user's endpoint", async () => {
     endpoint.answerWith(silence)
     await run.set(endpoint.url)
     const other = new DelivererRun(broker.url, newUser())
@@ -192,7 +192,7 @@ describe("a deliverer", () => {
     await healthy.stop()
   })
 
-  it("a message that cannot be read is a dead letter, and the next alert comes", async () => {
+  it("a message of alerts that cannot be read is a dead letter, and the next alert is delivered", async () => {
     await run.set(endpoint.url)
     await run.start()
     const first = await run.alert("written by hand")
@@ -243,7 +243,7 @@ describe("a deliverer", () => {
     expect(await again(Number(id) + 1)).toEqual({ kind: "gone" })
   })
 
-  it("two deliverers of one user deliver every alert, in order, under the same ids, and the cursor is at the end", async () => {
+  it("two deliverers of one user deliver every alert in order, under the same ids, and both reach the end", async () => {
     const rival = new DelivererRun(broker.url, run.userId)
     await run.set(endpoint.url, { secret: rival.secret })
     await Promise.all([run.start(), rival.start()])
@@ -258,7 +258,7 @@ describe("a deliverer", () => {
     await rival.stop()
   })
 
-  it("a deliverer that stops writes its cursor, and the next deliverer repeats nothing", async () => {
+  it("a deliverer that stops writes its states, and the next deliverer repeats no delivery", async () => {
     await run.set(endpoint.url)
     await run.start()
     await run.alert()
@@ -271,7 +271,7 @@ describe("a deliverer", () => {
     expect(endpoint.ids.slice(2)).toEqual([id])
   })
 
-  it("no log shows the secret or the URL, also when deliveries fail", async () => {
+  it("no log line shows the secret or the URL, even if deliveries fail", async () => {
     endpoint.answerWith(answer(400))
     await run.set(endpoint.url)
     await run.start()
@@ -281,7 +281,7 @@ describe("a deliverer", () => {
     expect(run.logged.join("\n")).not.toMatch(/whsec_|\/alerts/)
   })
 
-  it("nothing is stored about an alert while its answer is not there", async () => {
+  it("the state of the deliveries does not pass an alert whose delivery is not answered", async () => {
     let respond = () => {}
     endpoint.answerWith((response) => void (respond = () => void response.writeHead(204).end()))
     await run.set(endpoint.url)
@@ -297,12 +297,12 @@ describe("a deliverer", () => {
 
 describe("a deliverer and inner networks", () => {
   const broker = startedBeforeAll(() => TestBroker.start())
-  // 127.0.0.2 stands for a public address here, so that no test leaves the machine.
+  // In these tests, 127.0.0.2 stands for a public address, so that no request leaves the machine.
   const outside = startedBeforeEach(() => freePort().then((port) => AlertEndpoint.start("127.0.0.2", port)))
   const stoodIn = "127.0.0.2"
   const rules = { isOpen: true, mayConnect: (address: string) => address === stoodIn }
 
-  it("a name that answers a public address first and 127.0.0.1 second is connected to at the public one only", async () => {
+  it("each delivery resolves the host name anew, and is refused when the name has an inner address", async () => {
     const inside = await AlertEndpoint.start("127.0.0.1", outside.port)
     let asked = 0
     const resolver = () => Effect.sync(() => ((asked += 1) % 2 === 1 ? [stoodIn] : ["127.0.0.1"]))
@@ -327,7 +327,7 @@ describe("a deliverer and inner networks", () => {
     await inside.stop()
   })
 
-  it("a name with one public and one inner address is not connected to at all", async () => {
+  it("a host name with one public and one inner address gets no connection", async () => {
     const inside = await AlertEndpoint.start("127.0.0.1", outside.port)
     const resolver = () => Effect.succeed([stoodIn, "127.0.0.1"])
     const run = new DelivererRun(broker.url, newUser(), { rules, resolver })
@@ -345,7 +345,7 @@ describe("a deliverer and inner networks", () => {
     "https://[::ffff:10.0.0.1]/",
     "https://[::ffff:7f00:1]:8443/",
     "http://127.0.0.1:8443/"
-  ])("the stored URL %s is never connected to", async (url) => {
+  ])("a deliverer never connects to the stored URL %s", async (url) => {
     const run = new DelivererRun(broker.url, newUser(), { rules })
     await run.set(url)
     await run.start()

@@ -16,14 +16,14 @@ import { newSecret } from "../../src/webhook/Signature.ts"
 import { NameResolver, openTargetRules, TargetRules } from "../../src/webhook/Target.ts"
 import type { Received } from "./AlertEndpoint.ts"
 
-/** The services of webhooks, on a broker. */
+/** Provides the services of webhooks on a broker. */
 export const webhookServices = (url: string) =>
   Layer.mergeAll(WebhookFeed.layer, SendTransport.layer).pipe(
     Layer.provideMerge(WebhookStore.layer),
     Layer.provideMerge(alertStreamLayer(url))
   )
 
-/** Shows the alerts as the test stored them. */
+/** An `AlertView` that shows alerts exactly as the test stored them. */
 export const plainView: AlertView = {
   alertsOf: (_userId, { text }) => JSON.parse(text),
   linkTo: (userId, { sequence }) => `/alerts of ${userId} at ${sequence}`
@@ -34,7 +34,7 @@ type Services = WebhookStore | WebhookFeed | SendTransport | Connection
 interface Options {
   readonly rules?: (typeof TargetRules)["Service"]
   readonly resolver?: (typeof NameResolver)["Service"]
-  /** Replaces services of the store that the deliverer uses. */
+  /** Replaces functions of the store that the deliverer uses. */
   readonly store?: (real: (typeof WebhookStore)["Service"]) => (typeof WebhookStore)["Service"]
 }
 
@@ -72,7 +72,7 @@ export class DelivererRun {
     return this.run(Effect.flatMap(WebhookStore, use))
   }
 
-  /** Starts the deliverer. Its clock shows the time of the test's machine. */
+  /** Starts the deliverer. At first, the clock of the deliverer shows the time of the test's machine. */
   async start(): Promise<void> {
     await this.run(TestClock.setTime(Date.now()))
     const scope = await Effect.runPromise(Scope.make())
@@ -105,7 +105,7 @@ export class DelivererRun {
     return this.run(TestClock.setTime(time))
   }
 
-  /** Stores the webhook. It gets the alerts that come from now on. */
+  /** Stores the webhook, which gets the alerts that come from now on. */
   async set(url: string, members: Partial<Webhook> = {}): Promise<void> {
     this.begunAt += 1
     const { webhook, sequence } = await this.store((store) => store.find(this.userId))
@@ -126,7 +126,10 @@ export class DelivererRun {
     return (await this.store((store) => store.state(this.userId))).state
   }
 
-  /** Waits until the stored state fulfils a condition. The clock stands, so a second write within 100 ms waits. */
+  /**
+   * Waits until the stored state of the deliveries fulfils a condition. The clock of the deliverer stands still, so a
+   * second write of the state within 100 ms waits.
+   */
   async untilState(what: string, holds: (state: DeliveryState | undefined) => boolean): Promise<DeliveryState> {
     let state: DeliveryState | undefined
     await until(
@@ -140,7 +143,10 @@ export class DelivererRun {
     return state as DeliveryState
   }
 
-  /** Returns the content of a delivery if the package standardwebhooks finds its signature right. Else throws. */
+  /**
+   * Returns the content of a delivery whose signature the package standardwebhooks accepts. Throws for any other
+   * delivery.
+   */
   verified(received: Received | undefined): unknown {
     if (received === undefined) throw new Error("there is no delivery")
     const { headers, body } = received

@@ -51,7 +51,7 @@ describe("a judge that delivers and is killed", () => {
   const alertIdsIn = ({ body }: Received): ReadonlyArray<string> =>
     JSON.parse(body).data.alerts.map(({ id }: { readonly id: string }) => id)
 
-  it("after each kill the next judge goes on, loses no alert, keeps the order, and repeats deliveries under their ids", async () => {
+  it("after each kill the next judge loses no alert, and repeats deliveries in order under their ids", async () => {
     const { secret } = await put("/users/ann/webhook", { url: endpoint.url })
     await put("/users/ann/rules/all", { measure: "value", is: "greater-or-equal", threshold: 0.01 })
     const lines = Array.from({ length: purchaseCount }, (_, index) => purchaseText({ purchaseId: `p${index}` }))

@@ -18,7 +18,7 @@ describe("The body of a delivery", () => {
     })
   })
 
-  it("a body that would have 20,000 bytes has the ids and a link instead, and counts bytes and not characters", () => {
+  it("a body that would have 20,000 bytes, and not characters, has ids and a link instead of the alerts", () => {
     const note = "☂".repeat(3_000)
     const alerts = Array.from({ length: 3 }, (_, index) => ({ id: `7.1.0.${index + 1}`, note }))
     expect(JSON.parse(String(bodyOf(alerts.slice(0, 2))))).toMatchObject({ type: "purchase.alerts" })
@@ -30,7 +30,7 @@ describe("The body of a delivery", () => {
     })
   })
 
-  it("a hundred ids of the longest form and a link are below the bound", () => {
+  it("a body with a hundred ids of the longest form and a link is below the bound", () => {
     const id = `${"9".repeat(15)}.${"9".repeat(6)}.${"9".repeat(6)}.${"9".repeat(15)}`
     const body = String(bodyOf(Array.from({ length: 100 }, () => ({ id, note: "x".repeat(500) }))))
     expect(JSON.parse(body)).toMatchObject({ type: "purchase.alerts.linked" })

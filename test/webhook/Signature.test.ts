@@ -9,7 +9,7 @@ const timestamp = Math.floor(Date.now() / 1_000)
 const verifierOf = (secret: Redacted.Redacted<string>) => new Verifier(Redacted.value(secret))
 
 describe("The signature of a delivery", () => {
-  it("a new secret begins with whsec_, has 32 bytes, and is never the same twice", () => {
+  it("a new secret begins with whsec_ and has 32 bytes, and no two secrets are equal", () => {
     const secret = Redacted.value(newSecret())
     expect(secret).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/)
     expect(Buffer.from(secret.slice("whsec_".length), "base64")).toHaveLength(32)
@@ -25,13 +25,13 @@ describe("The signature of a delivery", () => {
     expect(() => verifierOf(newSecret()).verify(body, headers)).toThrow("No matching signature found")
   })
 
-  it("the signature agrees with the example of the specification", () => {
+  it("the signature of a delivery agrees with the example of the Standard Webhooks specification", () => {
     const secret = Redacted.make("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     const signed = { id: "msg_p5jXN8AQM9LWM0D4loKWxJek", timestamp: 1_614_265_330, body: '{"test": 2432232314}' }
     expect(signedHeaders([secret], signed)["webhook-signature"]).toBe("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=")
   })
 
-  it("after a rotation both secrets sign until the end of the old one, and then only the new one signs", () => {
+  it("after a rotation both secrets sign until the old secret ends, and then only the new secret signs", () => {
     const [newest, before] = [newSecret(), newSecret()]
     const until = 86_400_000
     const webhook: Webhook = {
@@ -50,7 +50,7 @@ describe("The signature of a delivery", () => {
     expect(() => verifierOf(before).verify(body, headersAt(until))).toThrow("No matching signature found")
   })
 
-  it("a secret that is printed or written as JSON does not show itself", () => {
+  it("a secret that is printed or written as JSON does not show its text", () => {
     const secret = newSecret()
     expect(`${String(secret)} ${JSON.stringify({ secret })}`).toBe('<redacted> {"secret":"<redacted>"}')
   })

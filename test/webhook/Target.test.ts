@@ -13,7 +13,7 @@ const strict = { isOpen: false, mayConnect: isPublicAddress }
 const notPublic = /which is not an address of the public internet$/
 
 describe("The URL of a webhook", () => {
-  it("an https URL with a name or a public address, on the port 443 or 8443, is taken", () => {
+  it("an https URL with a host name or a public address, on the port 443 or 8443, is accepted", () => {
     const urls = [
       "https://example.org",
       "https://example.org:443/alerts?x=1",
@@ -34,7 +34,7 @@ describe("The URL of a webhook", () => {
     expect(urlProblem(`https://example.org/${"x".repeat(2_000)}`, strict)).toMatch(/at most 2000/)
   })
 
-  it("a URL whose host is an address that is not public is refused, however the address is written", () => {
+  it("a URL with an address that is not public is refused, however the address is written", () => {
     const hosts = [
       "127.1",
       "0x7f000001",
@@ -50,7 +50,7 @@ describe("The URL of a webhook", () => {
     }
   })
 
-  it("the rules for tests take http, any port and the machine itself, and still refuse inner networks", () => {
+  it("the rules for tests allow http, any port and the machine itself, and still refuse inner networks", () => {
     expect(urlProblem("http://127.0.0.1:3000/", openTargetRules)).toBeUndefined()
     expect(urlProblem("http://169.254.169.254/", openTargetRules)).toMatch(notPublic)
     expect(urlProblem("https://[::ffff:10.0.0.1]/", openTargetRules)).toMatch(notPublic)
@@ -58,12 +58,12 @@ describe("The URL of a webhook", () => {
 })
 
 describe("The check of an address", () => {
-  it("addresses of the public internet pass", () => {
+  it("addresses of the public internet are allowed", () => {
     const addresses = ["8.8.8.8", "93.184.216.34", "172.32.0.1", "100.128.0.1", "2606:4700::1111"]
     expect(addresses.filter((address) => !isPublicAddress(address))).toEqual([])
   })
 
-  it("each range that is set aside is refused", () => {
+  it("addresses of each range with a special purpose are refused", () => {
     const v4 = [
       "10.0.0.1",
       "172.16.0.1",
@@ -121,13 +121,13 @@ describe("The addresses of a delivery", () => {
     expect(addressesFor("https://example.org/", ["8.8.8.8", "2606:4700::1111"])).toEqual(["8.8.8.8", "2606:4700::1111"])
   })
 
-  it("one address that is not public refuses the name", () => {
+  it("a host name is refused if one of its addresses is not public", () => {
     expect(addressesFor("https://example.org/", ["8.8.8.8", "127.0.0.1"])).toBe("AddressRefused")
     expect(addressesFor("https://example.org/", ["::ffff:10.0.0.1"])).toBe("AddressRefused")
     expect(addressesFor("https://example.org/", [])).toBe("AddressRefused")
   })
 
-  it("a host that is an address is not resolved", () => {
+  it("a host that is an IP address is not resolved", () => {
     expect(addressesFor("https://8.8.4.4/", ["127.0.0.1"])).toEqual(["8.8.4.4"])
     expect(addressesFor("https://[::1]/", ["8.8.8.8"])).toBe("AddressRefused")
   })

@@ -59,7 +59,7 @@ describe("the audit log", () => {
       ...(body === undefined ? {} : { body })
     })
 
-  it("each change of a token is written down with the person who made it", async () => {
+  it("each change of a token has an audit record with the person who made the change", async () => {
     const other = await tokens.create({ name: "other" })
     await tokens.roll(other, 0)
     await tokens.revoke(other)
@@ -69,7 +69,7 @@ describe("the audit log", () => {
     expect(own[0]).toMatchObject({ by: expect.stringMatching(/^.+@.+$/), name: "command line" })
   })
 
-  it("a change through the edge is written down with its token, its path and the address of its caller", async () => {
+  it("a change through the edge has an audit record with the token, the path and the caller's address", async () => {
     const before = Date.now()
     await ask("PUT", "/users/ann/rules/dear", token, rule)
     await ask("POST", "/rejected/7/0/replay", token, "{}")
@@ -87,7 +87,7 @@ describe("the audit log", () => {
     }
   })
 
-  it("reads, posts of purchases and refused requests are not written down", async () => {
+  it("reads, posts of purchases and refused requests have no audit record", async () => {
     const restricted = await tokens.create({ name: "restricted", scopes: ["users:read", "purchases:write"] })
     await until("the edge knows the token", async () =>
       (await service.get("/session", bearer(restricted))).body.includes("restricted")
@@ -107,20 +107,20 @@ describe("the audit log", () => {
     expect(answer.status).toBe(200)
     return (await answer.json()) as Page
   }
-  /** Returns the pages from a path on, in their order. */
+  /** Returns the page at a path and all following pages, in their order. */
   const pagesFrom = async (path: string): Promise<ReadonlyArray<Page>> => {
     const page = await pageOf(path)
     return page.next === undefined ? [page] : [page, ...(await pagesFrom(page.next))]
   }
 
-  it("pages of one record give every record of the log once, newest first", async () => {
+  it("pages with one record each give every record of the log once, newest first", async () => {
     const pages = await pagesFrom("/audit?limit=1")
     expect(pages.every(({ records: found }) => found.length <= 1)).toBe(true)
     const sequences = pages.flatMap(({ records: found }) => found.map(({ sequence }) => sequence))
     expect(sequences).toEqual(Array.from({ length: (await records()).length }, (_, index) => index + 1).toReversed())
   })
 
-  it("pages have only the records of the caller, the change and the time that the request names", async () => {
+  it("a page has only the records of the caller, the change and the time that the request names", async () => {
     const all = (await pageOf("/audit?limit=100")).records
     const [, id] = token.split("_")
     const since = all[1]?.at ?? ""
@@ -133,7 +133,7 @@ describe("the audit log", () => {
     expect(await wanted("by=nobody")).toEqual([])
   })
 
-  it("a text that is not a record is listed, so that nobody hides other records behind it", async () => {
+  it("a malformed record is listed too, so that nobody can hide other records behind it", async () => {
     const before = (await records()).length
     await service.client.jetstream().publish("audit.putRule", "no record")
     const [first, ...others] = (await pageOf("/audit?limit=100")).records
@@ -148,7 +148,7 @@ describe("the audit log", () => {
   })
 })
 
-describe("a change that cannot be written down", () => {
+describe("a change whose audit record cannot be written", () => {
   const app = makeApp({
     runPromiseExit: (effect, options) => Effect.runPromiseExit(effect as Effect.Effect<never>, options),
     isDraining: () => false,
@@ -161,12 +161,12 @@ describe("a change that cannot be written down", () => {
   })
   const audited = routes.filter(({ stores, scope }) => stores && !["public", "purchases:write"].includes(scope))
 
-  it("there are routes whose requests are written down", () => {
+  it("some routes have audit records for their requests", () => {
     expect(audited.map(({ name }) => name)).toEqual(expect.arrayContaining(["replayRejected", "putRule", "generate"]))
   })
 
   it.each(audited.map((route) => [route.name, route] as const))(
-    "%s is refused with 503 and changes nothing",
+    "the request %s is refused with 503, and changes nothing",
     async (_name, route) => {
       const [body] = route.bodies
       const path = route.path.replaceAll(/\{\w+\}/g, "1")

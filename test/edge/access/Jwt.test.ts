@@ -21,7 +21,7 @@ const rsa512 = await importJWK(await exportJWK(rsa.privateKey), "RS512")
 const keySet = {
   keys: [
     { ...(await exportJWK(publicKey)), kid: "1", alg: "ES256" },
-    // A key without `alg` would serve any algorithm of its type.
+    // The key has no `alg`, so it could be used with any algorithm of its type.
     { ...(await exportJWK(rsa.publicKey)), kid: "rsa" }
   ]
 }
@@ -40,7 +40,7 @@ describe("a JSON web token", () => {
   const without = (name: keyof typeof claims): JWTPayload =>
     Object.fromEntries(Object.entries(claims).filter(([key]) => key !== name))
 
-  it("a token of the issuer gives its scopes, and its own user alone", async () => {
+  it("a token of the issuer has its scopes, and allows only the data of its own user", async () => {
     const caller = await verifier.identify(await signed(claims))
     expect(caller).toMatchObject({
       id: "ann",
@@ -55,7 +55,7 @@ describe("a JSON web token", () => {
     [{ prefix: "shop-" }, { prefix: "shop-" }],
     [7, { only: [] }],
     [[7], { only: [] }]
-  ])("the claim ledger_users %j gives %j", async (users, expected) => {
+  ])("a token with the claim ledger_users %j allows the users %j", async (users, expected) => {
     expect(await verifier.identify(await signed({ ...claims, ledger_users: users }))).toMatchObject({ users: expected })
   })
 
@@ -66,13 +66,13 @@ describe("a JSON web token", () => {
     ["no audience", without("aud"), "aud"],
     ["no end", without("exp"), "exp"],
     ["no subject", without("sub"), "sub"],
-    ["a time before which it does not count", { ...claims, nbf: start + 50 }, "nbf"]
+    ["a later time from which it is valid", { ...claims, nbf: start + 50 }, "nbf"]
   ] as const)("a token with %s is refused", async (_what, payload, claim) => {
     const expected = `401 The claim ${claim} of this token is missing or wrong. Ask for a new one.`
     expect(await detailOf(await signed(payload))).toBe(expected)
   })
 
-  it("a token counts until it expires, also while it is kept as verified", async () => {
+  it("a token is valid until it expires, also while it is kept as verified", async () => {
     const token = await signed({ ...claims, exp: start + 8 })
     const caller = await verifier.identify(token)
     expect(isProblem(caller)).toBe(false)
@@ -91,7 +91,7 @@ describe("a JSON web token", () => {
       /a key that this service does not know/
     )
     expect(await detailOf(`${part({ alg: "none" })}.${part(claims)}.`)).toBe(unreadable)
-    // The public key is known to everybody, and must not serve as the secret of an HMAC.
+    // Everybody knows the public key, so it must not be accepted as the secret of an HMAC.
     const publicText = new TextEncoder().encode(await exportSPKI(publicKey))
     expect(await detailOf(await signed(claims, publicText, "HS256"))).toBe(unreadable)
     const [header, , signature] = (await signed(claims)).split(".")
@@ -99,7 +99,7 @@ describe("a JSON web token", () => {
     for (const text of ["", "a.b.c", "pl_x", "x".repeat(100_000)]) expect(await detailOf(text), text).toBe(unreadable)
   })
 
-  it("a token with an algorithm that is not on the list is refused, though its key is right", async () => {
+  it("a token with an algorithm that is not allowed is refused, although its key is right", async () => {
     expect(await detailOf(await signed(claims, rsa.privateKey, "RS256", "rsa"))).toBe("ann")
     expect(await detailOf(await signed(claims, rsa512, "RS512", "rsa"))).toMatch(/^401 This token is not a JWT/)
   })

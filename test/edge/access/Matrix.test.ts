@@ -10,7 +10,7 @@ const own = "ann"
 const purchase = (userId: string) =>
   JSON.stringify({ userId, productName: "Lamp", productType: "Office", value: 12.5, quantity: 2 })
 
-/** Values of parameters for which a request is well-formed. Any other parameter is 1. */
+/** The values of parameters with which a request is well-formed. Every other parameter gets the value 1. */
 const samples: Readonly<Record<string, string>> = { product: "Lamp", value: "12.50", qty: "2", file: "main.js" }
 
 const guarded = routes.filter(({ scope }) => scope !== "public")
@@ -19,7 +19,7 @@ const named = guarded.map((route) => [`${route.method} ${route.path}`, route] as
 let service: TestService
 let server: TestServer
 let tokens: TestTokens
-/** A token of each kind whose rights do not depend on the route. */
+/** The tokens whose rights do not depend on the route, by their kind. */
 const given: Record<string, string> = {}
 
 const pathOf = ({ path, parameters }: Route): string =>
@@ -56,7 +56,7 @@ const ask = async (route: Route, token: string | undefined, method: string = rou
 }
 
 const created = new Map<string, string>()
-/** Returns the token with these rights, and makes it if there is none yet. */
+/** Returns the token with these rights. Makes the token on the first call. */
 const tokenWith = async (rights: Parameters<TestTokens["create"]>[0]): Promise<string> => {
   const key = JSON.stringify(rights)
   const known = created.get(key) ?? (await tokens.create(rights))
@@ -114,13 +114,13 @@ describe("every route that is not public", () => {
     }
   )
 
-  it.each(named)("%s refuses a token that has every scope but the one it needs", async (_name, route) => {
+  it.each(named)("%s refuses a token that lacks only the scope of the route", async (_name, route) => {
     const token = await tokenWith({ scopes: allScopes.filter((scope) => scope !== route.scope) })
     const challenge = `Bearer realm="purchase-ledger", error="insufficient_scope", scope="${route.scope}"`
     expect(await ask(route, token)).toEqual({ status: 403, kind: "forbidden", challenge })
   })
 
-  it.each(named)("%s gives a token of another user nothing of this one", async (_name, route) => {
+  it.each(named)("%s refuses a token of another user", async (_name, route) => {
     const { status, kind } = await ask(route, await tokenWith({ users: { only: ["bob"] } }))
     const isOfPath = Object.values(route.parameters).some(({ isUser }) => isUser === true)
     if (route.users === "none") expect([401, 403]).not.toContain(status)
@@ -130,7 +130,7 @@ describe("every route that is not public", () => {
       )
   })
 
-  it.each(named)("%s serves a token with its scope alone", async (_name, route) => {
+  it.each(named)("%s serves a token that has only the scope of the route", async (_name, route) => {
     const token = await tokenWith({ scopes: [route.scope] })
     const { status } = await ask(route, token)
     expect([401, 403]).not.toContain(status)
@@ -141,7 +141,7 @@ describe("every route that is not public", () => {
     }
   })
 
-  it("public routes need no token, and are these", async () => {
+  it("only these routes are public, and need no token", async () => {
     const open = routes.filter(({ scope }) => scope === "public")
     for (const route of open) expect((await ask(route, undefined)).status, route.path).not.toBe(403)
     expect(open.map(({ method, path }) => `${method} ${path}`)).toEqual([

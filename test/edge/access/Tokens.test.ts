@@ -26,7 +26,7 @@ describe("the tokens in memory", () => {
     return isProblem(caller) ? caller.detail : caller.name
   }
 
-  it("a token counts until it expires, and then says when it expired", () => {
+  it("a token is valid until it expires, and then the answer says when it expired", () => {
     let now = start
     const tokens = new Tokens(() => now)
     const { id, token, record } = newToken({ ...rights, expiresAt: start + 1_000 })
@@ -41,7 +41,7 @@ describe("the tokens in memory", () => {
     expect(caller.ended()?.status).toBe(401)
   })
 
-  it("a rolled token counts beside its old secret until the old secret ends", () => {
+  it("after a roll of a token, the old and the new secret are valid until the old secret ends", () => {
     let now = start
     const tokens = new Tokens(() => now)
     const { id, token, record } = newToken(rights)
@@ -58,7 +58,7 @@ describe("the tokens in memory", () => {
     expect(again.record.secrets).toHaveLength(1)
   })
 
-  it("an older record that comes late does not bring a revoked token back", () => {
+  it("an older record that comes late does not make a revoked token valid", () => {
     const tokens = new Tokens(() => start)
     const { id, token, record } = newToken(rights)
     tokens.take(stored(id, revokedToken(record, start), 2))
@@ -66,7 +66,7 @@ describe("the tokens in memory", () => {
     expect(detailOf(tokens, token)).toBe("This token was revoked. Ask for a new one.")
   })
 
-  it("a wrong secret learns nothing about its token", () => {
+  it("the answer to a wrong secret tells nothing about the token", () => {
     const tokens = new Tokens(() => start)
     const { id, token, record } = newToken(rights)
     tokens.take(stored(id, revokedToken(record, start), 1))
@@ -79,7 +79,7 @@ describe("the tokens in memory", () => {
   })
 
   it.each(["", "{}", "null", '{"v":2}', JSON.stringify({ ...rights, v: 1, secrets: [{ sha256: "00" }] })])(
-    "a record that is no token gives nothing: %s",
+    "a token with the malformed record %s gives no rights",
     (text) => {
       const tokens = new Tokens(() => start)
       const { id, token, record } = newToken(rights)
@@ -89,7 +89,7 @@ describe("the tokens in memory", () => {
     }
   )
 
-  it("no text makes the check of tokens fail, and no text but a token passes", () => {
+  it("no text makes the check of tokens throw, and no text but a valid token passes", () => {
     const tokens = new Tokens(() => start)
     const { id, token, record } = newToken(rights)
     tokens.take(stored(id, record, 1))
@@ -107,7 +107,7 @@ describe("the tokens in memory", () => {
     )
   })
 
-  it("a record holds no secret, and two tokens have nothing in common", () => {
+  it("the record of a token has no secret, and two tokens have nothing in common", () => {
     const [one, other] = [newToken(rights), newToken(rights)]
     const secret = one.token.slice(one.token.indexOf("_", 3) + 1)
     expect(Buffer.from(secret, "base64url")).toHaveLength(32)
@@ -172,7 +172,7 @@ describe("an edge with tokens", () => {
   const line = (userId: string, purchaseId: string): string =>
     `${JSON.stringify({ purchaseId, userId, productName: "Lamp", productType: "Office", value: 1, quantity: 1 })}\n`
 
-  it("a body of lines stores the lines of the token's users, and refuses the others one by one", async () => {
+  it("a body of lines stores the purchases of the token's users, and refuses each other line", async () => {
     const token = await known({ users: { only: ["ann", "cleo"] } })
     const body = line("ann", "l1") + line("bob", "l2") + line("cleo", "l3") + line("anna", "l4")
     const answer = await post(token, body, "application/x-ndjson")
@@ -197,7 +197,7 @@ describe("an edge with tokens", () => {
     expect([await counted("bob"), await counted("anna")]).toEqual([0, 0])
   })
 
-  it("a body of lines ends when its token is revoked", async () => {
+  it("a body of lines ends when the token of its caller is revoked", async () => {
     const token = await known()
     const body = new TransformStream<Uint8Array, Uint8Array>()
     const writer = body.writable.getWriter()
@@ -220,7 +220,7 @@ describe("an edge with tokens", () => {
   const ended =
     'event: end\ndata: {"reason":"token-ended","detail":"The token has expired or was revoked. Ask again with the last id."}\n\n'
 
-  it("a feed ends when its token is revoked", async () => {
+  it("a feed ends when the token of its caller is revoked", async () => {
     const [token, other] = [await known(), await known()]
     const feed = feedOf(token)
     const leave = new AbortController()
@@ -231,7 +231,7 @@ describe("an edge with tokens", () => {
     leave.abort()
   })
 
-  it("a feed ends when its token expires", async () => {
+  it("a feed ends when the token of its caller expires", async () => {
     const token = await known({ expiresAt: Date.now() + 2_000 })
     expect((await feedOf(token)).endsWith(ended)).toBe(true)
     expect(await statusOf(token)).toBe(401)
@@ -243,7 +243,7 @@ describe("an edge with tokens", () => {
     await until("the token is refused", async () => (await statusOf(token)) === 401, 1_000)
   })
 
-  it("a rolled token counts, and its old secret only as long as it was kept", async () => {
+  it("the new secret of a rolled token is valid, and the old secret only until its end", async () => {
     const token = await known()
     const kept = await tokens.roll(token, 60_000)
     await until("the new secret counts", async () => (await statusOf(kept)) === 200)
@@ -253,12 +253,12 @@ describe("an edge with tokens", () => {
     expect([await statusOf(token), await statusOf(kept)]).toEqual([401, 401])
   })
 
-  it("an unreadable record stops neither the other tokens nor the edge", async () => {
+  it("an unreadable record of a token stops neither the other tokens nor the edge", async () => {
     await tokens.write("ffffffffffff", "not a token")
     expect(await statusOf(await known())).toBe(200)
   })
 
-  it("a restart of the edge changes nothing", async () => {
+  it("after a restart of the edge, valid and revoked tokens are the same", async () => {
     const [token, gone] = [await known(), await known()]
     await tokens.revoke(gone)
     const second = await startEdge(service.settings)
@@ -316,7 +316,7 @@ describe("an edge with tokens", () => {
     expect(await (await service.edge.app.request("/session")).json()).toEqual({ needed: true })
   })
 
-  it("a token gives only scopes that this version knows", async () => {
+  it("a token has only the scopes that this version knows", async () => {
     const token = await tokens.create({ scopes: [...allScopes.filter((one) => one !== "status:read"), "everything"] })
     await until("the edge knows the token", async () => (await statusOf(token)) === 200)
     expect(await statusOf(token, "/status")).toBe(403)

@@ -16,7 +16,7 @@ describe("the limits of callers", () => {
   const ann = { key: "token ann", limits: {} }
   const bob = { key: "token bob", limits: { reads: 1, pointsPerSecond: 5 } }
 
-  it("a caller has as many requests in flight as it may, and its own token may say how many", () => {
+  it("a caller has a bounded number of requests in flight, and the bound may be in its token", () => {
     const limits = new CallerLimits({ ...limitsDefault, reads: 2 })
     const [first, second, third] = [limits.begin(ann, "reads"), limits.begin(ann, "reads"), limits.begin(ann, "reads")]
     expect([isProblem(first), isProblem(second), isProblem(third)]).toEqual([false, false, true])
@@ -31,7 +31,7 @@ describe("the limits of callers", () => {
     expect(isProblem(limits.begin(ann, "reads"))).toBe(false)
   })
 
-  it("a caller spends its points of a second, and others keep theirs", async () => {
+  it("a caller that has spent its points of a second is refused, and other callers keep their points", async () => {
     const limits = new CallerLimits({ ...limitsDefault, pointsPerSecond: 100 })
     expect(await limits.spend(ann, 99)).toBeUndefined()
     expect(await limits.spend(ann, 1)).toBeUndefined()
@@ -85,7 +85,7 @@ describe("an edge with limits", () => {
   const get = (path: string, token: string, leave?: AbortController) =>
     fetch(urlOf(path), { headers: bearer(token), ...(leave === undefined ? {} : { signal: leave.signal }) })
 
-  it("a caller that spends more points than it has gets 429 with the bound, and another caller is served", async () => {
+  it("a caller without points left gets 429 with its bound, and another caller is served", async () => {
     const [greedy, honest] = [await known({ limits: { pointsPerSecond: 50 } }), await known()]
     const answers = await Promise.all(Array.from({ length: 8 }, () => get("/users/ann/spending", greedy)))
     const refused = answers.find(({ status }) => status === 429)
@@ -96,7 +96,7 @@ describe("an edge with limits", () => {
     expect((await get("/users/ann/spending", honest)).status).toBe(200)
   })
 
-  it("a caller has two feeds, and gets another when one has ended", async () => {
+  it("a caller with two open feeds is refused another feed until one has ended", async () => {
     const [token, other] = [await known(), await known()]
     const leaves = [new AbortController(), new AbortController(), new AbortController()]
     const statusOf = async (one: string, leave?: AbortController) => (await get("/feed", one, leave)).status
@@ -113,7 +113,7 @@ describe("an edge with limits", () => {
     for (const leave of leaves) leave.abort()
   })
 
-  it("a caller has one body of lines open, and another when that has ended", async () => {
+  it("a caller with an open body of lines is refused another body until the first has ended", async () => {
     const [token, other] = [await known(), await known()]
     const body = new TransformStream<Uint8Array, Uint8Array>()
     const writer = body.writable.getWriter()
@@ -155,8 +155,11 @@ describe("an edge with limits", () => {
   })
 })
 
-describe("a body of lines that brings bytes and no line", () => {
-  /** Reads chunks that come `everyMilliseconds` one after the other. Returns the number of lines, or the failure. */
+describe("a slow body of lines", () => {
+  /**
+   * Reads chunks of a body that come one by one, with the given wait between them. Returns the number of lines, or the
+   * failure.
+   */
   const read = async (chunks: ReadonlyArray<string>, everyMilliseconds: number): Promise<number | string> => {
     let now = 0
     let lines = 0
@@ -176,12 +179,12 @@ describe("a body of lines that brings bytes and no line", () => {
   }
   const drops = (text: string) => Array.from({ length: 100 }, () => text)
 
-  it("a body with a byte now and then ends, and so does a body with a blank line now and then", async () => {
+  it("a body that brings only single bytes, or only blank lines, now and then is ended", async () => {
     expect(await read(drops("{"), lineWithinMilliseconds / 4)).toBe("LinesTooSlow")
     expect(await read(drops("\n"), lineWithinMilliseconds / 4)).toBe("LinesTooSlow")
   })
 
-  it("a body with a whole line now and then goes on, also if its lines come in parts", async () => {
+  it("a body that brings a whole line now and then goes on, also if its lines come in parts", async () => {
     expect(await read(drops("{}\n"), 10 * lineWithinMilliseconds)).toBe(100)
     expect(
       await read(
@@ -196,11 +199,11 @@ describe("the connections of a server", () => {
   const app = new Hono().get("/", (http) => http.text("x".repeat(20_000_000)))
   const closed = async (socket: Socket): Promise<void> => {
     socket.resume()
-    // `once` of node would fail if the connection is reset.
+    // The promise of node's `once` would reject if the connection is reset.
     if (!socket.closed) await new Promise<void>((resolve) => socket.once("close", () => resolve()))
   }
 
-  it("a server closes connections above the bound of an address and of all, and takes new ones when others end", async () => {
+  it("a server closes connections above its bounds, and accepts new ones when others have ended", async () => {
     for (const connections of [
       { connectionsMax: 100, connectionsOfAddressMax: 2 },
       { connectionsMax: 2, connectionsOfAddressMax: 100 }
@@ -208,7 +211,7 @@ describe("the connections of a server", () => {
       const server = await serve(app, {}, "", { connections })
       const [first, second] = [await open(server.port), await open(server.port)]
       const third = await open(server.port)
-      // A connection that the server had taken would get 408 before its end.
+      // A connection that the server had accepted would get the answer 408 before its end.
       expect(await rest(third).catch(() => "")).toBe("")
       expect([first.closed, second.closed]).toEqual([false, false])
       first.destroy()
@@ -229,7 +232,7 @@ describe("the connections of a server", () => {
     }
   })
 
-  it("a server ends a connection whose caller takes nothing of its answer", async () => {
+  it("a server ends a connection whose caller does not read the answer", async () => {
     const server = await serve(app, { answer: 200, check: 50 })
     const socket = await open(server.port)
     socket.on("error", () => undefined)

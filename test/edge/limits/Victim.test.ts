@@ -44,7 +44,7 @@ describe("an honest caller beside a greedy one", () => {
     return status
   }
 
-  /** Returns the statuses of the requests of an honest caller, one after the other. */
+  /** Makes the requests of an honest caller one after the other, and returns the statuses of the answers. */
   const asVictim = async (): Promise<ReadonlyArray<number>> => {
     const statuses: Array<number> = []
     for (let number = 0; number < victimRequests; number += 1) {
@@ -57,7 +57,7 @@ describe("an honest caller beside a greedy one", () => {
   }
 
   it.each(["/users/rich/purchases?limit=1000", "/users/rich/spending?by=hour"])(
-    "every request of an honest caller is served while another reads %s as fast as it can",
+    "every request of an honest caller is served while another caller reads %s as fast as it can",
     async (path) => {
       const over = new AbortController()
       let asked = 0

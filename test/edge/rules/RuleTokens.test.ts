@@ -25,7 +25,7 @@ const ask = (method: string, path: string, headers: Record<string, string>, body
 }
 
 describe("rules and tokens of some users", () => {
-  it("a token of some users sets rules about its users, and no rule about all users", async () => {
+  it("a caller with a token of some users can set rules about these users, and no rule about all users", async () => {
     const some = await tokenOf({ users: { only: ["ann"] } })
     const path = "/users/ann/rules/r"
     expect(await ask("PUT", path, some, ruleText("self"))).toMatchObject({ status: 201 })
@@ -38,7 +38,7 @@ describe("rules and tokens of some users", () => {
     expect(await ask("PUT", path, all, ruleText("all"))).toMatchObject({ status: 200 })
   })
 
-  it("a token of some users finds no rules of another user, and changes none", async () => {
+  it("a caller with a token of some users can neither read nor change the rules of another user", async () => {
     const all = await tokenOf({})
     expect((await ask("PUT", "/users/bob/rules/r", all, ruleText("self"))).status).toBe(201)
     const some = await tokenOf({ users: { only: ["ann"] } })
@@ -50,7 +50,7 @@ describe("rules and tokens of some users", () => {
     expect((await ask("GET", "/users/bob/rules/r", all)).headers["etag"]).toBe('"1"')
   })
 
-  it("a token of some users tests rules about its users, and no rule about all users", async () => {
+  it("a caller with a token of some users can back-test rules about these users only", async () => {
     const some = await tokenOf({ users: { only: ["ann"] } })
     const path = "/users/ann/backtest"
     const detail =
@@ -64,7 +64,7 @@ describe("rules and tokens of some users", () => {
     expect((await ask("POST", path, all, ruleText("all"))).status).toBe(200)
   })
 
-  it("a token of some users follows the alerts of its users, and not the alerts of all users", async () => {
+  it("a caller with a token of some users can follow the alerts of these users only", async () => {
     const some = await tokenOf({ users: { only: ["ann"] } })
     expect((await ask("GET", "/users/ann/alerts", some)).status).toBe(200)
     expect((await ask("GET", "/users/bob/alerts", some)).status).toBe(404)
@@ -73,7 +73,7 @@ describe("rules and tokens of some users", () => {
     expect((await ask("HEAD", "/alerts/feed", some)).status).toBe(403)
   })
 
-  it("a token that reads rules changes none", async () => {
+  it("a caller with a token for reading rules can change no rule", async () => {
     const reader = await tokenOf({ scopes: ["rules:read"] })
     expect((await ask("PUT", "/users/ann/rules/new", reader, ruleText("self"))).status).toBe(403)
     expect((await ask("DELETE", "/users/ann/rules/r", reader)).status).toBe(403)

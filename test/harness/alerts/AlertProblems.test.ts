@@ -66,7 +66,7 @@ const journal: ReadonlyArray<CheckedRecord> = [
   commitRecord(5, "ann", 3, [4, 2])
 ]
 
-/** The messages that the journal gives, in order: three for bob, and the last one for ann. */
+/** The messages with alerts that follow from the journal, in order: three for bob, and the last one for ann. */
 const messages = alertsOf(journal).map(({ owner, alerts }) => ({
   subject: alertSubject(owner),
   sequence: 0,
@@ -89,7 +89,7 @@ const changed = (record: CheckedRecord, change: object): CheckedRecord => ({
 })
 
 describe("The check of alerts", () => {
-  it("the alerts of the journal are right in one batch, and in batches that end within a commit", () => {
+  it("the check finds no problem in right alerts in one batch, or in batches that end within a commit", () => {
     expect(messages.length).toBe(4)
     expect(kindsOf([...messages, position(5)])).toEqual([])
     expect(kindsOf([first, position(2), second, last, position(4, 1), crossed, position(5)])).toEqual([])
@@ -118,7 +118,7 @@ describe("The check of alerts", () => {
     sequence
   })
 
-  it("a change of a rule that another change undid is found, and so is a purchase that came before its change", () => {
+  it("the check finds a change of a rule that is lost, and a purchase that came before an earlier change", () => {
     const values = [rulesRecord(1, "ann", [["one", 0, each]]), rulesRecord(2, "ann", [["two", 0, third]])]
     const kept = [
       rulesRecord(1, "ann", [["one", 0, each]]),

@@ -8,7 +8,7 @@ const kindsOf = (options: PlanOptions) => [...countsOf(planFaults(options)).keys
 const clusterKinds = ["frozen broker", "isolated broker", "leaders step down"]
 
 describe("A plan of faults", () => {
-  it("a plan is the same for the same seed, and another for another seed", () => {
+  it("the same seed gives the same plan, and another seed gives another plan", () => {
     expect(planFaults(hour)).toEqual(planFaults(hour))
     expect(planFaults({ ...hour, seed: 2 })).not.toEqual(planFaults(hour))
   })
@@ -30,7 +30,7 @@ describe("A plan of faults", () => {
     expect(kindsOf({ ...hour, isCluster: true })).toEqual(faultKinds.toSorted())
   })
 
-  it("a plan has freezes of twice the lease, cuts of 5 to 60 s, and a worker that comes or goes each 3 s", () => {
+  it("a plan has freezes of twice the lease, cuts of 5 to 60 s, and a worker that starts or stops each 3 s", () => {
     const faults = planFaults(hour).tracks.flat()
     const lasting = (kind: RegExp) => faults.filter((fault) => kind.test(fault.kind)).map(({ lasts }) => lasts)
     expect(Math.min(...lasting(/frozen worker/))).toBeGreaterThanOrEqual(2 * lease)

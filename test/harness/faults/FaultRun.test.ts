@@ -6,7 +6,10 @@ import { runFaults } from "../../../src/harness/faults/FaultRun.ts"
 import { describeResult, invalidOf, isAsPromised } from "../../../src/harness/faults/Verdict.ts"
 
 const seed = Number(process.env["SEED"] ?? Math.floor(Math.random() * 2 ** 31))
-/** The time to read all accounts, and to start everything again, comes on top of the faults. */
+/**
+ * The timeout is longer than the faults, because all accounts are read and all processes are started again after the
+ * faults.
+ */
 const timeout = 400_000
 
 describe("Faults of real processes", () => {
@@ -19,7 +22,7 @@ describe("Faults of real processes", () => {
   afterEach(() => rmSync(directory, { recursive: true, force: true }))
 
   it(
-    "two minutes of faults of real processes leave everything as promised",
+    "two minutes of faults of real processes break no invariant",
     async () => {
       const result = await runFaults({ seed, minutes: 2, isCluster: false, logPath: join(directory, "log.jsonl") })
       console.info(describeResult(result))

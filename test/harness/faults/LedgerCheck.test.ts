@@ -19,7 +19,7 @@ const accountOf = (sales: ReadonlyArray<Sold>): ReadAccount => {
   return { total, count: entries.length, entries }
 }
 
-/** An operation log whose lines the tests write. */
+/** Makes an operation log whose lines the tests write. */
 const logOf = () => {
   const lines: Array<LogLine> = []
   let operation = 0
@@ -69,13 +69,22 @@ const findingsOf = async ({ log, ledger = [one, two], restarted, rejected = [], 
 const record = (sequence: number, payload: string) => ({ key: `rejected.${sequence}.0`, payload })
 
 const asPromised: ReadonlyArray<readonly [string, Case]> = [
-  ["all is applied in order", {}],
-  ["what is surely not stored is not there", { log: (log) => log.bought(one, { outcome: "fail" }), ledger: [] }],
-  ["an unknown one is there", { log: (log) => log.bought(one, { outcome: "info" }), ledger: [one] }],
-  ["an unknown one is not there", { log: (log) => log.bought(one, { outcome: "info" }), ledger: [] }],
-  ["a request without an answer is there", { log: (log) => void log.buy(one), ledger: [one] }],
+  ["all purchases are applied in order", {}],
   [
-    "two at the same time, in either order",
+    "a purchase that is surely not stored is not in the history",
+    { log: (log) => log.bought(one, { outcome: "fail" }), ledger: [] }
+  ],
+  [
+    "a purchase with an unknown outcome is in the history",
+    { log: (log) => log.bought(one, { outcome: "info" }), ledger: [one] }
+  ],
+  [
+    "a purchase with an unknown outcome is not in the history",
+    { log: (log) => log.bought(one, { outcome: "info" }), ledger: [] }
+  ],
+  ["a purchase without an answer is in the history", { log: (log) => void log.buy(one), ledger: [one] }],
+  [
+    "two purchases that were sent at the same time are in either order",
     {
       log: (log) => {
         const first = log.buy(one)
@@ -87,7 +96,7 @@ const asPromised: ReadonlyArray<readonly [string, Case]> = [
     }
   ],
   [
-    "one that failed first, and again after another",
+    "a purchase that failed and was sent again comes after a later purchase",
     {
       log: (log) => {
         log.bought(one, { outcome: "fail" })
@@ -98,7 +107,7 @@ const asPromised: ReadonlyArray<readonly [string, Case]> = [
     }
   ],
   [
-    "one that was unknown first, and sent again after another",
+    "a purchase with an unknown outcome that was sent again comes before a later purchase",
     {
       log: (log) => {
         log.bought(one, { outcome: "info" })
@@ -108,7 +117,7 @@ const asPromised: ReadonlyArray<readonly [string, Case]> = [
     }
   ],
   [
-    "another content under the same id is in a record",
+    "another content under the same purchase id is in a rejected record",
     {
       log: (log) => {
         log.bought(one)
@@ -119,7 +128,7 @@ const asPromised: ReadonlyArray<readonly [string, Case]> = [
     }
   ],
   [
-    "reads that see more and more",
+    "later reads see more purchases",
     {
       log: (log) => {
         log.told(0, 0n)
@@ -132,7 +141,7 @@ const asPromised: ReadonlyArray<readonly [string, Case]> = [
     }
   ],
   [
-    "reads at the same time, of which one sees less",
+    "one of two reads at the same time sees fewer purchases",
     {
       log: (log) => {
         log.bought(one)
@@ -145,24 +154,27 @@ const asPromised: ReadonlyArray<readonly [string, Case]> = [
     }
   ],
   [
-    "poison is in one record",
+    "an unreadable message is in one rejected record",
     { poisons: [{ token: "bad", sequence: 9 }], rejected: [record(9, "{bad")], ledger: [one, two] }
   ],
-  ["poison of which nobody knows is nowhere", { poisons: [{ token: "bad", sequence: undefined }] }]
+  [
+    "an unreadable message that may not be stored is in no rejected record",
+    { poisons: [{ token: "bad", sequence: undefined }] }
+  ]
 ]
 
 const broken: ReadonlyArray<readonly [string, BreakName, Case]> = [
-  ["an acknowledged one is missing", "I1 lost", { ledger: [one] }],
-  ["one is there twice", "I2 doubled", { ledger: [one, two, two] }],
-  ["one was never sent", "I3 phantom", { ledger: [one, two, sold("ann", "three")] }],
-  ["one is there with other content", "I3 phantom", { ledger: [{ ...one, productName: "Desk" }, two] }],
+  ["an acknowledged purchase is missing", "I1 lost", { ledger: [one] }],
+  ["a purchase is in the history twice", "I2 doubled", { ledger: [one, two, two] }],
+  ["a purchase of the history was never sent", "I3 phantom", { ledger: [one, two, sold("ann", "three")] }],
+  ["a purchase of the history has another content", "I3 phantom", { ledger: [{ ...one, productName: "Desk" }, two] }],
   [
-    "one is there that was refused",
+    "a refused purchase is in the history",
     "I3 phantom",
     { log: (log) => log.bought(one, { outcome: "fail" }), ledger: [one] }
   ],
   [
-    "the second content has won",
+    "the history has the second content of a purchase id",
     "I3 phantom",
     {
       log: (log) => {
@@ -173,10 +185,14 @@ const broken: ReadonlyArray<readonly [string, BreakName, Case]> = [
       rejected: [record(1, JSON.stringify(one))]
     }
   ],
-  ["the total is not the sum", "I4 disagreeing", { ledger: { ...accountOf([one, two]), total: 151n } }],
-  ["the count is not that of the history", "I4 disagreeing", { ledger: { ...accountOf([one, two]), count: 3 } }],
+  ["the total is not the sum of the history", "I4 disagreeing", { ledger: { ...accountOf([one, two]), total: 151n } }],
   [
-    "a running total is not the sum",
+    "the count is not the number of purchases in the history",
+    "I4 disagreeing",
+    { ledger: { ...accountOf([one, two]), count: 3 } }
+  ],
+  [
+    "a running total is not the sum up to its purchase",
     "I4 disagreeing",
     {
       ledger: {
@@ -186,14 +202,14 @@ const broken: ReadonlyArray<readonly [string, BreakName, Case]> = [
     }
   ],
   [
-    "a poster was told another total",
+    "the answer to a post has another total",
     "I4 disagreeing",
     { log: (log) => log.bought(one, { total: "300" }), ledger: [one] }
   ],
-  ["it is different after a restart", "I4 disagreeing", { restarted: [one] }],
-  ["a later one comes first", "I5 out of order", { ledger: [two, one] }],
+  ["the account is different after a restart", "I4 disagreeing", { restarted: [one] }],
+  ["a later purchase comes first in the history", "I5 out of order", { ledger: [two, one] }],
   [
-    "numbers have a gap",
+    "the numbers of the history have a gap",
     "I5 out of order",
     {
       ledger: {
@@ -203,7 +219,7 @@ const broken: ReadonlyArray<readonly [string, BreakName, Case]> = [
     }
   ],
   [
-    "a read lacks what was acknowledged before it",
+    "a read lacks a purchase that was acknowledged before the read",
     "I6 stale read",
     {
       log: (log) => {
@@ -214,7 +230,7 @@ const broken: ReadonlyArray<readonly [string, BreakName, Case]> = [
     }
   ],
   [
-    "a read goes back",
+    "a read has fewer purchases than an earlier read",
     "I6 stale read",
     {
       log: (log) => {
@@ -227,7 +243,7 @@ const broken: ReadonlyArray<readonly [string, BreakName, Case]> = [
     }
   ],
   [
-    "a read has another total than the history had",
+    "a read has a total that the history never had",
     "I6 stale read",
     {
       log: (log) => {
@@ -238,7 +254,7 @@ const broken: ReadonlyArray<readonly [string, BreakName, Case]> = [
     }
   ],
   [
-    "a read counts more than the history has",
+    "a read counts more purchases than the history has",
     "I6 stale read",
     {
       log: (log) => {
@@ -249,7 +265,7 @@ const broken: ReadonlyArray<readonly [string, BreakName, Case]> = [
     }
   ],
   [
-    "a read holds what was sent after its answer",
+    "a read has a purchase that was sent after its answer",
     "I6 stale read",
     {
       log: (log) => {
@@ -260,7 +276,7 @@ const broken: ReadonlyArray<readonly [string, BreakName, Case]> = [
     }
   ],
   [
-    "a page lists something else",
+    "a page lists other purchases than the history",
     "I6 stale read",
     {
       log: (log) => {
@@ -271,7 +287,7 @@ const broken: ReadonlyArray<readonly [string, BreakName, Case]> = [
     }
   ],
   [
-    "another content under the same id is in no record",
+    "another content under the same purchase id is in no rejected record",
     "I1 unrecorded",
     {
       log: (log) => {
@@ -281,15 +297,15 @@ const broken: ReadonlyArray<readonly [string, BreakName, Case]> = [
       ledger: [one]
     }
   ],
-  ["poison is in no record", "I1 unrecorded", { poisons: [{ token: "bad", sequence: 9 }] }],
+  ["an unreadable message is in no rejected record", "I1 unrecorded", { poisons: [{ token: "bad", sequence: 9 }] }],
   [
-    "poison is in two records",
+    "an unreadable message is in two rejected records",
     "I2 recorded twice",
     { poisons: [{ token: "bad", sequence: 9 }], rejected: [record(9, "{bad"), record(12, "{bad")] }
   ]
 ]
 
-describe("The checker", () => {
+describe("The checker of fault runs", () => {
   it.each(asPromised)("the checker finds nothing when %s", async (_name, given) => {
     expect(await findingsOf(given)).toEqual([])
   })
@@ -310,7 +326,7 @@ describe("The checker", () => {
     expect(await readOperations(log.lines)).toMatchObject({ ok: 2, failed: 1, unknown: 2 })
   })
 
-  it("the worst pause is the longest time without an acknowledged purchase", async () => {
+  it("the worst pause of a run is the longest time without an acknowledged purchase", async () => {
     const log = logOf()
     log.bought(one, { at: 1_000 })
     log.told(1, 100n, { at: 3_000 })

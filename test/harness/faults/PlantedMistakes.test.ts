@@ -5,10 +5,15 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { runFaults } from "../../../src/harness/faults/FaultRun.ts"
 import { isAsPromised } from "../../../src/harness/faults/Verdict.ts"
 
-/** A plan of 24 seconds with deaths of workers, repeats after the window, and another content under a known id. */
+/**
+ * The seed of a plan of 24 seconds with deaths of workers, repeats after the duplicate window, and another content
+ * under a known purchase id.
+ */
 const seed = 71
 const minutes = 0.4
-/** The work in hand of a worker that dies depends on timing, and differs from run to run. */
+/**
+ * The most runs until a planted mistake must be found. What a worker has in hand when it dies differs from run to run.
+ */
 const runsMax = 3
 
 describe("A fault run", () => {

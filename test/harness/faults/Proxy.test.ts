@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { until } from "../../../src/harness/system/TestBroker.ts"
 import { type Direction, Proxy } from "../../../src/harness/faults/Proxy.ts"
 
-/** One end of a connection, and all bytes that it received. */
+/** Returns one end of a connection, with all bytes that this end has received. */
 const endOf = (socket: Socket) => {
   const end = { socket, text: "", isClosed: false }
   socket.on("data", (chunk: Buffer) => void (end.text += chunk.toString()))
@@ -58,7 +58,7 @@ describe("The proxy of fault runs", () => {
   })
 
   it.each(["out", "in"] as const)(
-    "the proxy holds back only the bytes that go %s, and brings them when the cut ends",
+    "the proxy holds back only the bytes in the direction %s, and delivers them when the cut ends",
     async (cut) => {
       const ends = await connected()
       await exchange("before", ends)
@@ -67,7 +67,7 @@ describe("The proxy of fault runs", () => {
       ends.broker.socket.write("cut<")
       const [open, shut] = cut === "out" ? [ends.client, ends.broker] : [ends.broker, ends.client]
       await until("the open direction leads on", () => open.text.includes("cut"))
-      // An answer on another connection shows that the held bytes had time to arrive.
+      // An answer on another connection shows that the bytes that are held back had time to arrive.
       const others = await connected()
       const [openOther, shutOther] = cut === "out" ? [others.client, others.broker] : [others.broker, others.client]
       openOther.socket.write("x")
@@ -83,7 +83,7 @@ describe("The proxy of fault runs", () => {
     }
   )
 
-  it("the proxy delivers the bytes that were sent before the sender closed, and then the end", async () => {
+  it("the proxy delivers the bytes that were sent before the sender closed, and then closes the connection", async () => {
     const both: ReadonlyArray<Direction> = ["out", "in"]
     const { client, broker } = await connected()
     await exchange("before", { client, broker })

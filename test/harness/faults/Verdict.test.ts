@@ -41,7 +41,7 @@ describe("The verdict on a fault run", () => {
     expect(text).toContain("BROKEN")
   })
 
-  it("a run is bad if something happened that no fault explains", () => {
+  it("a run is bad if an answer or the end of a process is not explained by a fault", () => {
     expect(isAsPromised({ ...good, unexpected: ["POST /purchases: 500"] })).toBe(false)
   })
 

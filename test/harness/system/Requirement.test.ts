@@ -30,7 +30,7 @@ export default { root: "${directory}", test: { reporters: ["default", new Skippe
 
 let directory: string
 beforeEach(() => {
-  // The directory is in the project, because packages are searched from it upwards.
+  // The directory of the inner test run is in the project, because packages are searched in the directories above it.
   mkdirSync(join(projectRoot, ".data"), { recursive: true })
   directory = mkdtempSync(join(projectRoot, ".data/requirement-"))
 })
@@ -49,7 +49,7 @@ const run = (test: string): Promise<string> => {
   })
 }
 
-it("a run ends with the skipped tests, the missing tools and the way to install each tool", async () => {
+it("a test run ends with the number of skipped tests, the missing tools and how to install each tool", async () => {
   const output = await run(testFile)
   expect(output).toMatch(/1 passed \| 6 skipped/)
   expect(output.trimEnd().split("\n").slice(-2)).toEqual([
@@ -58,7 +58,7 @@ it("a run ends with the skipped tests, the missing tools and the way to install 
   ])
 })
 
-it("a run in which no tool is missing does not mention tools", async () => {
+it("a test run in which no tool is missing does not mention tools", async () => {
   const output = await run(
     testFile.replaceAll(/missing: "[^"]*"/g, "missing: undefined").replaceAll("expect.unreachable()", "{}")
   )

@@ -5,7 +5,7 @@ import { TestCluster } from "../../../src/harness/system/TestCluster.ts"
 
 afterEach(() => vi.restoreAllMocks())
 
-it("a cluster of which one broker does not start leaves no broker running, and no data", async () => {
+it("a cluster with a broker that does not start leaves no broker running, and no data", async () => {
   const launched: Array<TestBroker> = []
   vi.spyOn(TestBroker.prototype, "run").mockImplementation(async function (this: TestBroker) {
     this.launch()
@@ -19,7 +19,7 @@ it("a cluster of which one broker does not start leaves no broker running, and n
   expect(left).toEqual(Array.from({ length: 3 }, () => ({ isRunning: false, hasData: false })))
 })
 
-it("a broker that does not become healthy is stopped, and leaves no data", async () => {
+it("a test broker that does not become healthy is stopped, and leaves no data", async () => {
   const launched: Array<TestBroker> = []
   vi.spyOn(TestBroker.prototype, "untilHealthy").mockImplementation(async function (this: TestBroker) {
     launched.push(this)

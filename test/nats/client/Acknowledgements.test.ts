@@ -17,7 +17,7 @@ describe("Acknowledgements", () => {
   beforeEach(() => void vi.useFakeTimers())
   afterEach(() => void vi.useRealTimers())
 
-  it("acknowledgements are sent together and in order, and the last one's confirmation holds for all", () => {
+  it("acknowledgements are sent together and in order, and the last one's confirmation confirms all", () => {
     const { acknowledgements, sent } = make()
     for (const subject of ["one", "two", "three"]) acknowledgements.add(subject)
     expect(sent).toEqual([])
@@ -38,7 +38,7 @@ describe("Acknowledgements", () => {
     expect(sent.filter(({ reply }) => reply !== undefined).length).toBe(3)
   })
 
-  it("acknowledgements are all sent and confirmed before a process that stops goes on", async () => {
+  it("a process that stops waits until all acknowledgements are sent and confirmed", async () => {
     const { acknowledgements, sent } = make()
     acknowledgements.add("one")
     vi.runAllTimers()

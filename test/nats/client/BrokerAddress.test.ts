@@ -21,8 +21,8 @@ describe("readBrokerAddress", () => {
 })
 
 /**
- * Starts a server that offers no TLS, like a broker without TLS or an attacker in between. It keeps all bytes that
- * clients send.
+ * Starts a server that offers no TLS, like a broker without TLS or an attacker on the network. The server keeps all
+ * bytes that clients send.
  */
 const startPlainBroker = async () => {
   const sockets: Array<Socket> = []
@@ -66,8 +66,8 @@ describe("a broker without TLS", () => {
   })
 })
 
-describe("a broker that asks who one is", () => {
-  it("a broker that asks for credentials takes the name and password of NATS_URL", async () => {
+describe("a broker that asks for credentials", () => {
+  it("a broker that asks for credentials accepts the name and password of NATS_URL", async () => {
     const broker = await TestBroker.start({ hasUsers: false, arguments: ["--user", "ledger", "--pass", "p@ss/word"] })
     const url = `nats://ledger:${encodeURIComponent("p@ss/word")}@127.0.0.1:${broker.port}`
     const edge = await startEdge(testSettings({ NATS_URL: url, NATS_NKEY_FILE: "" }))

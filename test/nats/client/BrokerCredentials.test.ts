@@ -25,7 +25,7 @@ describe("the files of credentials", () => {
     return Exit.isSuccess(exit) ? undefined : failureOf(exit)?.message
   }
 
-  it("a key that only its owner may read is taken, for the role in the place of {role}", async () => {
+  it("a key file that only its owner may read is accepted, and {role} in its path stands for the role", async () => {
     ensureKeys(directory, ["edge"])
     const options = await Effect.runPromise(
       connectionOptions({ nkey: join(directory, "{role}.nk") }, "edge", inTheClear)
@@ -33,19 +33,22 @@ describe("the files of credentials", () => {
     expect(options).toMatchObject({ inboxPrefix: "_INBOX_edge", authenticator: expect.any(Function) })
   })
 
-  it.each([0o644, 0o640, 0o604, 0o610])("a key with the mode %o is refused, with a way out", async (mode) => {
-    ensureKeys(directory, ["edge"])
-    const path = keyFile(directory, "edge")
-    chmodSync(path, mode)
-    expect(await refusalOf({ nkey: path })).toBe(
-      `The setting NATS_NKEY_FILE names ${path}, which users other than its owner may read. Run: chmod 600 ${path}`
-    )
-    expect(await refusalOf({ creds: path })).toContain("The setting NATS_CREDS_FILE names")
-    const pair = { certificate: path, certificateKey: path }
-    expect(await refusalOf(pair)).toContain("The setting NATS_CERT_KEY_FILE names")
-  })
+  it.each([0o644, 0o640, 0o604, 0o610])(
+    "a key file with the mode %o is refused with the command that corrects the mode",
+    async (mode) => {
+      ensureKeys(directory, ["edge"])
+      const path = keyFile(directory, "edge")
+      chmodSync(path, mode)
+      expect(await refusalOf({ nkey: path })).toBe(
+        `The setting NATS_NKEY_FILE names ${path}, which users other than its owner may read. Run: chmod 600 ${path}`
+      )
+      expect(await refusalOf({ creds: path })).toContain("The setting NATS_CREDS_FILE names")
+      const pair = { certificate: path, certificateKey: path }
+      expect(await refusalOf(pair)).toContain("The setting NATS_CERT_KEY_FILE names")
+    }
+  )
 
-  it("a missing file is named with its setting", async () => {
+  it("the message about a missing file names the setting of the file", async () => {
     const path = join(directory, "missing.nk")
     expect(await refusalOf({ nkey: path })).toBe(
       `The setting NATS_NKEY_FILE names ${path}, which cannot be read (there is no such file).`
@@ -59,7 +62,7 @@ describe("the files of credentials", () => {
     expect(await refusalOf({ nkey: path })).toBe(`The setting NATS_NKEY_FILE names ${path}, which holds no nkey.`)
   })
 
-  it("two proofs at once are refused, because only one of them would be used", async () => {
+  it("two kinds of credentials at once are refused, because only one of them would be used", async () => {
     ensureKeys(directory, ["edge"])
     const nkey = keyFile(directory, "edge")
     const named = { isEncrypted: false, credentials: { user: "ledger", pass: "s3cret" } }
@@ -74,7 +77,7 @@ describe("the files of credentials", () => {
     )
   })
 
-  it("a process with a key that others may read does not start, and says what to do", async () => {
+  it("a process with a key file that other users may read does not start, and says what to do", async () => {
     ensureKeys(directory, ["edge"])
     const path = keyFile(directory, "edge")
     chmodSync(path, 0o644)
@@ -83,7 +86,7 @@ describe("the files of credentials", () => {
     expect(edge.output).toContain(`Run: chmod 600 ${path}`)
   })
 
-  it("keys that are there stay, and each role has a key of its own", async () => {
+  it("existing keys are not changed, and each role has a key of its own", async () => {
     const before = ensureKeys(directory, ["edge", "worker"])
     const after = ensureKeys(directory, ["edge", "worker", "admin"])
     expect([after.get("edge"), after.get("worker")]).toEqual([before.get("edge"), before.get("worker")])
@@ -92,7 +95,7 @@ describe("the files of credentials", () => {
 })
 
 describe("a broker that does not know the key of a process", () => {
-  it("a process whose key the broker does not know waits, serves nothing, and says why", async () => {
+  it("a process whose key the broker does not know waits, serves no requests, and logs why", async () => {
     const directory = mkdtempSync(join(tmpdir(), "credentials-"))
     const broker = await TestBroker.start()
     await setUpStreams(testSettings({ NATS_URL: broker.url }))
@@ -138,7 +141,7 @@ describe("a broker with TLS", needs(opensslNeeded), () => {
     return { NATS_CA_FILE: made.authority, NATS_CERT_FILE: certificate, NATS_CERT_KEY_FILE: key }
   }
 
-  it("an edge connects with the authority and its certificate, and is ready", async () => {
+  it("an edge with the authority's certificate and a certificate of its own connects, and is ready", async () => {
     const edge = await startEdge(testSettings({ NATS_URL: url(), ...files() }))
     expect((await edge.app.request("/readyz")).status).toBe(200)
     await edge.stop()
@@ -148,7 +151,7 @@ describe("a broker with TLS", needs(opensslNeeded), () => {
     ["without the authority", ({ NATS_CERT_FILE, NATS_CERT_KEY_FILE }) => ({ NATS_CERT_FILE, NATS_CERT_KEY_FILE })],
     ["without its certificate", ({ NATS_CA_FILE }) => ({ NATS_CA_FILE })]
   ] as const satisfies ReadonlyArray<readonly [string, (all: ReturnType<typeof files>) => Record<string, string>]>)(
-    "an edge %s does not connect, and waits",
+    "an edge %s does not connect, and keeps waiting",
     async (_title, chosen) => {
       const edge = new TestProcess("edge", { NATS_URL: url(), PORT: "0", ...chosen(files()) })
       await until("it says that it waits", () => edge.output.includes("waiting for a broker that offers TLS"))
@@ -158,7 +161,7 @@ describe("a broker with TLS", needs(opensslNeeded), () => {
 })
 
 describe("credentials in one file", () => {
-  it("a file with a JWT and its seed is read by its owner, and proves the role", async () => {
+  it("a file with a JWT and its seed that only its owner may read proves the role", async () => {
     const directory = mkdtempSync(join(tmpdir(), "credentials-"))
     const seed = new TextDecoder().decode(nkeys.createUser().getSeed())
     const path = join(directory, "edge.creds")

@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest"
 import { makeFifoSemaphore } from "../../../src/nats/client/FifoSemaphore.ts"
 import { until } from "../../../src/harness/system/TestBroker.ts"
 
-describe("Turns", () => {
-  /** Starts effects that end when the test says so. */
+describe("A FIFO semaphore", () => {
+  /** Starts effects that each end when the test calls `end`. */
   const beginAll = (most: number, count: number) => {
     const inTurn = makeFifoSemaphore(most)
     const begun: Array<number> = []
@@ -25,7 +25,7 @@ describe("Turns", () => {
   const begunAre = ({ begun }: ReturnType<typeof beginAll>, expected: ReadonlyArray<number>) =>
     until(`begun are ${expected.join()}`, () => begun.join() === expected.join())
 
-  it("a bounded number of callers goes at once, and the others go in the order in which they came", async () => {
+  it("a bounded number of effects runs at once, and further effects run in the order in which they came", async () => {
     const turns = beginAll(2, 5)
     await begunAre(turns, [0, 1])
     turns.end(1)
@@ -36,7 +36,7 @@ describe("Turns", () => {
     expect(turns.begun).toEqual([0, 1, 2, 3, 4])
   })
 
-  it("no turn is lost when callers that have a turn or wait for a turn are interrupted", async () => {
+  it("no permit is lost when effects that run or wait are interrupted", async () => {
     const turns = beginAll(1, 4)
     await begunAre(turns, [0])
     turns.fibers[1]?.interruptUnsafe()

@@ -20,7 +20,7 @@ const visitedOf = (stored: ReadonlyArray<number>, low: number, high: number, lim
 }
 
 describe("newest first", () => {
-  it("a search from the newest visits each message of the range, and stops at its limit", () => {
+  it("a search from the newest message visits each message of the range, and stops at its limit", () => {
     assert(
       property(
         uniqueArray(integer({ min: 1, max: 3_000 }), { maxLength: 60 }),
@@ -37,7 +37,7 @@ describe("newest first", () => {
     )
   })
 
-  it("a search takes at most 2 log2(range) reads for each record, for any distance between records", () => {
+  it("a search takes at most 2 log2(range) reads for each message, for any distance between messages", () => {
     assert(
       property(uniqueArray(integer({ min: 1, max: 1e12 }), { minLength: 1, maxLength: 40 }), (stored) => {
         const { visited, looks } = visitedOf(stored, 1, 1e12 + 1, 20)

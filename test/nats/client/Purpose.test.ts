@@ -7,7 +7,7 @@ import { purposeOf } from "../../../src/nats/client/Purpose.ts"
 import { projectRoot } from "../../../src/harness/system/TestBroker.ts"
 
 const directory = join(projectRoot, "src/nats")
-/** Each part of the broker's API that the sources use, such as `STREAM.INFO.`. */
+/** The parts of the broker's API that the code of `src/nats` uses, for example `STREAM.INFO.`. */
 const asked = readdirSync(directory, { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".ts"))
   .flatMap((name) =>
@@ -17,14 +17,14 @@ const asked = readdirSync(directory, { recursive: true, encoding: "utf8" })
     )
   )
 
-describe("the purpose of a question to the broker", () => {
+describe("the purpose of a request to the broker", () => {
   it("each request to the broker's API that the code makes has a purpose in plain words", () => {
     expect(new Set(asked).size).toBeGreaterThan(8)
     const unnamed = asked.filter((part) => purposeOf(`${part}PURCHASES`) === "ask the broker")
     expect(unnamed).toEqual([])
   })
 
-  it("the purpose of a request names the stream as people do", () => {
+  it("the purpose of a request names the stream in words for people", () => {
     expect(purposeOf("CONSUMER.LIST.PURCHASES")).toBe("read how much waits in the input log")
     expect(purposeOf("STREAM.MSG.GET.KV_journal")).toBe("read the journal")
     expect(purposeOf("DIRECT.GET.KV_heads")).toBe("read the heads of accounts")
@@ -36,7 +36,7 @@ describe("the purpose of a question to the broker", () => {
 })
 
 describe("a refusal of the broker", () => {
-  it("a refusal says what is the matter, and keeps the code for programs alone", () => {
+  it("the message of a refusal says what is wrong, and does not show the broker's code", () => {
     const full = refusalOf("store purchases", { code: 503, err_code: 10_077, description: "maximum bytes exceeded" })
     expect(full).toBeInstanceOf(BrokerRefused)
     expect(full).toMatchObject({
@@ -45,7 +45,7 @@ describe("a refusal of the broker", () => {
     })
   })
 
-  it("the answer that a stream has no leader is not taken for a refusal", () => {
+  it("the answer that a stream has no leader means that the broker is unavailable, and not a refusal", () => {
     const waiting = refusalOf("read the journal", { code: 503, err_code: 10_008, description: "JetStream system" })
     expect(waiting).toBeInstanceOf(BrokerUnavailable)
     expect(waiting.message).toBe(

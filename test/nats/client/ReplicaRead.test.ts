@@ -21,7 +21,10 @@ const value = (subject: string, sequence: number, before: number) =>
   )
 const end = (last: number) => message({ "Nats-Last-Sequence": last }, "", 204)
 
-/** Returns the result of a read whose request brings these messages. The last one has to be recognised as the last. */
+/**
+ * Returns the result of a read to which these messages are the answer. Expects that the read recognises the last
+ * message as the last.
+ */
 const outcomeOf = (...answered: ReadonlyArray<Msg>) =>
   Effect.runPromise(
     Effect.exit(
@@ -39,14 +42,14 @@ const outcomeOf = (...answered: ReadonlyArray<Msg>) =>
   ).then((exit) => (Exit.isSuccess(exit) ? exit.value : Exit.findErrorOption(exit)))
 
 describe("A read of a replica", () => {
-  it("a read of a replica gives the messages in the order of the stream", async () => {
+  it("a read of a replica returns the messages in the order of the stream", async () => {
     expect(await outcomeOf(value("a", 3, 0), value("b", 7, 3), end(7))).toEqual([
       { subject: "a", sequence: 3, storedAt: Date.parse("2026-11-28T08:00:00Z"), text: "value 3" },
       { subject: "b", sequence: 7, storedAt: Date.parse("2026-11-28T08:00:00Z"), text: "value 7" }
     ])
   })
 
-  it("a read of a replica gives an empty list if the replica finds nothing", async () => {
+  it("a read of a replica returns an empty list if the replica finds no message", async () => {
     expect(await outcomeOf(message({}, "", 404))).toEqual([])
     expect(await outcomeOf(end(0))).toEqual([])
   })
@@ -82,7 +85,7 @@ describe("A read of a replica at a sequence", () => {
       )
     ).then((exit) => (Exit.isSuccess(exit) ? exit.value : Exit.findErrorOption(exit)))
 
-  it("a read at a sequence gives the message", async () => {
+  it("a read at a sequence returns the message", async () => {
     expect(await outcomeAt(value("a", 7, 0))).toEqual({
       subject: "a",
       sequence: 7,
@@ -91,7 +94,7 @@ describe("A read of a replica at a sequence", () => {
     })
   })
 
-  it("a read at a sequence gives the exact bytes of a payload, and undefined if there is no message", async () => {
+  it("a read at a sequence returns the exact bytes of a payload, and undefined for a missing message", async () => {
     const bytes = Uint8Array.from([0x00, 0xff, 0xfe, 0x7d])
     const payloadOf = (answer: Msg) =>
       Effect.runPromise(readReplicaPayload({ request: () => Effect.succeed(answer) }, "KV_heads", 7))
@@ -99,7 +102,7 @@ describe("A read of a replica at a sequence", () => {
     expect(await payloadOf(message({}, "", 404))).toBeUndefined()
   })
 
-  it("a read at a sequence gives undefined if there is no message, and fails with any other status", async () => {
+  it("a read at a sequence returns undefined for a missing message, and fails with any other status", async () => {
     expect(await outcomeAt(message({}, "", 404))).toBeUndefined()
     expect(await outcomeAt(message({}, "", 408))).toMatchObject({ value: { _tag: "BrokerRefused", code: 408 } })
   })

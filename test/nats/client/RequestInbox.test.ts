@@ -27,7 +27,7 @@ describe("Requests with several answers", () => {
     await answering.close()
   })
 
-  /** Answers a subject with these texts. Returns the subject. */
+  /** Answers each request on a subject with these texts. Returns the subject. */
   const answer = async (subject: string, ...texts: ReadonlyArray<string>) => {
     const replies: Array<string> = []
     answering.subscribe(subject, {
@@ -73,11 +73,11 @@ describe("Requests with several answers", () => {
     expect(Exit.isFailure(exit) && Exit.findErrorOption(exit)).toMatchObject({ value: { _tag: "OutcomeUnknown" } })
   })
 
-  it("a request fails if nobody answers", async () => {
+  it("a request fails if no process answers", async () => {
     expect(await failureOf(ask("nobody"))).toMatchObject({ value: { _tag: "BrokerUnavailable", unserved: true } })
   })
 
-  it("a request fails if nobody is left to answer after its first answer", async () => {
+  it("a request fails if no process is left to answer after its first answer", async () => {
     const replies = await answer("left", "1")
     const asked = Effect.runFork(ask("left"))
     await until("it is asked", () => replies.length === 1)

@@ -61,6 +61,8 @@ export const root = Command.make("purchases").pipe(
 /** The means of a command: the client, and the ways to print. */
 export interface Asked {
   readonly client: PurchaseClient
+  /** The address of the service. */
+  readonly address: string
   /** Makes a client of the same service that reports its retries to `onRetry`. */
   readonly clientTelling: (onRetry: Asked["onRetry"]) => PurchaseClient
   /** The signal that is aborted when SIGINT or SIGTERM ends the command. */
@@ -160,6 +162,7 @@ export const asking = (ask: (asked: Asked) => Promise<void>, seconds: number = t
         progress.start()
         await ask({
           client: clientTelling(onRetry),
+          address,
           clientTelling,
           signal: interruption(),
           timeoutMilliseconds,

@@ -1,13 +1,14 @@
 import { ForeignAnswer, NoAnswer, TimedOut, WrongUrl } from "../../src/client/Failure.ts"
 import { isTemporary } from "../../src/client/Retry.ts"
 import { Unfinished } from "./Unfinished.ts"
+import { UnusableFile } from "./UnusableFile.ts"
 
 /** The exit codes, which `--help` lists. A signal ends a command as it ends other programs. */
 export const exitCode = {
   done: 0,
   /** The service refused the request, or found nothing. */
   refused: 1,
-  /** The command line, PURCHASES_URL or PURCHASES_TOKEN is wrong. */
+  /** The command line, PURCHASES_URL, PURCHASES_TOKEN or a file of the command line is wrong. */
   usage: 2,
   /** The service cannot be reached, or cannot do the command now. */
   unavailable: 3,
@@ -47,7 +48,9 @@ export const endOf = (failure: unknown): readonly [code: number, message: string
     const [code, message] = endOf(failure.cause)
     return [code, `${message}\n${failure.message}`]
   }
-  if (failure instanceof WrongUrl || failure instanceof WrongToken) return [exitCode.usage, failure.message]
+  if (failure instanceof WrongUrl || failure instanceof WrongToken || failure instanceof UnusableFile) {
+    return [exitCode.usage, failure.message]
+  }
   const isUnavailable =
     failure instanceof NoAnswer ||
     failure instanceof TimedOut ||

@@ -15,6 +15,10 @@ export const timeText = (instant: string): string => `${instant.slice(0, 19).rep
 export const shellWord = (word: string): string =>
   /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 
+/** Returns the command with these words, for the shell from which this process was called. */
+export const commandText = (words: ReadonlyArray<string>): string =>
+  [process.env["PURCHASES_CALLED_AS"] || "purchases", ...words].map(shellWord).join(" ")
+
 const isTime = (name: string): boolean => name.endsWith("At")
 
 /** Writes the members of an answer as lines for people. */

@@ -22,11 +22,11 @@ const isPrice = (text: string): boolean => {
   }
 }
 
-const Price = Schema.String.check(
-  Schema.makeFilter(
-    (text: string) => isPrice(text) || `must be a price from 0.01 to ${decimalOf(valueMax)}, like 12.50`
-  )
-)
+/** Returns the problem of a text that is not an exact price; `undefined` if it is one. */
+export const priceProblem = (text: string): string | undefined =>
+  isPrice(text) ? undefined : `must be a price from 0.01 to ${decimalOf(valueMax)}, like 12.50`
+
+const Price = Schema.String.check(Schema.makeFilter((text: string) => priceProblem(text) ?? true))
 
 export const textBy = (problem: (text: string) => string | undefined) =>
   Schema.String.check(Schema.makeFilter((text: string) => problem(inNormalForm(text)) ?? true))

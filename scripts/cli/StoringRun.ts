@@ -14,6 +14,8 @@ interface RunSettings {
   /** The longest time in which no further purchase is settled (stored or refused), in milliseconds. */
   readonly timeoutMilliseconds: number
   readonly onRetry: OnRetry
+  /** Is called for each purchase that the service refuses. */
+  readonly onRefused?: (number: number, reason: string) => void
 }
 
 /**
@@ -24,7 +26,7 @@ export class StoringRun {
   private readonly purchase: (number: number) => NewPurchase
   /** The number of the next purchase that was not sent yet. */
   private next = 1
-  private again: Array<NewPurchase> = []
+  private again: Array<number> = []
   private sent = 0
   private answered = 0
   stored = 0
@@ -66,7 +68,7 @@ export class StoringRun {
     try {
       for (let attempt = 1; ; attempt += 1) {
         const settledBefore = this.settled
-        const failure = await this.round(client, patience.signal, onSettled)
+        const failure = await this.round(client, patience.signal, onSettled, settings.onRefused)
         if (failure === undefined) return
         if (this.settled > settledBefore) attempt = 1
         const wait = retryWaitMilliseconds(attempt, retryDefaults, Math.random)
@@ -85,23 +87,30 @@ export class StoringRun {
   private async round(
     client: PurchaseClient,
     signal: AbortSignal,
-    onSettled: () => void
+    onSettled: () => void,
+    onRefused: RunSettings["onRefused"]
   ): Promise<ProblemError | undefined> {
     let failure: ProblemError | undefined
     const again = this.again
     this.again = []
     const isWanted = () => failure === undefined
+    const unanswered: Array<number> = []
     try {
-      for await (const { purchase, outcome } of client.postAll(this.wanted(again, isWanted), { signal })) {
+      for await (const { outcome } of client.postAll(this.wanted(again, unanswered, isWanted), { signal })) {
         this.answered += 1
+        // The outcomes come in the order of the purchases.
+        const number = unanswered.shift() ?? 0
         const problem = "problem" in outcome ? new ProblemError(outcome.problem, outcome.problem.status) : undefined
         if (problem !== undefined && isTemporary(problem)) {
-          this.again.push(purchase)
+          this.again.push(number)
           failure ??= problem
           continue
         }
         if (problem === undefined) this.stored += 1
-        else this.refuse(problem)
+        else {
+          this.refuse(problem)
+          onRefused?.(number, problem.message)
+        }
         onSettled()
       }
     } finally {
@@ -115,13 +124,17 @@ export class StoringRun {
     this.refusal ??= message
   }
 
-  /** Yields the purchases to send again and then new ones, while `isWanted` says so. */
-  private *wanted(again: Array<NewPurchase>, isWanted: () => boolean): Generator<NewPurchase> {
+  /**
+   * Yields the purchases to send again and then new ones, while `isWanted` says so. Adds the number of each to
+   * `unanswered`.
+   */
+  private *wanted(again: Array<number>, unanswered: Array<number>, isWanted: () => boolean): Generator<NewPurchase> {
     while (isWanted()) {
-      const purchase = again.shift() ?? (this.next <= this.count ? this.purchase(this.next++) : undefined)
-      if (purchase === undefined) return
+      const number = again.shift() ?? (this.next <= this.count ? this.next++ : undefined)
+      if (number === undefined) return
       this.sent += 1
-      yield purchase
+      unanswered.push(number)
+      yield this.purchase(number)
     }
   }
 }

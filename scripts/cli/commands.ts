@@ -9,6 +9,7 @@ import { audit } from "./audit.ts"
 import { feedCommand } from "./FeedCommand.ts"
 import { generate } from "./generate.ts"
 import { filterOf, historyFlags } from "./HistoryFlags.ts"
+import { importing } from "./import.ts"
 import { Interrupted } from "./Interruption.ts"
 import { listed, listFlags, printList } from "./Listing.ts"
 import { entryId, entryLine, plain, receiptText, shellWord, timeText } from "./Output.ts"
@@ -168,6 +169,7 @@ export const purchases = root.pipe(
     history,
     receipt,
     generate,
+    importing,
     feed,
     rules,
     alerts,

@@ -71,3 +71,32 @@ export const startAnswering = async (listener: RequestListener) => {
 /** The body of a problem that asks the caller to try again. */
 export const notNow = (detail: string) =>
   JSON.stringify({ type: "urn:purchase-ledger:problem:unavailable", title: "t", status: 503, detail, instance: "/" })
+
+/**
+ * An edge that stores every line that it gets, except those for which `problemOf` returns a problem. `ids` has the ids
+ * of all lines in the order in which they came.
+ */
+export const startStoring = async (problemOf: (line: string) => string | undefined = () => undefined, delay = 0) => {
+  const ids: Array<string> = []
+  const edge = await startAnswering((request, response) => {
+    response.writeHead(200, { "content-type": "application/x-ndjson" })
+    let begun = ""
+    let number = 0
+    request.on("data", (chunk: Buffer) => {
+      const lines = (begun + chunk.toString()).split("\n")
+      begun = lines.pop() ?? ""
+      const answers = lines.map((line) => {
+        const { purchaseId } = JSON.parse(line) as { readonly purchaseId: string }
+        ids.push(purchaseId)
+        const problem = problemOf(line)
+        number += 1
+        return problem === undefined
+          ? `{"line":${number},"status":"stored","userId":"u","purchaseId":${JSON.stringify(purchaseId)}}\n`
+          : `{"line":${number},"status":"refused","problem":${JSON.stringify({ type: "urn:purchase-ledger:problem:refused-by-rules", title: "t", status: 422, detail: problem })}}\n`
+      })
+      setTimeout(() => response.write(answers.join("")), delay)
+    })
+    request.on("end", () => setTimeout(() => response.end(), delay + 5))
+  })
+  return { ...edge, ids }
+}

@@ -1,3 +1,6 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { Effect, Exit, Scope } from "effect"
 import * as fc from "fast-check"
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest"
@@ -7,7 +10,7 @@ import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
 import { serveHttp } from "../../src/edge/server/HttpServer.ts"
 import { until } from "../../src/harness/system/TestBroker.ts"
 import { useService } from "../support/TestService.ts"
-import { notNow, program, purchasesAt, RunningCommand, shellAt, startAnswering } from "./Cli.ts"
+import { notNow, program, purchasesAt, RunningCommand, shellAt, startAnswering, startStoring } from "./Cli.ts"
 
 const service = useService()
 let url: string
@@ -69,6 +72,35 @@ describe("purchases generate", () => {
     expect(error).toContain("purchases: The broker is away. Given up after 1 s.\n1,234 of 20,000 are stored.")
     expect(error).toContain(`Continue with: ${program} --url ${edge.url} generate 20000 ann --run monday\n`)
   })
+})
+
+describe("generate with a file of its state", () => {
+  const directory = mkdtempSync(join(tmpdir(), "generate-"))
+  const state = join(directory, "eve.state")
+  afterAll(() => rmSync(directory, { recursive: true }))
+  const settled = () => (JSON.parse(readFileSync(state, "utf8")) as { readonly settled: number }).settled
+
+  it("the same command after kill -9 goes on behind the purchases that are done, under the same ids", async () => {
+    const edge = await startStoring(() => undefined, 20)
+    const command = ["--url", edge.url, "generate", "30000", "eve", "--state", state]
+    const running = new RunningCommand(url, ...command)
+    await until("a part is done", async () => existsSync(state) && settled() >= 10_000)
+    expect(await running.interrupt("SIGKILL")).toMatchObject({ endedBy: "SIGKILL" })
+    const [doneBefore, sentBefore] = [settled(), edge.ids.length]
+    const stored = { code: 0, out: "30000 purchases of eve are stored\n", error: "" }
+    expect(await purchasesAt(url, ...command)).toEqual(stored)
+    expect(edge.ids[sentBefore]).toMatch(new RegExp(`^[0-9a-f]{12}-${doneBefore + 1}$`))
+    expect(new Set(edge.ids).size).toBe(30_000)
+
+    const sent = edge.ids.length
+    expect(await purchasesAt(url, ...command)).toEqual(stored)
+    expect(await purchasesAt(url, ...command, "--run", "monday")).toMatchObject({
+      code: 2,
+      error: expect.stringContaining(`${state} of --state is of another command: its run is "`)
+    })
+    await edge.stop()
+    expect(edge.ids.length).toBe(sent)
+  }, 60_000)
 })
 
 describe("the command that goes on", () => {

@@ -46,6 +46,10 @@ describe("a wrong command line", () => {
       [["post", "ann", "Lamp", "1", "--wait", "31"], "--wait must be a whole number from 0 to 30"],
       [["generate", "0", "ann"], "<count> must be a whole number from 1 to 10000000"],
       [["generate", "1", "ann", "--run", "a b"], "--run must be 1 to 64 letters, digits, - and _"],
+      [["import", "f.csv", "--map", "price=value"], "--map must be pairs like value=price,purchaseId=order, each for"],
+      [["import", "f.csv", "--map", "value=a,value=b"], "--map must be pairs like value=price,purchaseId=order,"],
+      [["import", "f.csv", "--set", "purchaseId=a"], "--set must be pairs like productType=Office,quantity=1,"],
+      [["import", "f.csv", "--delimiter", ";;"], "--delimiter must be one character, or tab"],
       [["feed", "--after", "x"], "--after must be an id that the feed has printed"],
       [["rejected", "show", "7"], "<record> must be a record like 7/0"],
       [

@@ -81,6 +81,11 @@ export const rules: ReadonlyArray<Rule> = [
     run: (text, { directory, emptyBroker }) =>
       `NATS_URL=${emptyBroker} NATS_NKEY_FILE=${testKeyFile} ${text.replace("--replicas 3", "--replicas 1").replace(" backup/", ` ${directory}/backup/`)}`
   },
+  {
+    matches: /^scripts\/purchases .*--state /,
+    why: "the files that the command writes go with the test",
+    run: (text, { directory }) => text.replaceAll(/(--(?:refused|state)) /g, `$1 ${directory}/`)
+  },
   { matches: /^npx node examples\/follow-feed\.ts/, why: "a feed goes on until it is stopped", isEndless: true },
   {
     matches: /^scripts\/nats stream info KV_ledger$/,

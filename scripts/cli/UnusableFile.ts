@@ -1,0 +1,7 @@
+/** A file of the command line cannot be used as it is. The message is for people. */
+export class UnusableFile extends Error {
+  override readonly name = "UnusableFile"
+}
+
+/** Returns the code of a failed call of the operating system; `undefined` for another failure. */
+export const codeOf = (failure: unknown): string | undefined => (failure as NodeJS.ErrnoException).code

@@ -295,10 +295,17 @@ export const beginSeal = (account: Account, { idsMax }: SealBounds = sealBounds)
   account.unsealedRepeats = undefined
   account.sealing = account.unsealedRevisions
   account.sealedThrough = account.revisionSequence
-  return Array.from({ length: Math.max(revisions.length, repeats.length) }, (_, index) => ({
-    revisions: revisions[index] ?? [],
-    repeats: repeats[index] ?? noCounts
-  }))
+  const [first = [], ...further] = revisions
+  const ids = first.reduce((sum, { purchaseIds }) => sum + purchaseIds.length, 0)
+  const [counts = noCounts] = repeats
+  // The longest ids would make a segment with many ids and many counts larger than a message of the broker.
+  if (further.length === 0 && repeats.length === 1 && ids + counts.size <= segmentIdsMax) {
+    return [{ revisions: first, repeats: counts }]
+  }
+  return [
+    ...revisions.map((part) => ({ revisions: part, repeats: noCounts })),
+    ...repeats.flatMap((part) => (part.size === 0 ? [] : [{ revisions: [], repeats: part }]))
+  ]
 }
 
 /**

@@ -3,8 +3,8 @@ import type { Counts } from "./Revision.ts"
 /** The most segments after the newest directory that a segment names, and also the most directories that it names. */
 export const linksMax = 255
 /**
- * The most ids of one segment, unless a single revision has more. The bound holds for the counts of repeats too. A
- * segment with the longest ids stays below the broker's `max_payload`.
+ * The most ids and counts of repeats of one segment together, unless a single revision has more ids. A segment with the
+ * longest ids stays below the broker's `max_payload`.
  */
 export const segmentIdsMax = 1_024
 

@@ -102,13 +102,14 @@ const readOn = Effect.fnUntraced(function* (
         ? { kind: "refused", reason: "place" }
         : { kind: "search", total, count, reversals, revision, ...page }
     }
-    case "receipt":
-      return seen === undefined
-        ? { kind: "receipt" }
-        : { kind: "receipt", receipt: yield* history.receipt(userToken, askedSetId(question), seen) }
+    case "receipt": {
+      if (seen === undefined) return { kind: "receipt" }
+      const withReversals = "reversals" in question
+      return { kind: "receipt", receipt: yield* history.receipt(userToken, askedSetId(question), seen, withReversals) }
+    }
     case "outcome": {
       if (seen === undefined) return { kind: "outcome" }
-      const { entry } = yield* history.receipt(userToken, askedSetId(question), seen)
+      const { entry } = yield* history.receipt(userToken, askedSetId(question), seen, false)
       return { kind: "outcome", entry }
     }
     case "revisions":

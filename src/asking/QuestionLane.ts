@@ -58,7 +58,8 @@ const dearKinds: ReadonlyArray<Question["kind"]> = ["page", "search", "totalsBef
  * Returns whether a question is dear: its reply may fill a message, and takes its owner many reads. Such a question
  * travels alone.
  */
-const isDear = ({ question }: WaitingQuestion): boolean => dearKinds.includes(question.kind)
+const isDear = ({ question }: WaitingQuestion): boolean =>
+  dearKinds.includes(question.kind) || (question.kind === "receipt" && "reversals" in question)
 
 const decodeReplies = Schema.decodeUnknownExit(Replies)
 const encodeQuestions = Schema.encodeSync(Questions)

@@ -29,6 +29,31 @@ export const entryBytes = ({ purchaseId, productName, productType, reversal }: L
 /** The sequence of the revision that applied an entry, with the counts of its id. */
 type AppliedEntry = Omit<AppliedId, "fingerprint">
 
+/** Reads the newest reversals of a purchase, newest first, from the newest commit that has one. */
+const reversalsOf = Effect.fnUntraced(function* (
+  reader: (typeof AccountReader)["Service"],
+  userToken: string,
+  purchaseId: string,
+  newest: number
+) {
+  const entries: Array<LedgerEntry> = []
+  for (let sequence = newest; sequence > 0 && entries.length < receiptReversalsMax;) {
+    const stored = yield* namedRevision(reader, userToken, sequence)
+    const reversals = entriesOf(stored).filter(
+      (entry) => entry.reversal !== undefined && entry.purchaseId === purchaseId
+    )
+    entries.push(...reversals)
+    const earlier = reversals.at(-1)?.reversal?.previous
+    if (earlier === undefined || earlier >= sequence) {
+      return yield* new LedgerInconsistent({
+        problem: `account ${userToken}: revision ${sequence} names no earlier reversal of purchase ${purchaseId}`
+      })
+    }
+    sequence = earlier
+  }
+  return entries.slice(0, receiptReversalsMax)
+})
+
 /** Reads applied purchases and reversals. Revisions never change, so no read waits for the account's actor. */
 export class History extends Context.Service<
   History,
@@ -43,14 +68,16 @@ export class History extends Context.Service<
       limit: number
     ) => Effect.Effect<HistoryPage | undefined, BrokerFailure | LedgerInconsistent>
     /**
-     * Returns the receipt of an entry, given its id in the purchaseId set, with the newest reversals of a purchase.
+     * Returns the receipt of an entry, given its id in the purchaseId set. Reads the newest reversals of a purchase only
+     * if `withReversals` says so.
      * `applied` has the sequence of the revision that applied the entry, and its counts. Fails with `LedgerInconsistent`
      * if a revision is missing, or does not hold the entry.
      */
     readonly receipt: (
       userToken: string,
       setId: string,
-      applied: AppliedEntry
+      applied: AppliedEntry,
+      withReversals: boolean
     ) => Effect.Effect<Receipt, BrokerFailure | LedgerInconsistent>
   }
 >()("purchases/ledger/History") {
@@ -91,27 +118,12 @@ export class History extends Context.Service<
         }
       })
 
-      /** Reads the newest reversals of a purchase, newest first, from the newest commit that has one. */
-      const reversalsOf = Effect.fnUntraced(function* (userToken: string, purchaseId: string, newest: number) {
-        const entries: Array<LedgerEntry> = []
-        for (let sequence = newest; sequence > 0 && entries.length < receiptReversalsMax;) {
-          const stored = yield* namedRevision(reader, userToken, sequence)
-          const reversals = entriesOf(stored).filter(
-            (entry) => entry.reversal !== undefined && entry.purchaseId === purchaseId
-          )
-          entries.push(...reversals)
-          const earlier = reversals.at(-1)?.reversal?.previous
-          if (earlier === undefined || earlier >= sequence) {
-            return yield* new LedgerInconsistent({
-              problem: `account ${userToken}: revision ${sequence} names no earlier reversal of purchase ${purchaseId}`
-            })
-          }
-          sequence = earlier
-        }
-        return entries.slice(0, receiptReversalsMax)
-      })
-
-      const receipt = Effect.fnUntraced(function* (userToken: string, setId: string, applied: AppliedEntry) {
+      const receipt = Effect.fnUntraced(function* (
+        userToken: string,
+        setId: string,
+        applied: AppliedEntry,
+        withReversals: boolean
+      ) {
         const stored = yield* namedRevision(reader, userToken, applied.sequence)
         const entry = entryOf(stored, setId)
         if (entry === undefined) {
@@ -120,7 +132,7 @@ export class History extends Context.Service<
           })
         }
         const { repeats, conflicts, reversed, lastReversal } = applied
-        const reversals = yield* reversalsOf(userToken, entry.purchaseId, lastReversal)
+        const reversals = withReversals ? yield* reversalsOf(reader, userToken, entry.purchaseId, lastReversal) : []
         return { entry, appliedAt: stored.storedAt, repeats, conflicts, reversed, reversals }
       })
 

@@ -42,7 +42,8 @@ const totalBody = (userId: string, { total, count, reversals }: Snapshot) => ({
   userId,
   total: exactAmount(total),
   currency,
-  purchaseCount: count - reversals
+  purchaseCount: count - reversals,
+  ...(reversals === 0 ? {} : { reversalCount: reversals })
 })
 
 const accountBody = (userId: string, snapshot: Snapshot, { partition, worker, epoch }: InspectedEpoch) => ({
@@ -66,7 +67,8 @@ const entryBody = (entry: LedgerEntry) => ({
   total: exactAmount(entryTotal(entry)),
   runningTotal: exactAmount(entry.totalAfter),
   storedAt: new Date(entry.storedAt).toISOString(),
-  commit: entry.ledgerSequence
+  commit: entry.ledgerSequence,
+  ...(entry.reversal && { reversalId: entry.reversal.reversalId, reason: entry.reversal.reason })
 })
 
 const noUser = (token: string): object => ({

@@ -70,10 +70,16 @@ const SearchQuestion = Schema.Struct({
   filter: HistoryFilter,
   place: Schema.optionalKey(HistoryCursor)
 })
+
+/**
+ * Asks for the receipt of a purchase. With `reversals`, the receipt has the newest reversals of the purchase. They take
+ * many reads, and their texts fill a large part of a message.
+ */
 const ReceiptQuestion = Schema.Struct({
   kind: Schema.Literal("receipt"),
   userId: Schema.String,
-  purchaseId: Schema.String
+  purchaseId: Schema.String,
+  reversals: Schema.optionalKey(Schema.Literal(true))
 })
 const ReversalReceiptQuestion = Schema.Struct({
   kind: Schema.Literal("receipt"),
@@ -177,7 +183,10 @@ export const Receipt = Schema.Struct({
   conflicts: Schema.Number,
   /** The pieces of the purchase that were taken back; 0 for a reversal. */
   reversed: Schema.Number,
-  /** The newest reversals of the purchase, newest first, at most {@link receiptReversalsMax}; empty for a reversal. */
+  /**
+   * The newest reversals of the purchase, newest first, at most {@link receiptReversalsMax}. The list is empty for a
+   * reversal, and if the question does not ask for reversals.
+   */
   reversals: Schema.Array(LedgerEntry)
 })
 export type Receipt = typeof Receipt.Type

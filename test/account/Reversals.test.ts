@@ -329,6 +329,35 @@ describe("decide with reversals", () => {
     expect(ledger.commit([{ ...reversalOf("r299", 299), inputSequence: 2 }]).refusals).toEqual([])
   })
 
+  it("each segment fits into a message of the broker, with the longest ids, repeats and reversals of all of them", () => {
+    const ledger = makeLedger()
+    const idOf = (id: number) => "\u{1F4A1}".repeat(124) + String(id).padStart(4, "0")
+    const ids = Array.from({ length: 1_000 }, (_, id) => id)
+    const purchase = (id: number) => ({
+      ...place,
+      purchase: { ...purchaseOf(id, 1), purchaseId: idOf(id) as PurchaseId }
+    })
+    ledger.commit(ids.map(purchase))
+    ledger.commit(ids.map((id) => ({ ...purchase(id), inputSequence: 1 })))
+    for (const from of [0, 250, 500, 750]) {
+      const inputSequence = 2 + from
+      ledger.commit(
+        ids.slice(from, from + 250).map((id) => {
+          const { reversal } = reversalOf(idOf(id), 0)
+          return { ...place, inputSequence, reversal: { ...reversal, purchaseId: idOf(id) as PurchaseId } }
+        })
+      )
+    }
+    ledger.beginSeal()
+    ledger.endSeal()
+    ledger.commit([{ ...bought(1, 1), inputSequence: 9_000 }])
+    expect(ledger.segments.length).toBeGreaterThan(2)
+    for (const text of ledger.texts.values()) expect(Buffer.byteLength(text)).toBeLessThan(1024 * 1024)
+    const loaded = load(ledger)
+    expect(ids.filter((id) => loaded.purchaseIds.get(idOf(id))?.reversed !== purchaseOf(id, 1).quantity)).toEqual([])
+    expect(ids.filter((id) => loaded.purchaseIds.get(idOf(id))?.repeats !== 1)).toEqual([])
+  })
+
   it("a decision without reversals has entries without the member of a reversal", () => {
     const { applied, refusals, reversals } = decide(emptyAccount(), logOf([bought(1, 3), bought(2, 3)]))
     expect(applied.map((entry) => "reversal" in entry)).toEqual([false, false])

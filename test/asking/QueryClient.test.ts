@@ -20,7 +20,9 @@ interface Asked {
 }
 
 const answerTo = ({ questions }: Asked): string =>
-  JSON.stringify(questions.map((_, index) => ({ kind: "total", total: String(index), count: 1, revision: 1 })))
+  JSON.stringify(
+    questions.map((_, index) => ({ kind: "total", total: String(index), count: 1, reversals: 0, revision: 1 }))
+  )
 
 type Reply = (asked: Asked, attempt: number) => Effect.Effect<string, BrokerUnavailable | OutcomeUnknown>
 
@@ -44,7 +46,7 @@ const clientOver = Effect.fnUntraced(function* (reply: Reply) {
   return { total, totalsBefore, asked }
 })
 
-const totalOf = (cents: bigint) => Exit.succeed({ kind: "total", total: cents, count: 1, revision: 1 })
+const totalOf = (cents: bigint) => Exit.succeed({ kind: "total", total: cents, count: 1, reversals: 0, revision: 1 })
 
 describe("a question", () => {
   it.effect("a question fails within two seconds without a broker", () =>

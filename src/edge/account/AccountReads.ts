@@ -75,9 +75,20 @@ export const searchHistory = (
 export const readTotalsBefore = (userId: string, moments: ReadonlyArray<number>, consistency: AskedConsistency) =>
   read<"totalsBefore">({ kind: "totalsBefore", userId, moments }, consistency)
 
-/** Reads the receipt of a purchase. The reply has no receipt if the account has not applied the purchase. */
+/** Reads the receipt of a purchase, without its reversals. The reply has no receipt if the purchase is not applied. */
 export const readReceipt = (userId: string, purchaseId: string, consistency: AskedConsistency) =>
   read<"receipt">({ kind: "receipt", userId, purchaseId }, consistency)
+
+/** Reads the receipt of a purchase, with its newest reversals. Asks once if the purchase has no reversals. */
+export const readWholeReceipt = Effect.fnUntraced(function* (
+  userId: string,
+  purchaseId: string,
+  consistency: AskedConsistency
+) {
+  const answer = yield* readReceipt(userId, purchaseId, consistency)
+  if ((answer.receipt?.reversed ?? 0) === 0) return answer
+  return yield* read<"receipt">({ kind: "receipt", userId, purchaseId, reversals: true }, consistency)
+})
 
 /** Reads the receipt of a reversal. The reply has no receipt if the account has not applied the reversal. */
 export const readReversalReceipt = (userId: string, reversalId: string, consistency: AskedConsistency) =>

@@ -12,7 +12,7 @@ import {
   foreignCursor,
   readHistoryPage,
   readProblems,
-  readReceipt,
+  readWholeReceipt,
   readTotal,
   readTotalsBefore,
   searchHistory
@@ -193,7 +193,7 @@ const receiptRoute = route({
   answers: { 200: jsonAnswer("The purchase was applied.", PurchaseReceipt, ["etag"]), 304: unchanged },
   problems: ["not-found", ...readProblems],
   handle: Effect.fnUntraced(function* ({ id: userId, purchaseId, consistency, "if-none-match": known }) {
-    const answer = yield* readReceipt(userId, purchaseId, consistency)
+    const answer = yield* readWholeReceipt(userId, purchaseId, consistency)
     const found = answer.receipt
     if (found === undefined) {
       const detail = `User ${userId} has no purchase ${purchaseId}. GET /rejected lists the rejected records.`

@@ -1,6 +1,6 @@
 import { Option } from "effect"
 import { Flag } from "effect/cli"
-import type { HistoryFilter } from "../../src/client/PurchaseClient.ts"
+import type { HistoryFilter } from "../../src/client/HistoryFilter.ts"
 import { ProductText } from "./PurchaseArguments.ts"
 import { wholeNumber } from "./WholeNumber.ts"
 

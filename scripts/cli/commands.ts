@@ -6,6 +6,7 @@ import type { FeedEvent } from "../../src/client/FeedReader.ts"
 import { asking, root, timeoutSeconds } from "./Asking.ts"
 import { alerts } from "./alerts.ts"
 import { audit } from "./audit.ts"
+import { exportCommand } from "./export.ts"
 import { feedCommand } from "./FeedCommand.ts"
 import { generate } from "./generate.ts"
 import { filterOf, historyFlags } from "./HistoryFlags.ts"
@@ -167,6 +168,7 @@ export const purchases = root.pipe(
     reverse,
     total,
     history,
+    exportCommand,
     receipt,
     generate,
     importing,

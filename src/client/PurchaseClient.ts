@@ -35,6 +35,8 @@ import { type AlertEvent, alertEvent, appliedEvent, type FeedEvent, type FeedOpt
 import { type NewPurchase, postHeaders, purchaseText, withId } from "./NewPurchase.ts"
 import { changeHeaders, type ChangeOptions, type NewRule, type PutOptions, ruleText } from "./NewRule.ts"
 import { type NewReversal, reversalText, withReversalId } from "./NewReversal.ts"
+import { type ExportOptions, readExport } from "./ExportReader.ts"
+import { filterQuery, type HistoryFilter } from "./HistoryFilter.ts"
 import { withUnanswered } from "./Retry.ts"
 import { type PostedLine, type PostOptions, postPurchases } from "./PurchaseStream.ts"
 import { type CallOptions, type ClientSettings, Transport } from "./Transport.ts"
@@ -49,24 +51,6 @@ export interface PageOptions extends CallOptions {
   readonly limit?: number
   /** The `next` of the previous page; left out for the first page. */
   readonly next?: string | undefined
-}
-
-/** The conditions on the entries of a history, and their order. An entry has to meet all conditions that are given. */
-export interface HistoryFilter {
-  /** `newest` or `oldest` first. The default is `newest`. */
-  readonly order?: "newest" | "oldest"
-  /** The entries were stored at or after this time, like `2026-01-31T12:00:00Z`. */
-  readonly from?: string
-  /** The entries were stored before this time. */
-  readonly to?: string
-  /** The numbers of the entries are above this number. */
-  readonly after?: number
-  /** The numbers of the entries are below this number. */
-  readonly before?: number
-  /** The entries have this product name. */
-  readonly product?: string
-  /** The entries have this product type. */
-  readonly productType?: string
 }
 
 export interface AlertOptions extends CallOptions {
@@ -86,14 +70,6 @@ export interface AuditOptions extends CallOptions {
 
 /** The number of items of a page of {@link PurchaseClient.history} and {@link PurchaseClient.rejected} by default. */
 const pageLimit = 100
-
-/** Returns the query of a filter, without a question mark. */
-const filterQuery = ({ order, from, to, after, before, product, productType }: HistoryFilter): string => {
-  const given = Object.entries({ order, from, to, after, before, product, productType })
-  return given
-    .flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`]))
-    .join("&")
-}
 
 /** Adds a query to a path, which may have a query already. An empty query changes nothing. */
 const withQuery = (path: string, query: string): string =>
@@ -226,6 +202,15 @@ export class PurchaseClient {
       (next) => this.historyPage(userId, { limit: pagePurchases, ...options, next }),
       ({ purchases }) => purchases
     )
+  }
+
+  /**
+   * Yields the bytes of a file with a user's history, oldest first unless `order` says otherwise, as they come. Throws a
+   * NoAnswer if the file breaks off: then the bytes are not the whole file.
+   */
+  exportHistory(userId: string, options: ExportOptions = {}): AsyncGenerator<Uint8Array> {
+    const path = withQuery(`${userPath(userId)}/export`, `format=${options.format ?? "csv"}`)
+    return readExport(this.transport, withQuery(path, filterQuery(options)), options)
   }
 
   /**

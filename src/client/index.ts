@@ -15,13 +15,14 @@ export {
 } from "./Failure.ts"
 export type { BackTestEvent, BackTestOptions } from "./BackTestReader.ts"
 export type { AlertEvent, FeedEvent, FeedOptions } from "./FeedReader.ts"
+export type { ExportOptions } from "./ExportReader.ts"
+export type { HistoryFilter } from "./HistoryFilter.ts"
 export type { NewPurchase } from "./NewPurchase.ts"
 export type { NewReversal } from "./NewReversal.ts"
 export type { ChangeOptions, NewRule, PutOptions } from "./NewRule.ts"
 export {
   type AlertOptions,
   type AuditOptions,
-  type HistoryFilter,
   type PageOptions,
   PurchaseClient,
   type ReadOptions

@@ -78,6 +78,21 @@ describe("scripts/purchases", () => {
     expect(await purchases("history", "hal", "--product", "Chair")).toEqual(done("No purchase of hal fits.\n"))
   })
 
+  it("the command line prints a history as a file, in either format and order", async () => {
+    for (const id of ["x1", "x2"]) await purchases("post", "ivy", "=Lamp", "12.50", "--id", id, "--wait", "10")
+    const { code, out } = await purchases("export", "ivy")
+    expect(code).toBe(0)
+    expect(out.split("\r\n").map((row) => row.split(",").slice(0, 4).join())).toEqual([
+      "number,kind,purchaseId,productName",
+      "1,purchase,x1,'=Lamp",
+      "2,purchase,x2,'=Lamp",
+      ""
+    ])
+    const lines = (await purchases("export", "ivy", "--format", "ndjson", "--newest")).out.trimEnd().split("\n")
+    expect(lines.map((line) => (JSON.parse(line) as { purchaseId: string }).purchaseId)).toEqual(["x2", "x1"])
+    expect((await purchases("export", "ivy", "--after", "1")).out.split("\r\n")).toHaveLength(3)
+  })
+
   it("a receipt has times with their year and zone, and names repeats only if a repeat came", async () => {
     await purchases("post", "eli", "Lamp", "12.50", "--id", "order-3", "--wait", "10")
     const time = String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`

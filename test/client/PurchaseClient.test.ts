@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest"
+import { parseExact } from "../../src/client/Amount.ts"
 import type { NewPurchase } from "../../src/client/NewPurchase.ts"
 import { ForeignAnswer, NoAnswer, ProblemError } from "../../src/client/Failure.ts"
-import { type HistoryFilter, PurchaseClient } from "../../src/client/PurchaseClient.ts"
+import type { HistoryFilter } from "../../src/client/HistoryFilter.ts"
+import { PurchaseClient } from "../../src/client/PurchaseClient.ts"
 import { unansweredMax } from "../../src/client/PurchaseStream.ts"
 import { inputMessage, sold } from "../../src/harness/system/Sold.ts"
 import { until } from "../../src/harness/system/TestBroker.ts"
@@ -155,6 +157,39 @@ it("a filtered history has the same filter on each page, in either order", async
   const [first] = await taken(client.history("gwen", { order: "oldest" }))
   expect(await numbers({ to: first?.storedAt ?? "" })).toEqual([])
   expect(await numbers({ from: first?.storedAt ?? "", before: 2 })).toEqual([1])
+})
+
+it("an export is read as bytes, and its failures keep their kind", async () => {
+  const { client } = clientOf()
+  await client.generate(3, "hugo")
+  const { total } = await client.total("hugo")
+  const text = Buffer.concat(await taken(client.exportHistory("hugo", { after: 1 }))).toString()
+  expect(text.split("\r\n").map((row) => row.split(",")[0])).toEqual(["number", "2", "3", ""])
+  const lines = Buffer.concat(
+    await taken(client.exportHistory("hugo", { format: "ndjson", order: "newest" }))
+  ).toString()
+  expect((parseExact(lines.split("\n")[0] ?? "") as { runningTotal: string }).runningTotal).toBe(total)
+  await expect(taken(client.exportHistory("hugo", { after: 5, before: 5 }))).rejects.toMatchObject({
+    kind: "malformed-request"
+  })
+})
+
+it("an export is asked for again until it begins, and a break after that is a NoAnswer", async () => {
+  const body = () => {
+    let isFirst = true
+    return new ReadableStream<Uint8Array>({
+      pull: (controller) => {
+        if (isFirst) controller.enqueue(new TextEncoder().encode("number"))
+        else controller.error(new TypeError("terminated"))
+        isFirst = false
+      }
+    })
+  }
+  const { client, waits } = clientOf((_request, attempt) => (attempt < 3 ? unavailable() : new Response(body())))
+  const parts = client.exportHistory("ida")
+  expect(Buffer.from((await parts.next()).value ?? []).toString()).toBe("number")
+  await expect(parts.next()).rejects.toBeInstanceOf(NoAnswer)
+  expect(waits).toHaveLength(2)
 })
 
 it("a history is read page by page", async () => {

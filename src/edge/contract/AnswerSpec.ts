@@ -5,6 +5,7 @@ export const answerHeaders = {
   "accept-encoding": "The content encodings that a body may have.",
   allow: "The methods that the path has.",
   "cache-control": "Whether caches may keep the answer.",
+  "content-disposition": "The name under which a browser saves the file.",
   "content-security-policy": "The sources from which a browser may load files for the page.",
   etag: "Names this state. Sent as If-None-Match, it gets 304 until the state changes. Sent as If-Match, it lets a change through only while the state is this one.",
   "idempotent-replayed": "`true` if the same purchase or reversal is known to have come before.",

@@ -64,7 +64,8 @@ export const servedWithinLimits = (
   const end = edge.limits.begin(caller, kind)
   if (isProblem(end)) return refusal(edge, http, end)
   http.set(limitedKey, caller)
-  return whenOver(http, kind === "feeds" || kind === "lineBodies", route.serve(edge, http, body), end)
+  const isLong = kind === "feeds" || kind === "lineBodies" || route.isStreamed
+  return whenOver(http, isLong, route.serve(edge, http, body), end)
 }
 
 /**

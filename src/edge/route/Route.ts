@@ -99,6 +99,8 @@ export interface Route {
    * that of no user.
    */
   readonly users: "own" | "all" | "none"
+  /** Whether the answer is written for a long time. Then the request is in flight until its answer is over. */
+  readonly isStreamed: boolean
   /** Answers a request; `body` is the member of `bodies` that was sent. */
   readonly serve: (edge: EdgeRuntime, http: HttpContext, body: Body<unknown> | undefined) => Promise<Response>
 }
@@ -156,6 +158,8 @@ interface Declaration<
    * AbortController and a whole Request, which cost more than a short request.
    */
   readonly isLong?: true
+  /** Counts the request as in flight until its answer is over, and not until the answer begins. */
+  readonly isStreamed?: true
   readonly handle: (
     request: ReadOf<Path_> & ReadOf<Query> & ReadOf<Headers> & { readonly body: BodyOf<B> },
     edge: EdgeRuntime,
@@ -259,6 +263,7 @@ export const route = <
     ...declared,
     query: declared.query ?? {},
     otherQuery,
+    isStreamed: declared.isStreamed ?? false,
     users: usersOf(declared, checksUsers),
     headers: declared.headers ?? {},
     bodies: declared.bodies ?? [],

@@ -22,6 +22,7 @@ import { CallerLimits, limitsDefault, type LimitSettings } from "../limits/Calle
 import { WrongTokens, wrongTokensDefault } from "../limits/WrongTokens.ts"
 import { Incidents } from "./Incidents.ts"
 import { LineBodies } from "./LineBodies.ts"
+import { OpenExports } from "./OpenExports.ts"
 import { PurchaseReader } from "../contract/PurchaseReader.ts"
 import { ReversalReader } from "../contract/ReversalReader.ts"
 import type { PurchasePublisher } from "../../intake/PurchasePublisher.ts"
@@ -81,6 +82,7 @@ export interface EdgeRuntime extends EdgeProcess {
   readonly purchaseReader: PurchaseReader
   readonly reversalReader: ReversalReader
   readonly lineBodies: LineBodies
+  readonly openExports: OpenExports
   readonly limits: CallerLimits
   readonly wrongTokens: WrongTokens
   readonly purchaseEventBytes: EventBytes
@@ -94,6 +96,7 @@ export const makeEdgeRuntime = (process: EdgeProcess): EdgeRuntime => ({
   purchaseReader: new PurchaseReader(),
   reversalReader: new ReversalReader(),
   lineBodies: new LineBodies(),
+  openExports: new OpenExports(),
   limits: new CallerLimits(process.callerLimits ?? limitsDefault),
   wrongTokens: new WrongTokens(process.wrongTokensMax ?? wrongTokensDefault),
   purchaseEventBytes: new EventBytes(purchaseEvents),

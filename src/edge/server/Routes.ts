@@ -1,6 +1,7 @@
 import { backTestRoutes } from "../alerts/backTest.ts"
 import { auditRoutes } from "../access/audit.ts"
 import { alertRoutes } from "../alerts/routes.ts"
+import { exportRoutes } from "../account/export.ts"
 import type { Route } from "../route/Route.ts"
 import { legacyRoutes } from "../legacy/routes.ts"
 import { dashboardRoutes } from "../dashboard/routes.ts"
@@ -28,6 +29,7 @@ const listed: ReadonlyArray<Route> = [
   ...purchaseRoutes,
   ...reversalRoutes,
   ...userRoutes,
+  ...exportRoutes,
   ...spendingRoutes,
   ...backTestRoutes,
   ...ruleRoutes,

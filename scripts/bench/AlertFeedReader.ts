@@ -3,7 +3,7 @@ import { until } from "../../src/harness/system/TestBroker.ts"
 
 const haveAllMilliseconds = 30_000
 
-/** Reads the feed of all alerts. Measures for each alert the time since the purchase was stored. */
+/** Reads the feed of all alerts. Measures how long each alert came after its purchase was stored. */
 export class AlertFeedReader {
   /** The milliseconds from the storing of the purchase to the arrival of each alert, by the clocks of this machine. */
   readonly latencies: Array<number> = []

@@ -26,8 +26,8 @@ export interface Applying {
 }
 
 /**
- * Waits until the position of each partition has reached the newest message of the input log. Asks only the broker,
- * with one request at a time.
+ * Waits until the position of each partition has reached the newest message of the input log. Waits without questions
+ * to the workers: asks only the broker, with one request at a time.
  */
 export const untilApplied = ({ workers, broker, partitions }: Applying): Promise<void> =>
   withClient(broker.url, async (client) => {

@@ -14,7 +14,7 @@ export const started = async <R extends Stoppable>(start: () => Promise<R>): Pro
   return starting
 }
 
-/** Stops all registered processes and services. The one that started last is stopped first. */
+/** Stops all registered processes and services. The process or service that started last is stopped first. */
 export const stopAll = (): Promise<void> => {
   ending ??= (async () => {
     for (const one of Array.from(running).toReversed()) {

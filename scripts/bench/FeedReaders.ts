@@ -5,7 +5,9 @@ import { until } from "../../src/harness/system/TestBroker.ts"
 
 const openedAtOnce = 100
 
-/** The bytes before the id of an event. Each event of a feed has an id, and the start of a feed has an id too. */
+/**
+ * The bytes before the id of an event in a feed. Each event of a feed has an id, and the start of a feed has an id too.
+ */
 const idField = Buffer.from("\nid: ")
 const idsIn = (chunk: Buffer): number => {
   let ids = 0

@@ -15,8 +15,8 @@ export interface Served {
 
 interface Loaded extends LoadResult {
   /**
-   * The processor time of one post, or of one read if no posts were sent. The time includes that of the process of the
-   * load.
+   * The processor time of one post, or of one read if no posts were sent. The processor time includes the time of the
+   * process that sends the load.
    */
   readonly spent: Spent
   /** The mistakes in the answers to the requests of the load. */

@@ -26,7 +26,7 @@ const commit = (): string => {
   return run("git", "rev-parse", "--short", "HEAD") + changed
 }
 
-/** Describes the machine and the versions of its programs, because the figures depend on them. */
+/** Describes the machine and the versions of its programs, because the figures of the benchmark depend on both. */
 export const machine = (): string => {
   const processor = cpus()[0]?.model ?? "unknown processor"
   const gibibytes = (totalmem() / 1024 ** 3).toFixed(0)

@@ -14,8 +14,8 @@ export interface NodeProcessOptions {
   readonly arguments?: ReadonlyArray<string>
   readonly environment: Readonly<Record<string, string>>
   /**
-   * The directory for a profile of the process's processor time. The profile is written when the process ends by
-   * itself.
+   * The directory for a profile of the process's processor time. The profile of a process is written when the process
+   * ends by itself.
    */
   readonly profiles?: string | undefined
 }
@@ -55,7 +55,10 @@ export class NodeProcess implements Stoppable {
     return this.process.exitCode !== null || this.process.signalCode !== null
   }
 
-  /** The newest lines that the process printed. A process that logs only warnings should print no lines. */
+  /**
+   * Returns the newest lines that the process printed. The processes of the benchmark log only warnings and errors, so
+   * usually a process prints no lines.
+   */
   said(): Array<string> {
     return this.lines.map((line) => `${this.name}: ${line}`)
   }
@@ -83,7 +86,7 @@ export class NodeProcess implements Stoppable {
     })
   }
 
-  /** Ends the process at once, as a crash does. */
+  /** Kills the process at once, as a crash does. */
   async kill(): Promise<void> {
     if (this.hasEnded) return
     const ended = once(this.process, "exit")

@@ -39,17 +39,17 @@ const ownTicks = (): number => {
 /** The load of other programs and of the host, each as a share of the time of all processors. */
 interface OtherLoad {
   /**
-   * The share that processes outside of the benchmark used. Children of the benchmark count as outside until they have
-   * ended.
+   * The share of the processors that processes outside of the benchmark used. Children of the benchmark count as
+   * outside until they have ended.
    */
   readonly others: number
-  /** The share that the host of a virtual machine kept for itself. */
+  /** The share of the processors that the host of a virtual machine kept for itself. */
   readonly stolen: number
 }
 
 /**
- * Starts to watch the load of other programs and of the host. Returns a function that returns the shares since the
- * start; NaN on a machine without /proc.
+ * Starts to watch the load of other programs and of the host. The returned function returns the shares of other
+ * programs and of the host since the start; NaN on a machine without /proc.
  */
 export const watchOtherLoad = (): (() => OtherLoad) => {
   const began = performance.now()

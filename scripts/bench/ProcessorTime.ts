@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs"
 
-// The unit in which Linux shows processor times to programs, in microseconds. The unit does not depend on the tick of
-// the kernel.
+// The unit in which Linux shows processor times to programs, in microseconds. This unit of Linux does not depend on the
+// tick of the kernel.
 const microsecondsPerTick = 10_000
 
 /** Returns the processor time that a process has used, in microseconds; NaN on a machine without /proc. */
@@ -12,7 +12,7 @@ const processorTime = (pid: number): number => {
   } catch {
     return Number.NaN
   }
-  // The second field of the line is the program's name in parentheses, and the name may have spaces.
+  // The second field of /proc/<pid>/stat is the program's name in parentheses, and the name may have spaces.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
   return (Number(fields[11]) + Number(fields[12])) * microsecondsPerTick
 }

@@ -44,8 +44,8 @@ const largest = (times: ReadonlyMap<string, number>, count: number, all: number)
     })
 
 /**
- * Returns a table of the functions, and of the parts of the code, with their shares of the busy time of a process. Time
- * in called functions is not included.
+ * Returns a table of the functions, and of the parts of the code, with their shares of the busy time of a process. The
+ * share of a function does not include the time in the functions that it calls.
  */
 export const profileSummary = (file: string): string => {
   const profile: Profile = JSON.parse(readFileSync(file, "utf8"))

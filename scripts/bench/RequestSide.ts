@@ -57,8 +57,8 @@ const meanSpent = (loads: ReadonlyArray<Loaded>): Spent => {
 }
 
 /**
- * Loads the system or its floor with single requests. The load comes in turns, so that the benchmark can load the
- * system and the floor alternately.
+ * Loads the system or its floor with single requests. The requests are sent in turns, so that the benchmark can load
+ * the system and the floor alternately.
  */
 export class RequestSide {
   readonly name: string

@@ -24,7 +24,10 @@ const alertFrom = 99_001n
 const writesAtOnce = 200
 const caughtUpMilliseconds = 120_000
 
-/** Returns a rule of a user that the user's own purchases of at least this value meet. The value is in cents. */
+/**
+ * Returns a rule of a user that the user's own purchases of at least this value meet. `threshold` is the value in
+ * cents.
+ */
 const ruleFrom = (threshold: bigint): Rule => ({
   who: "self",
   scope: everything,

@@ -16,11 +16,13 @@ const partitionsDefault = 8
 
 /** The parts and settings of the system that a case needs. */
 export interface SystemNeeds {
-  /** Whether the case gives work to the edge. Only then a profile of the edge is written. */
+  /**
+   * Whether the case gives work to the edge. A profile of the edge is written only if the case gives work to the edge.
+   */
   readonly usesEdge: boolean
-  /** The number of workers. The default is 1. */
+  /** The number of workers that a case needs; 1 by default. */
   readonly workers?: number
-  /** The settings that differ from their defaults. */
+  /** The settings of the processes that differ from their defaults. */
   readonly settings?: Readonly<Record<string, string>>
 }
 
@@ -116,7 +118,8 @@ export class System implements Stoppable, Served {
   }
 
   /**
-   * Ends the first worker, by kill -9 or after its work. Starts another worker under the same name, as start.sh does.
+   * Ends the first worker: kills it with SIGKILL, or lets it end after its work. Starts another worker under the same
+   * name, as start.sh does.
    */
   async replaceWorker(how: "kill" | "stop"): Promise<void> {
     await this.worker[how]()

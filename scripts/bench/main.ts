@@ -16,8 +16,8 @@ import { RequestFloor } from "./RequestFloor.ts"
 import { System } from "./System.ts"
 
 /**
- * The share of the processors from which on a run reports the load of other programs or of the host. Such a load
- * distorts the figures.
+ * The share of the processors from which on a run reports the load of other programs or of the host. A load of other
+ * programs distorts the figures of the benchmark.
  */
 const otherLoadTold = 0.03
 const stolenTold = 0.01

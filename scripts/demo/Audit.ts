@@ -7,8 +7,8 @@ const wrong = (text: string): never => {
 }
 
 /**
- * Returns the sum of a user's purchases in cents. `entries` has the purchases oldest first. Throws a WrongClaim if
- * their numbers, ids, totals or running totals do not fit together.
+ * Returns the sum of a user's purchases in cents. `entries` has the purchases oldest first. Throws a WrongClaim if the
+ * numbers, ids, totals or running totals of the purchases do not fit together.
  */
 export const addedUp = (entries: ReadonlyArray<HistoryEntry>): bigint => {
   let sum = 0n

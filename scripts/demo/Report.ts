@@ -3,7 +3,7 @@ export class WrongClaim extends Error {
   override readonly name = "WrongClaim"
 }
 
-/** Prints the steps and claims of a demo. A claim that does not hold throws a WrongClaim. */
+/** Prints the steps and claims of a demo. If a claim does not hold, `Report` throws a WrongClaim. */
 export class Report {
   private readonly print: (line: string) => void
 

@@ -21,13 +21,13 @@ const { values } = parseArgs({
 /** The token of the caller; `undefined` if the service asks for no token. */
 const token = process.env["PURCHASES_TOKEN"] || undefined
 /**
- * The number of purchases of the step that kills a worker. It is large enough that the kill comes while purchases are
- * applied.
+ * The number of purchases of the step that kills a worker. The number is large enough that the kill comes while
+ * purchases are applied.
  */
 const purchasesAmidKill = 20_000
 /**
- * The number of alerts of the step that kills a judge. It is large enough that the kill comes while purchases are
- * judged.
+ * The number of alerts of the step that kills a judge. The number is large enough that the kill comes while purchases
+ * are judged.
  */
 const alertsAmidKill = 10_000
 /** The longest time that an answer of the service may take, in milliseconds. */
@@ -73,7 +73,7 @@ else {
     await run(values.url)
   } catch (failure) {
     console.error(`demo: ${messageOf(failure)}`)
-    // The process exits here, because a request in flight would keep it alive.
+    // The demo exits explicitly, because a request in flight would keep the process alive.
     process.exit(1)
   }
 }

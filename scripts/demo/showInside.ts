@@ -39,7 +39,10 @@ const rowsIn = (table: string): ReadonlyArray<string> => table.split("\n").filte
 
 const indented = (lines: ReadonlyArray<string>): string => lines.map((line) => line.trim()).join("\n   ")
 
-/** Asks again and again until the answer has settled, or until the time is over. Returns the last answer. */
+/**
+ * Asks again and again until the answer has settled, or until the time is over. Returns the last answer, whether or not
+ * it has settled.
+ */
 const settled = async <A>(
   waitMilliseconds: number,
   ask: () => Promise<A>,
@@ -101,8 +104,8 @@ const showChain = async (report: Report, nats: NatsTool, account: InspectedAccou
 }
 
 /**
- * Shows the consumers of the input log when no message waits. The wait is needed because an acknowledgement comes after
- * its commit.
+ * Shows the consumers of the input log when no message waits. Waits first, because the acknowledgement of a message
+ * comes after its commit.
  */
 const showConsumers = async (
   report: Report,

@@ -43,7 +43,8 @@ const revisionsUpTo = async (
 }
 
 /**
- * Kills the workers while they apply the purchases of a user. Then stores one purchase for another user, the witness.
+ * Kills the workers while they apply the purchases of a user. After the kill, stores one purchase for another user, the
+ * witness.
  */
 const killAmid = async (demonstration: Demonstration, workers: Processes, userId: string, purchases: number) => {
   const { client, report, newUser } = demonstration
@@ -89,7 +90,7 @@ export const showKill = async (
   report.expect(`total of ${witness}, stored while no worker ran`, lamps.runningTotal, "59.97")
 
   // The purchase of the witness was stored after the death of one worker and before the start of the next worker. The
-  // storing time of this purchase, by the broker's clock, separates the commits of the two workers.
+  // time at which the purchase of the witness was stored separates the commits of the two workers.
   const before = revisions.findLast(({ appliedAt }) => appliedAt < lamps.storedAt)?.purchaseCount ?? 0
   const isAmid = before > 0 && before < purchases
   if (!isAmid && attempt < attemptsMax) {

@@ -10,8 +10,8 @@ import { type Alert, decodeAlerts } from "../rules/Alert.ts"
 /** The most alerts on one page. */
 export const alertsLimitMax = 100
 /**
- * The number of reads after which a page ends early. Alerts of one user that are far apart in the stream take many
- * reads to find.
+ * The number of reads after which a page of alerts ends early. Alerts of one user that are far apart in the stream take
+ * many reads to find.
  */
 const pageReadsMax = 1_000
 /** The longest time that a reader waits until the judges have reached a sequence of the journal. */
@@ -92,8 +92,8 @@ export class AlertPages extends Context.Service<
   AlertPages,
   {
     /**
-     * Returns the sequence of the journal up to which all alerts can be read. Waits until it is `through` or more, and
-     * fails with `NotJudged` after {@link throughWaitMax}.
+     * Returns the sequence of the journal up to which all alerts can be read. Waits until this sequence is `through` or
+     * higher, and fails with `NotJudged` after {@link throughWaitMax}.
      */
     readonly completeThrough: (through?: number) => Effect.Effect<number, ReadFailure | NotJudged>
     /** Returns the page of at most `limit` alerts of a user that begins at a cursor, or the newest page. */

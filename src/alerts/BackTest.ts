@@ -17,7 +17,7 @@ const countedMax = Duration.times(backTestTimeMax, 3)
 
 /**
  * Fails a request for a back-test, because this edge runs {@link backTestsMax} back-tests already. Another edge may
- * have room.
+ * have room for the back-test.
  */
 export class BackTestsBusy extends Schema.TaggedError<BackTestsBusy>()("BackTestsBusy", {}) {
   override get message() {
@@ -40,7 +40,10 @@ export interface BackTestRequest {
   readonly after: FeedPlace | undefined
 }
 
-/** A back-test that runs. The caller has to call `close` once at the end; further calls of `close` do nothing. */
+/**
+ * A back-test that runs for one request. The caller has to call `close` once at the end; further calls of `close` do
+ * nothing.
+ */
 export interface OpenBackTest {
   /** Judges the next purchases, and returns their alerts, as {@link BackTestRun} does. */
   readonly next: BackTestRun["next"]

@@ -13,7 +13,8 @@ import { encodeRuleSet, type StoredRule } from "../rules/RuleSet.ts"
 import { BackTestWindows, type WindowTooLong } from "./BackTestWindows.ts"
 
 /**
- * The number of revisions, and the time, after which a request of a back-test ends. The next request continues there.
+ * The number of revisions, and the time, after which a request of a back-test ends. The next request of the back-test
+ * continues where the request ended.
  */
 export const backTestRevisionsMax = 20_000
 export const backTestTimeMax = Duration.seconds(10)
@@ -22,14 +23,14 @@ export const BackTestBounds = Context.Reference<{ readonly revisionsMax: number;
   "purchases/alerts/BackTestBounds",
   { defaultValue: () => ({ revisionsMax: backTestRevisionsMax, timeMax: backTestTimeMax }) }
 )
-/** The most revisions whose windows are read at once, as one part. A request ends between two parts. */
+/** The most revisions whose windows are read at once, as one part. A request of a back-test ends between two parts. */
 const partRevisionsMax = 32
 
 /** The revisions that a back-test judges. */
 export interface BackTestRange {
-  /** The first judged revision is the next one behind this place. */
+  /** The place before the first revision of the range. */
   readonly after: FeedPlace
-  /** The last judged revision is before this sequence of the journal. */
+  /** The sequence of the journal before which the last revision of the range is. */
   readonly end: number
   /** Returns the next revisions after a place; an empty list at the end of the ledger. */
   readonly pageAfter: (after: FeedPlace) => Effect.Effect<ReadonlyArray<FeedMessage>, BrokerFailure | NotCurrent>
@@ -110,7 +111,7 @@ export class BackTestRun {
     this.isComplete = false
   }
 
-  /** How the request ends if it ends now. */
+  /** How the request of the back-test ends if it ends now. */
   get end(): BackTestEnd {
     const { matches, purchases } = this
     return this.isComplete ? { matches, purchases } : { matches, purchases, next: this.reached }
@@ -161,8 +162,8 @@ export class BackTestRun {
     this.page = this.page.slice(part.length)
     this.revisions += part.length
     this.matches += matches
-    // A page ends with a whole commit. A place at the last line of a commit would make the next request read the commit
-    // again.
+    // A page of revisions ends with a whole commit. A place at the last line of a commit would make the next request
+    // read the commit again.
     if (last !== undefined) this.reached = this.page.length === 0 ? behindCommit(last.place.sequence) : last.place
   }
 }

@@ -19,8 +19,8 @@ const windowEntriesMax = 1_000_000
 /** The memory that a user takes besides the purchases in the window states, as a number of purchases. */
 const userEntries = 4
 /**
- * The most revisions of one account that are read at once. The first reads of a window are few, because most windows
- * are short.
+ * The least and the most revisions of one account that are read at once. The first reads of a window are few, because
+ * most windows are short.
  */
 const readsAtOnceMin = 2
 

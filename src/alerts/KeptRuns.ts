@@ -19,8 +19,8 @@ export interface RunKey {
 }
 
 /**
- * Returns the text of a key. The place behind a whole commit and the place at line 0 of the next sequence are equal, so
- * both have the same text.
+ * Returns the key of a run as a text. The place behind a whole commit and the place at line 0 of the next sequence are
+ * equal, so both have the same text.
  */
 const textOf = ({ owner, rule: { number, rule }, place }: RunKey): string => {
   const { sequence, line } = Number.isFinite(place.line) ? place : { sequence: place.sequence + 1, line: 0 }
@@ -44,7 +44,7 @@ export class KeptRuns {
     return this.remove(textOf(key))
   }
 
-  /** Keeps a run. If there are then too many runs, drops the oldest one. */
+  /** Keeps the run of a back-test. If too many runs are kept then, drops the oldest run. */
   keep(key: RunKey, run: BackTestRun): void {
     const text = textOf(key)
     this.remove(text)

@@ -7,13 +7,22 @@ export type SeenVersions = "any" | ReadonlyArray<number>
 
 /** The conditions under which a rule is changed. If both members are missing, the change has no condition. */
 export interface Precondition {
-  /** The change is made only if the rule has one of these versions. With `any`, the rule has to exist. */
+  /**
+   * The change is made only if the rule has one of these versions. With `has` of `any`, the change is made only if the
+   * rule exists.
+   */
   readonly has?: SeenVersions | undefined
-  /** The change is made only if the rule has none of these versions. With `any`, the rule must not exist. */
+  /**
+   * The change is made only if the rule has none of these versions. With `hasNot` of `any`, the change is made only if
+   * the rule does not exist.
+   */
   readonly hasNot?: SeenVersions | undefined
 }
 
-/** Refuses a change, because the rule has another version than the caller asked for. The rule was not changed. */
+/**
+ * Refuses a change, because the rule has another version than the caller asked for. A refused change leaves the rule as
+ * it was.
+ */
 export class OtherVersion extends Schema.TaggedError<OtherVersion>()("OtherVersion", {
   ruleId: Schema.String,
   /** The version of the rule; `undefined` if the user has no rule of this id. */
@@ -26,7 +35,7 @@ export class OtherVersion extends Schema.TaggedError<OtherVersion>()("OtherVersi
   }
 }
 
-/** Refuses a new rule, because the bound on the number of rules is reached. The rule was not stored. */
+/** Refuses a new rule, because the bound on the number of rules is reached. A refused rule is not stored. */
 export class NoRoomForRule extends Schema.TaggedError<NoRoomForRule>()("NoRoomForRule", {
   reason: Schema.String
 }) {
@@ -43,8 +52,8 @@ export class RuleMissing extends Schema.TaggedError<RuleMissing>()("RuleMissing"
 }
 
 /**
- * Fails a change, because other changes of the user's rules came first at every attempt. The same change may succeed
- * later.
+ * Fails a change, because other changes of the user's rules came first at every attempt. The same change of rules may
+ * succeed later.
  */
 export class RulesBusy extends Schema.TaggedError<RulesBusy>()("RulesBusy", { reason: Schema.String }) {
   override get message() {
@@ -68,8 +77,8 @@ const refusalBy = ({ has, hasNot }: Precondition, set: RuleSet, ruleId: string):
 }
 
 /**
- * Returns whether the caller may have made this change before, without receiving the answer. This is so if the rule
- * already is as the caller wants, and is newer than a version that the caller has seen.
+ * Returns whether the caller may have made this change before, without receiving the answer. The result is `true` if
+ * the rule already is as the caller wants, and is newer than a version that the caller has seen.
  */
 const isOwnRepeat = ({ has, hasNot }: Precondition, changed: RuleSet, set: RuleSet, version = 0): boolean =>
   hasNot === undefined && changed === set && Array.isArray(has) && has.some((seen) => seen < version)

@@ -22,7 +22,10 @@ import {
 } from "./RuleChange.ts"
 import { RulesInAll } from "./RulesInAll.ts"
 
-/** The most attempts to store one change of rules. A failed attempt lost its compare-and-set to another change. */
+/**
+ * The most attempts to store one change of rules. An attempt fails if it loses its compare-and-set to another change of
+ * the rules.
+ */
 export const changeAttemptsMax = 5
 /** The longest wait before the second attempt. The longest wait doubles with each further attempt. */
 const retryWaitMilliseconds = 10
@@ -73,8 +76,8 @@ const numbered = ({ changes, rules }: RuleSet, sequence: number): RuleSet => ({
 })
 
 /**
- * Makes a function that runs the changes of one user one after the other. So no change loses its compare-and-set to
- * another change of the same edge. Fails a change that waits longer than {@link turnWaitMax}.
+ * Makes a function that runs the changes of one user one after the other. So no change of rules loses its
+ * compare-and-set to another change of the same edge. Fails a change that waits longer than {@link turnWaitMax}.
  */
 const makeLanes = () => {
   const lanes = Array.from({ length: lanesMax }, () => Semaphore.makeUnsafe(1))
@@ -96,7 +99,8 @@ const makeLanes = () => {
 }
 
 /**
- * The rules of users. Reads of rules come from the leader of the journal. Each change of rules is a compare-and-set.
+ * Reads and changes the rules of users. Reads of rules come from the leader of the journal. Each change of rules is a
+ * compare-and-set.
  */
 export class RuleStore extends Context.Service<
   RuleStore,

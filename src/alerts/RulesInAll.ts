@@ -1,7 +1,7 @@
 import { Clock, Context, Duration, Effect, Layer } from "effect"
 import { RuleCounts } from "../nats/RuleCounts.ts"
 
-/** The time for which a judge's count of rules is used. A judge that ended sends no further count. */
+/** The time for which a judge's count of rules is used. A judge that has ended sends no further count of rules. */
 const countMilliseconds = Duration.toMillis(Duration.seconds(30))
 
 /**

@@ -14,7 +14,9 @@ import type { LoadWindows } from "./WindowLoader.ts"
 /** The most revisions that a judge decodes at once. The windows for these revisions are loaded together. */
 const revisionsAtOnceMax = 64
 
-/** The objects with which a judge judges one shard. When the judge begins the shard again, it makes new objects. */
+/**
+ * The objects with which a judge judges one shard. A judge that begins the shard again makes all of these objects anew.
+ */
 export interface ShardParts {
   readonly shard: number
   readonly shards: number
@@ -28,8 +30,8 @@ export interface ShardParts {
 
 /**
  * Returns the alerts of a revision as messages: one message for each purchase and owner. The messages are in the order
- * of the purchases. The messages of one purchase are in the order of each owner's first rule. So every judge finds the
- * same order of messages.
+ * of the purchases. The messages of one purchase are in the order of each owner's first rule. So every judge writes the
+ * messages with alerts in the same order.
  */
 function* messagesOf(alerts: ReadonlyArray<Alert>): Generator<AlertMessage> {
   for (const ofPurchase of Map.groupBy(alerts, ({ index }) => index).values()) {
@@ -40,7 +42,7 @@ function* messagesOf(alerts: ReadonlyArray<Alert>): Generator<AlertMessage> {
 }
 
 /**
- * Returns the revisions of a commit that belong to users of the shard, and to users whom a rule is about. The revisions
+ * Returns those revisions of a commit whose users are in the shard, and are users whom a rule is about. The revisions
  * are in the order of the lines.
  */
 function* revisionsOf(
@@ -56,7 +58,7 @@ function* revisionsOf(
   }
 }
 
-/** Cuts a sequence of values into lists of a length. */
+/** Cuts a sequence of values into lists of the given length; the last list may be shorter. */
 function* listsOf<A>(all: Iterable<A>, length: number): Generator<ReadonlyArray<A>> {
   let list: Array<A> = []
   for (const one of all) {

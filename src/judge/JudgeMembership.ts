@@ -42,8 +42,8 @@ export class JudgeMembership extends Context.Service<
         const clock = yield* Clock.Clock
         const fork = yield* forkInScope()
         const now = () => clock.currentTimeMillisUnsafe()
-        // The number of an instance is the time at which the process began. So a later process of the same name has a
-        // higher number.
+        // The number of an instance is the time at which the process began. So a later process of a judge has a higher
+        // number than an earlier process of the same name.
         const instance = now()
         const leaseMilliseconds = Duration.toMillis(leaseTime)
         const lease = new Lease({ worker: judge, instance, partitions: shards, leaseMilliseconds })

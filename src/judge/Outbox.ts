@@ -14,7 +14,7 @@ export interface Batch {
   readonly position: AlertPosition
 }
 
-/** The bounds of one batch. */
+/** The bounds of one batch of messages with alerts. */
 export interface BatchBounds {
   readonly messagesMax: number
   readonly bytesMax: number
@@ -42,11 +42,11 @@ export class Outbox {
    */
   private inHand: { readonly sequence: number; added: number }
   private readonly storedBefore: AlertPosition
-  /** The latch is open while messages of a whole commit wait, and while the outbox is full. */
+  /** The latch `hasMessages` is open while messages of a whole commit wait, and while the outbox is full. */
   readonly hasMessages = Latch.makeUnsafe(false)
-  /** The latch is open while the position of the shard can move. */
+  /** The latch `hasProgress` is open while the position of the shard can move. */
   readonly hasProgress = Latch.makeUnsafe(false)
-  /** The latch is open while a message may be added to the outbox. */
+  /** The latch `hasRoom` is open while a message may be added to the outbox. */
   readonly hasRoom = Latch.makeUnsafe(true)
 
   /** Makes an outbox that continues behind a stored position. */
@@ -113,7 +113,7 @@ export class Outbox {
     if (this.waiting.length > 0) this.hasMessages.openUnsafe()
   }
 
-  /** Returns the position up to which no message waits in the outbox. */
+  /** Returns the position of the shard up to which no message waits in the outbox. */
   private position(): AlertPosition {
     const [next] = this.waiting
     if (next !== undefined) return { through: next.sequence - 1, messages: next.number - 1 }

@@ -5,7 +5,7 @@ interface JudgedMessage {
   readonly sequence: number
   /** The time at which the broker stored the message, in milliseconds since 1970. */
   readonly storedAt: number
-  /** The number of messages of the journal behind this message. */
+  /** The number of messages that the journal has behind this message. */
   readonly pending: number
 }
 
@@ -37,7 +37,7 @@ export class ShardProgress {
     return this.rulesInForce
   }
 
-  /** Returns the age of the oldest message of the journal whose alerts are not stored; 0 if there is none. */
+  /** Returns the age of the oldest message of the journal whose alerts are not stored; 0 if all alerts are stored. */
   lagMilliseconds(): number {
     return this.isComplete ? 0 : Math.max(0, this.now() - (this.oldest ?? this.completeAt))
   }

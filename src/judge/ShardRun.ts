@@ -26,8 +26,8 @@ const rulesLookedForEvery = Duration.millis(500)
 
 /**
  * The position of a shard is beyond the end of the journal. The position is too high because the journal or the stream
- * of alerts was restored or made anew. If the judge went on, it would skip purchases. So no judge judges the shard
- * until a person has restored the streams.
+ * of alerts was restored or made anew. A judge that went on at the end of the journal would skip purchases. So no judge
+ * judges the shard until a person has restored the streams.
  */
 export class PositionBeyondJournal extends Schema.TaggedError<PositionBeyondJournal>()("PositionBeyondJournal", {
   shard: Schema.Number,

@@ -2,14 +2,15 @@ import { revisionBefore, type PlacedRevision } from "../rules/Judgement.ts"
 import { UserWindows } from "../rules/UserWindows.ts"
 
 /**
- * The most purchases in the window states of one process, which take 16 to 64 bytes each. Above this number of
- * purchases, the states of the longest unused users are dropped. A dropped state is read from the journal again.
+ * The most purchases in the window states of one judge. Each purchase in a window state takes 16 to 64 bytes. Above
+ * this number of purchases, the states of the longest unused users are dropped. A dropped window state is loaded again
+ * from the journal.
  */
 export const windowEntriesMax = 4_000_000
 
 /**
- * The window states of the users of one shard. If the states of one user alone exceed the bound, they are dropped, and
- * each revision of the user reads its whole window again.
+ * Keeps the window states of the users of one shard. If the window states of one user alone exceed the bound, they are
+ * dropped. Then each revision of the user loads its whole windows again.
  */
 export class WindowCache {
   private readonly entriesMax: number
@@ -22,7 +23,8 @@ export class WindowCache {
   }
 
   /**
-   * The memory of all window states, as a number of purchases. Each state counts as some purchases more than it has.
+   * The memory of all window states, as a number of purchases. Each window state counts for somewhat more than its
+   * purchases, because the state itself takes memory.
    */
   get entries(): number {
     return this.held

@@ -7,8 +7,8 @@ import type { PlacedRevision } from "../rules/Judgement.ts"
 import type { UserWindows, WindowNeed } from "../rules/UserWindows.ts"
 
 /**
- * The most revisions of one account that are read at once. The first reads of a window are few, because most windows
- * are short.
+ * The least and the most revisions of one account that are read at once. The first reads of a window are few, because
+ * most windows are short.
  */
 const readsAtOnceMin = 2
 
@@ -20,8 +20,8 @@ export type LoadWindows = (
 ) => Effect.Effect<void, BrokerFailure | LedgerInconsistent>
 
 /**
- * Makes the loader of window states. Revisions never change, so the loader may read them from any replica. The journal
- * bounds the reads in flight of the whole process.
+ * Makes the loader of window states. Revisions never change, so the loader may read them from any replica.
+ * `CommitChain` bounds the reads of the journal that the whole process has in flight.
  */
 export const makeWindowLoader: Effect.Effect<LoadWindows, never, AccountReader> = Effect.map(
   AccountReader,

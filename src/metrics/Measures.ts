@@ -3,8 +3,8 @@ import { Context, Effect, Exit, Metric } from "effect"
 const context = Context.empty()
 
 /**
- * The upper bounds of the buckets in histograms of times, in seconds. The times range from a write to a fast disk to an
- * election of a leader.
+ * The upper bounds of the buckets in histograms of times, in seconds. The measured times range from a write to a fast
+ * disk to an election of a leader.
  */
 const secondsBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 /** The upper bounds of the buckets in histograms of sizes. */

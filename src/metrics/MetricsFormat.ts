@@ -13,7 +13,7 @@ const formats = Object.keys(metricsMediaTypes) as ReadonlyArray<MetricsFormat>
 
 /**
  * Returns how exactly a part of an Accept header names a format, from 0 to 3. The result is 3 for the media type of the
- * format, 2 for a range of media types, and 1 for all media types.
+ * format, 2 for a range of media types with the format, and 1 for all media types.
  */
 const exactness = ({ type, params }: Wanted, format: MetricsFormat): number => {
   const [mediaType = "", version = ""] = metricsMediaTypes[format].split(/; version=|; /)
@@ -23,8 +23,8 @@ const exactness = ({ type, params }: Wanted, format: MetricsFormat): number => {
 }
 
 /**
- * Returns the weight of a format in an Accept header, from 0 to 1. The weight is that of the part that names the format
- * most exactly.
+ * Returns the weight of a format in an Accept header, from 0 to 1. The weight of a format is that of the part of the
+ * header that names the format most exactly.
  */
 const weightOf = (wanted: ReadonlyArray<Wanted>, format: MetricsFormat): number => {
   const exactest = Math.max(1, ...wanted.map((part) => exactness(part, format)))

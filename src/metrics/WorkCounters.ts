@@ -12,7 +12,10 @@ interface WorkDone {
   readonly stopped?: ReadonlyArray<StoppedAccount>
 }
 
-/** A stopped account, which cannot be read. Its purchases are rejected, and questions about the account are refused. */
+/**
+ * A stopped account, which cannot be read. The purchases of a stopped account are rejected, and questions about the
+ * account are refused.
+ */
 interface StoppedAccount {
   readonly account: string
   readonly problem: string

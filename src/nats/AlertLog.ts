@@ -41,7 +41,7 @@ export class AlertLog extends Context.Service<
     readonly pageOfUser: (after: FeedPlace, userToken: string) => Effect.Effect<ReadonlyArray<FeedMessage>, ReadFailure>
     /**
      * Visits the alerts of a user below a sequence, newest first, until `visit` returns `enough`. Without `below`, the
-     * visit begins at the newest alerts. Returns the sequence of the user's oldest alerts; 0 if the user has none.
+     * visit begins at the newest alerts. Returns the sequence of the user's oldest alerts; 0 if the user has no alerts.
      */
     readonly newestFirst: (
       userToken: string,

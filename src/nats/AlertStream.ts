@@ -44,8 +44,8 @@ export const alertStreamConfig = (replicas: number) => ({
 })
 
 /**
- * The header with the name of the judge that wrote a message, as a token. The name is not in the text of the message,
- * so that all judges write equal texts.
+ * The header with the name of the judge that wrote a message, as a token. The judge's name is not in the text of a
+ * message, so that all judges write equal texts.
  */
 const judgedByHeader = "Judged-By"
 /**
@@ -53,7 +53,10 @@ const judgedByHeader = "Judged-By"
  * broker takes at most 1,000 messages in a batch.
  */
 export const alertMessagesMax = 900
-/** About the most bytes of one batch. While the broker stores a batch, it stores nothing else in the stream. */
+/**
+ * About the most bytes of one batch of alerts. A batch is bounded, because the broker stores no other message in the
+ * stream at the same time.
+ */
 export const alertBytesMax = 4 * 1024 * 1024
 
 /** The alerts that one purchase gave one owner, as a message of the stream. */
@@ -79,7 +82,7 @@ export interface AlertCommit {
 /** The position of a shard, as the stream of alerts has it. */
 export interface StoredAlertPosition {
   readonly position: AlertPosition
-  /** The sequence of the position in the stream of alerts. */
+  /** The sequence of the position's message in the stream of alerts. */
   readonly sequence: number
   /** The time at which the broker stored the position, in milliseconds since 1970. */
   readonly storedAt: number
@@ -105,8 +108,8 @@ export class AlertStream extends Context.Service<
     readonly position: (shard: number) => Effect.Effect<StoredAlertPosition | undefined, BrokerFailure>
     /**
      * Stores the alerts and the position of a step together, or stores nothing of the step. Returns the sequence of the
-     * position in the stream. Fails with `CommitConflict` if another step has moved the position of the shard. This
-     * condition is the lock of the shard.
+     * new position in the stream. Fails with `CommitConflict` if another step has moved the position of the shard. The
+     * condition on the shard's position is the lock of the shard.
      */
     readonly commit: (step: AlertCommit) => Effect.Effect<number, BrokerFailure | CommitConflict>
   }

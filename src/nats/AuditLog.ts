@@ -79,7 +79,7 @@ const storedAudit = ({ text, subject, sequence, storedAt }: StoredMessage): Stor
   return { sequence, storedAt, ...members }
 }
 
-/** The log of audit records. The record of a change is written before the change is made. */
+/** Reads and writes the log of audit records. The record of a change is written before the change is made. */
 export class AuditLog extends Context.Service<
   AuditLog,
   {

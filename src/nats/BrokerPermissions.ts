@@ -60,7 +60,10 @@ const streamChecks = infoOf(
   formerLedgerStream
 )
 
-/** The permissions of each role. The configuration of the broker and docs/broker-roles.md are made from this table. */
+/**
+ * The permissions of each role. The configuration of the broker and docs/broker-roles.md are made from
+ * `brokerPermissions`.
+ */
 export const brokerPermissions: Readonly<Record<BrokerRole, RolePermissions>> = {
   admin: {
     purpose: "Creates and changes streams: `main.ts --role setup`, upgrades, backups. Writes the tokens of callers.",
@@ -110,7 +113,7 @@ export const brokerPermissions: Readonly<Record<BrokerRole, RolePermissions>> = 
       `${api}CONSUMER.MSG.NEXT.${inputStream}.*`,
       `$JS.ACK.${inputStream}.>`,
       `$JS.ACK.*.*.${inputStream}.>`,
-      // A worker answers the questions of these roles.
+      // A worker answers the questions of the roles `edge`, `inspector` and `admin`.
       ...(["edge", "inspector", "admin"] as const).map((asking) => `${inboxPrefixOf(asking)}.>`)
     ],
     subscribe: ["query.*", inspectionFilter, `${workersPrefix}*`, "$SRV.>"]
@@ -163,8 +166,8 @@ export const brokerPermissions: Readonly<Record<BrokerRole, RolePermissions>> = 
       `${api}CONSUMER.INFO.*.*`,
       ...deliveriesOf(journalStream, `${journalPrefix}>`),
       ...deliveriesOf(alertsStream, alertFilter),
-      // The nats CLI removes the consumer with which it read. If an inspector deletes the consumer of an edge, the edge
-      // makes another one.
+      // An inspector may delete consumers, because the nats CLI removes the consumer with which it read. If an
+      // inspector deletes the consumer of an edge, the edge makes another one.
       ...[journalStream, alertsStream].flatMap((stream) => [
         `${api}CONSUMER.MSG.NEXT.${stream}.*`,
         `${api}CONSUMER.DELETE.${stream}.*`
@@ -219,8 +222,8 @@ export interface LocalCluster {
 
 /**
  * Returns the part of the configuration with which the brokers of a cluster find each other. A broker gets its own port
- * in the variable NATS_ROUTE_PORT. The password is in the file, because other users of the machine can read the
- * arguments of a command.
+ * in the variable NATS_ROUTE_PORT. The password of the cluster is in the configuration file, because other users of the
+ * machine can read the arguments of a command.
  */
 export const clusterConfiguration = ({ password, ports }: LocalCluster): string => {
   const routes = ports.map((port) => `"nats://ledger:${password}@127.0.0.1:${port}"`)

@@ -85,8 +85,8 @@ export class CommitChain extends Context.Service<
     readonly newest: (partition: number) => Effect.Effect<JournalRecord | undefined, BrokerFailure>
     /**
      * Appends a commit behind the commit at `after` (0 for the first commit), and returns the sequence of the new
-     * commit. Fails with `CommitConflict` if another commit is the newest one. This condition is the compare-and-set of
-     * all accounts in the commit, and the fencing against old owners.
+     * commit. Fails with `CommitConflict` if another commit is the newest one. The condition `after` is the
+     * compare-and-set of all accounts in the commit, and the fencing against old owners.
      */
     readonly append: (
       partition: number,
@@ -95,16 +95,18 @@ export class CommitChain extends Context.Service<
     ) => Effect.Effect<number, BrokerFailure | CommitConflict>
     /** Stores a segment, and returns its sequence. A stored segment that no commit names is never read. */
     readonly seal: (partition: number, segment: string) => Effect.Effect<number, BrokerFailure>
-    /** Returns the record at a sequence, which never changes; `undefined` if the journal has no record there. */
+    /**
+     * Returns the record at a sequence, which never changes; `undefined` if the journal has no record at the sequence.
+     */
     readonly at: (sequence: number) => Effect.Effect<JournalRecord | undefined, BrokerFailure>
     /**
-     * Returns the next commits of a partition from a sequence on. The list is empty only if the leader has no such
-     * commit.
+     * Returns the next commits of a partition from a sequence on. The list is empty only if the leader has no commit
+     * from the sequence on.
      */
     readonly page: (partition: number, from: number) => Effect.Effect<ReadonlyArray<JournalRecord>, BrokerFailure>
     /**
-     * Returns the first commit of a partition after a sequence as the leader has it; `undefined` if there is no such
-     * commit.
+     * Returns the first commit of a partition after a sequence, as the leader has it; `undefined` if the partition has
+     * no later commit.
      */
     readonly next: (partition: number, after: number) => Effect.Effect<JournalRecord | undefined, BrokerFailure>
   }
@@ -120,7 +122,8 @@ export class CommitChain extends Context.Service<
 
       const at = yield* shareReads((sequence) =>
         readReplicaAt(connection, journalStream, sequence).pipe(
-          // The replica may lack the record, or may be unable to send it. So the leader is asked next.
+          // The replica may lack the record, or may be unable to send it. So a record that the replica did not send is
+          // read from the leader.
           Effect.catch(() => Effect.undefined),
           Effect.flatMap((found) => (found ? Effect.succeed(recordOf(found)) : fromLeader({ seq: sequence }))),
           inTurn

@@ -61,9 +61,9 @@ const configOf = (name: string, { partition, from, unacknowledgedMax }: EpochCon
   max_ack_pending: unacknowledgedMax,
   deliver_policy: "by_start_sequence",
   opt_start_seq: from,
-  // The consumer is in memory, without replicas. Losing its acknowledgements is harmless, because the position of the
-  // partition is in the chain. For a consumer on disk, each acknowledgement would be a synced write. A consumer with
-  // replicas would have to elect a leader first.
+  // The consumer of an epoch is kept in memory, without replicas. Losing the acknowledgements of a consumer is
+  // harmless, because the position of the partition is in the chain. If the consumer were on disk, each acknowledgement
+  // would be a synced write. If the consumer had replicas, a new consumer would have to elect a leader first.
   mem_storage: true,
   num_replicas: 1,
   inactive_threshold: nanosecondsOf(inactiveMax)

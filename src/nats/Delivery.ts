@@ -17,7 +17,7 @@ export interface Delivery extends AckSubject {
   readonly bytes: number
   /** The address to which the sender of the message wants the notices; `undefined` if the sender wants no notices. */
   readonly noticeTo: string | undefined
-  /** The traces of the requests that sent the message; `undefined` if it has none. */
+  /** The traces of the requests whose purchases are in the message; `undefined` if no request was traced. */
   readonly traceparents: ReadonlyArray<string> | undefined
   /** The subject on which to acknowledge the delivery. */
   readonly acknowledgeSubject: string

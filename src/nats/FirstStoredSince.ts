@@ -1,6 +1,9 @@
 import { Effect } from "effect"
 
-/** A message of a stream, with the time at which the broker stored it, in milliseconds since 1970. */
+/**
+ * The sequence of a message in a stream, and the time at which the broker stored the message, in milliseconds since
+ * 1970.
+ */
 export interface StoredAt {
   readonly sequence: number
   readonly storedAt: number

@@ -27,8 +27,8 @@ export interface FeedMessage {
 }
 
 /**
- * Says that a stream ends before a sequence up to which it was read. So the stream was replaced by another stream, or
- * by an older copy of itself.
+ * Says that a stream ends before a sequence up to which it was read. A stream that ends so early was replaced by
+ * another stream, or by an older copy of itself.
  */
 export class LedgerReplaced extends Schema.TaggedError<LedgerReplaced>()("LedgerReplaced", {
   readThrough: Schema.Number,
@@ -44,18 +44,18 @@ export interface FollowedStream {
   /** Returns the last sequence of the stream, as its leader has it. */
   readonly lastSequence: Effect.Effect<number, BrokerUnavailable | BrokerRefused>
   /**
-   * Returns the next messages of all users after a place; an empty list if the stream has no later message. A page ends
-   * with a whole stored message.
+   * Returns the next messages of all users after a place; an empty list if the stream has no later message. A page of
+   * messages ends with a whole stored message.
    */
   readonly page: (after: FeedPlace) => Effect.Effect<ReadonlyArray<FeedMessage>, BrokerUnavailable | BrokerRefused>
   /**
    * Calls `heard` with every message after the sequence `after`, in order and once each, as soon as the message is
-   * stored. Fails with `LedgerReplaced` if the stream ends before the messages that were handed on.
+   * stored. Fails with `LedgerReplaced` if the stream ends before a message that `heard` already got.
    */
   readonly follow: (after: number, heard: (message: FeedMessage) => void) => Effect.Effect<never, LedgerReplaced>
 }
 
-/** Says which stored messages are followed, and how they are read. */
+/** Says which stored messages of a stream are followed, and how these messages are decoded. */
 interface Followed extends FollowedSubjects {
   /** The words for the stream in messages to people. */
   readonly name: string
@@ -97,7 +97,7 @@ const lastSequenceOf = (connection: BrokerConnection, { stream, name }: Pick<Fol
 
 /**
  * Returns the next messages of a subject after a place. `filter` may have wildcards. The list is empty only if the
- * leader has no such message.
+ * leader has no later message of the subject.
  */
 export const pageAfter = (
   connection: BrokerConnection,

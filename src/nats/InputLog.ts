@@ -9,14 +9,14 @@ import { StoreOutage } from "./StoreOutage.ts"
 import type { StoredAt } from "./FirstStoredSince.ts"
 
 /**
- * The time that the broker has to store a message before the message is sent again. This time is shorter than the
- * shortest election of a leader.
+ * The time that the broker has to store a message before the message is sent again. The wait before a message is sent
+ * again is shorter than the shortest election of a leader.
  */
 const appendTimeoutMilliseconds = 2_000
 
 /**
- * The longest wait for the connection that a purge opens. After a longer wait, the next purge of the janitor tries
- * again.
+ * The longest wait for the connection that a purge opens. If the wait is too long, the purge fails, and the next purge
+ * of the janitor tries again.
  */
 const janitorConnectWait = Duration.seconds(5)
 
@@ -25,8 +25,8 @@ const storing = "store purchases"
 
 export interface Stored {
   /**
-   * The sequence of the stored message in the input log. For a duplicate, this is the sequence of the first message
-   * with this id.
+   * The sequence of the stored message in the input log. For a duplicate, `sequence` is that of the first message with
+   * the same id.
    */
   readonly sequence: number
   /** Whether the broker has stored this message id before, within its duplicate window. */
@@ -37,7 +37,7 @@ interface InputInfo {
   readonly config: { readonly max_bytes: number }
   readonly state: { readonly first_seq: number; readonly last_seq: number; readonly bytes: number }
   /**
-   * The cluster of the stream; missing if the broker is in no cluster. If the stream has no leader, the state is the
+   * The cluster of the stream; missing if the broker is in no cluster. If the stream has no leader, its state is the
    * last one that the broker knew.
    */
   readonly cluster?: { readonly leader?: string }
@@ -85,9 +85,9 @@ export class InputLog extends Context.Service<
   InputLog,
   {
     /**
-     * Stores one message. The same message may be sent again with the same id, for as long as the duplicate window
-     * lasts. `noticeTo` is the address to which the sender wants notices of the purchases. `traceparents` are the
-     * traces of its requests.
+     * Stores one message of purchases. Within the duplicate window, the same message may be sent again with the same
+     * id. `noticeTo` is the address to which the sender wants notices of the purchases. `traceparents` are the traces
+     * of the requests whose purchases are in the message.
      */
     readonly append: (
       subject: string,
@@ -105,7 +105,7 @@ export class InputLog extends Context.Service<
     readonly lastSequence: (partition: number) => Effect.Effect<number, BrokerFailure>
     /**
      * Returns the sequence of a partition's newest message after `sequence`. Returns `sequence` itself if the log has
-     * no later message of the partition. Usually the log has no later message, and then the read is cheap, because the
+     * no later message of the partition. A read without a later message is the usual case, and is cheap, because the
      * broker sends no message.
      */
     readonly newestAfter: (partition: number, sequence: number) => Effect.Effect<number, BrokerFailure>
@@ -115,7 +115,7 @@ export class InputLog extends Context.Service<
      * Reads the bytes that the input log holds, and the bytes that it may hold; `Infinity` for a log without a bound.
      */
     readonly capacity: Effect.Effect<{ readonly bytes: number; readonly bytesMax: number }, BrokerFailure>
-    /** Returns the first message at or after a sequence; `undefined` if there is no such message. */
+    /** Returns the first message at or after a sequence; `undefined` if the input log has no such message. */
     readonly messageFrom: (sequence: number) => Effect.Effect<StoredAt | undefined, BrokerFailure>
     /** Removes all messages of the input log below a sequence. */
     readonly purgeBelow: (sequence: number) => Effect.Effect<void, BrokerFailure>

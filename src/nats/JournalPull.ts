@@ -15,11 +15,11 @@ const pullExpires = Duration.seconds(30)
 const heartbeat = Duration.seconds(1)
 /** The silence of the broker during a pull request after which the reading ends. */
 const silenceMaxMilliseconds = 3 * Duration.toMillis(heartbeat)
-/** The time after which the broker removes a consumer from which nobody pulls. */
+/** The time after which the broker removes a consumer of the journal from which nobody pulls. */
 const inactiveMax = Duration.seconds(10)
 /**
  * The messages and bytes of one pull request. A pull request is made only if no other is in flight, and if the process
- * holds no more than the content of one request. So the process holds at most the content of two requests.
+ * holds no more than the content of one request. So the process holds at most the content of two pull requests.
  */
 const requestMessages = 256
 const requestBytes = 4 * 1024 * 1024
@@ -37,7 +37,7 @@ export interface PulledMessage {
 
 /**
  * Says that the reading of the journal is over: a delivery is missing, the broker was silent, or the connection broke.
- * The caller then begins a new reading behind the last message that it has finished.
+ * After `ReadingOver`, the caller begins a new reading behind the last message that it has finished.
  */
 export class ReadingOver extends Schema.TaggedError<ReadingOver>()("ReadingOver", {
   reason: Schema.String
@@ -131,7 +131,8 @@ class PullState {
   }
 
   private request(limits: { readonly batch: number; readonly max_bytes?: number }): void {
-    // Without a connection no request is made. The reading ends when the connection is back.
+    // Without a connection to the broker, no pull request is made. A lost connection ends the reading of the journal
+    // when the connection is back.
     if (!this.connection.isConnected()) return
     const id = this.demand.add(limits.batch, limits.max_bytes ?? 0)
     this.isRequestFilled = false
@@ -163,7 +164,7 @@ export interface JournalPull {
   readonly take: Effect.Effect<ReadonlyArray<PulledMessage>, ReadingOver>
 }
 
-/** Creates a consumer of the journal, and pulls from it until the scope closes. */
+/** Creates a consumer of the journal, and pulls from the consumer until the scope closes. */
 export const openJournalPull = (
   connection: BrokerConnection,
   filter: string,

@@ -5,13 +5,15 @@ import { Connection } from "./client/Connection.ts"
 import { readMessage } from "./client/JetStreamApi.ts"
 import { reading } from "./FollowedStream.ts"
 
-/** Finds commits of the journal by the time at which they were stored. The times rise with the sequences. */
+/**
+ * Finds commits of the journal by the time at which they were stored. The times of commits rise with their sequences.
+ */
 export class JournalTimes extends Context.Service<
   JournalTimes,
   {
     /**
      * Returns the sequence of the journal from which on every commit was stored at the moment or later. All commits
-     * before the sequence were stored earlier. `moment` is in milliseconds since 1970.
+     * before the returned sequence were stored earlier than `moment`. `moment` is in milliseconds since 1970.
      */
     readonly sequenceSince: (moment: number) => Effect.Effect<number, BrokerUnavailable | BrokerRefused>
   }

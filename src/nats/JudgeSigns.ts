@@ -5,15 +5,15 @@ import { Connection } from "./client/Connection.ts"
 /** A sign of life of a judge. */
 export interface JudgeSign {
   readonly judge: string
-  /** The number of the process. A later process under the same name has a higher number. */
+  /** The number of the judge's process. A later process under the same name has a higher number. */
   readonly instance: number
   /** Whether the judge ends, so that other judges should take its shards. */
   readonly isLeaving: boolean
 }
 
 /**
- * Sends and receives the signs of life of judges. No stream keeps these signs. A lost sign of life costs only time,
- * because the stored position of a shard is the shard's lock.
+ * Sends and receives the signs of life of judges. No stream keeps the signs of life of judges. A lost sign of life
+ * costs only time, because the stored position of a shard is the shard's lock.
  */
 export class JudgeSigns extends Context.Service<
   JudgeSigns,

@@ -11,14 +11,15 @@ export interface PageQuery {
   /** The least sequence of the page. */
   readonly from: number
   readonly messagesMax: number
-  /** About the most bytes of the page. A larger message comes as a page of its own. */
+  /** About the most bytes of the page. A message with more bytes comes as a page of its own. */
   readonly bytesMax: number
 }
 
 /**
  * Reads the next messages of a subject from a sequence on, in order and without a gap. The list is empty only if the
- * leader has no such message. The first message is read from the leader, and the page from a replica. The replica's
- * page is used only if it begins with the leader's message, because a replica may lack the newest messages.
+ * leader has no message of the subject from the sequence on. The first message is read from the leader, and the page
+ * from a replica. The replica's page is used only if it begins with the leader's message, because a replica may lack
+ * the newest messages.
  */
 export const readPage = Effect.fnUntraced(function* (
   connection: Pick<BrokerConnection, "request" | "requestAll" | "hasMajority">,
@@ -27,7 +28,8 @@ export const readPage = Effect.fnUntraced(function* (
 ): Effect.fn.Return<ReadonlyArray<StoredMessage>, BrokerFailure> {
   const first = yield* readMessage(connection, stream, { seq: from, next_by_subj: subject })
   if (first === undefined) return []
-  // A page from a replica would have few messages besides this long one.
+  // A first message that fills half a page is returned alone, because a page from a replica would have few messages
+  // more.
   if (first.text.length >= bytesMax / 2) return [first]
   const query = { seq: first.sequence, next_by_subj: subject, batch: messagesMax, max_bytes: bytesMax }
   const page = yield* readReplica(connection, stream, query).pipe(

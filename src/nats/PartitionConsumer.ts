@@ -16,7 +16,7 @@ const deletesAtOnceMax = 8
 export class PartitionConsumer extends Context.Service<
   PartitionConsumer,
   {
-    /** Creates the consumer of an epoch. Its deliveries begin at the input sequence `from`. */
+    /** Creates the consumer of an epoch. The deliveries of the consumer begin at the input sequence `from`. */
     readonly create: (
       partition: number,
       epoch: number,

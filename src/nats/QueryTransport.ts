@@ -14,7 +14,7 @@ interface Served {
 }
 
 /**
- * Adds a service to a connection. The client library keeps a stopped service and its handler until the connection
+ * Adds a micro service to a connection. The client library keeps a stopped service and its handler until the connection
  * closes. So each service gets a view of the connection that looks closed once the service stops.
  */
 const addService = async (
@@ -27,7 +27,7 @@ const addService = async (
   return {
     service,
     stop: () => {
-      // The stop does not wait for the broker's answer, because no answer comes without a connection.
+      // The stop of a service does not wait for the broker's answer, because no answer comes without a connection.
       void service.stop().catch(() => undefined)
       stopped.resolve()
     }
@@ -57,8 +57,8 @@ export class QueryTransport extends Context.Service<
       handle: (payload: string, reply: (payload: string) => void) => void
     ) => Effect.Effect<void, BrokerUnavailable, Scope.Scope>
     /**
-     * Calls `handle` with each request that a person makes with the nats CLI, until the scope closes. Every epoch gets
-     * every request.
+     * Calls `handle` with each request that a person makes with the nats CLI, until the scope closes. Every epoch that
+     * answers questions gets every request of the nats CLI.
      */
     readonly serveInspection: (
       handle: (kind: string, userToken: string, reply: (payload: string) => void) => void

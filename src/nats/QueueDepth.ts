@@ -10,7 +10,7 @@ interface ConsumerInfo {
   readonly num_ack_pending: number
   readonly created: string
   readonly ack_floor: { readonly stream_seq: number; readonly last_active?: string }
-  /** The time at which the broker gave this answer, by its own clock. */
+  /** The time at which the broker gave the answer with the consumer's state, by the broker's clock. */
   readonly ts: string
 }
 
@@ -33,7 +33,7 @@ export interface PartitionQueue {
 
 /**
  * Returns the unacknowledged input of each partition, by the number of the partition. An epoch may have made several
- * consumers, but uses only one of them. So the result is that of the newest epoch's consumer with the least
+ * consumers, but uses only one of them. So the result has the state of the newest epoch's consumer with the least
  * unacknowledged input.
  */
 export const queuesOf = (consumers: ReadonlyArray<ConsumerInfo>): ReadonlyMap<number, PartitionQueue> => {

@@ -30,13 +30,13 @@ export interface RejectedKey {
 
 export interface StoredRejection extends Rejection {
   readonly sequence: number
-  /** The time at which the broker stored the record, in milliseconds since 1970. */
+  /** The time at which the broker stored the rejected record, in milliseconds since 1970. */
   readonly rejectedAt: number
 }
 
 export interface StoredReplay extends Replay {
   readonly sequence: number
-  /** The time at which the broker stored this step, in milliseconds since 1970. */
+  /** The time at which the broker stored this step of the replay, in milliseconds since 1970. */
   readonly at: number
 }
 
@@ -69,8 +69,8 @@ export class RejectedRecords extends Context.Service<
   RejectedRecords,
   {
     /**
-     * Writes a rejected record with the reason, before the commit that counts the rejection. If the record exists
-     * already, it has the same content, because a second decision about the same input equals the first.
+     * Writes a rejected record with the reason, before the commit that counts the rejection. A rejected record that
+     * exists already has the same content, because a second decision about the same input equals the first.
      */
     readonly record: (rejection: Rejection) => Effect.Effect<void, BrokerFailure>
     /**

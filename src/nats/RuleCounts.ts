@@ -3,8 +3,8 @@ import { decodeToken, encodeToken, ruleCountPrefix } from "../protocol/Subject.t
 import { Connection } from "./client/Connection.ts"
 
 /**
- * Sends and receives the numbers of rules that judges have counted. No stream keeps these numbers, because they are
- * used only for a rough bound on the rules of all users.
+ * Sends and receives the numbers of rules that judges have counted. No stream keeps the numbers of rules, because they
+ * are used only for a rough bound on the rules of all users.
  */
 export class RuleCounts extends Context.Service<
   RuleCounts,

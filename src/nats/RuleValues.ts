@@ -7,14 +7,17 @@ import { readMessage } from "./client/JetStreamApi.ts"
 
 /** All rules of one user, as the journal has them. */
 export interface RuleValue {
-  /** The sequence of the value in the journal. Commits with a higher sequence are judged by the rules of this value. */
+  /**
+   * The sequence in the journal of the value with the rules. Commits with a higher sequence are judged by the rules of
+   * this value.
+   */
   readonly sequence: number
   readonly text: string
 }
 
 /**
- * Reads and writes the values of the keys `rules.<user>`. These values are in the journal, so that rules and commits
- * have one order.
+ * Reads and writes the values of the keys `rules.<user>`. The values of rules are in the journal, so that rules and
+ * commits have one order.
  */
 export class RuleValues extends Context.Service<
   RuleValues,

@@ -12,13 +12,14 @@ import {
 import { Connection } from "./client/Connection.ts"
 
 /**
- * The time that a judge has to answer a request for one delivery. The time covers an attempt that is in flight, the
- * asked attempt, and the messages.
+ * The time that a judge has to answer a request for one delivery. The time to answer covers an attempt that is in
+ * flight, the requested attempt, and the messages.
  */
 const replyTimeout = Duration.seconds(35)
 
 /**
- * Asks the judge that delivers to a user's webhook for one delivery at once. The request and its answer are not stored.
+ * Asks the judge that delivers to a user's webhook for one delivery at once. The request for a delivery and its answer
+ * are not stored.
  */
 export class SendTransport extends Context.Service<
   SendTransport,

@@ -1,8 +1,8 @@
 /** The time between two attempts to store a message while most brokers are gone, in milliseconds. */
 const tryEveryMilliseconds = 1_000
 /**
- * The time for which a failed message predicts that the next message fails, in milliseconds. After this time a new
- * message may succeed.
+ * The time for which a failed message predicts that the next message fails, in milliseconds. When this time is over, a
+ * new message may be stored.
  */
 const triedLatelyMilliseconds = 15_000
 

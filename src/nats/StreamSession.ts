@@ -44,7 +44,8 @@ interface SessionEvents {
 }
 
 /**
- * Takes the deliveries of one consumer, and passes the messages of the stream on. A missing delivery ends the session.
+ * Takes the deliveries of one consumer, and passes the messages of the stream on. A missing delivery ends the session
+ * of the consumer.
  */
 export class SessionDeliveries {
   /** The time at which the broker was last heard, by `performance.now()`. */
@@ -72,8 +73,8 @@ export class SessionDeliveries {
   }
 
   private takeStatus(message: Msg): void {
-    // With a status that has a reply subject, the broker asks whether this process keeps up. This process answers only
-    // after it has taken all earlier messages.
+    // With a status that has a reply subject, the broker asks whether this process keeps up. This process answers the
+    // broker's question only after it has taken all earlier messages.
     const question = message.reply ?? message.headers?.get("Nats-Consumer-Stalled") ?? ""
     if (question !== "") this.client.publish(question)
     const last = Number(message.headers?.get("Nats-Last-Consumer") || this.delivered)

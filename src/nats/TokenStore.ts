@@ -43,8 +43,8 @@ export class TokenStore extends Context.Service<
     /** Returns the newest record of a token, as the leader has it; `undefined` if no token has the id. */
     readonly find: (id: string) => Effect.Effect<StoredToken | undefined, BrokerFailure>
     /**
-     * Returns the next records of tokens after a sequence, oldest first. Returns an empty list if there is no later
-     * record.
+     * Returns the next records of tokens after a sequence, oldest first. Returns an empty list if the bucket has no
+     * later record of a token.
      */
     readonly after: (sequence: number) => Effect.Effect<ReadonlyArray<StoredToken>, BrokerFailure>
     /**

@@ -181,8 +181,8 @@ export const ensureInput = Effect.fnUntraced(function* (settings: TopologySettin
 })
 
 /**
- * Creates the streams that are missing, and gives streams more replicas if they have too few. The setup needs the role
- * `admin`. All other roles only check whether the streams exist.
+ * Creates the streams that are missing, and gives streams more replicas if they have too few. Only the role `admin` may
+ * run `setUpStreams`. Processes of all other roles only check whether the streams exist.
  */
 export const setUpStreams = Effect.fnUntraced(function* (settings: TopologySettings) {
   const connection = yield* Connection
@@ -194,7 +194,10 @@ export const setUpStreams = Effect.fnUntraced(function* (settings: TopologySetti
   for (const config of configs) yield* ensureStream(connection, config(replicas))
 })
 
-/** Checks that the streams exist on the broker, and gives their bounds. The setup creates the streams. */
+/**
+ * Checks that the streams exist on the broker, and gives their bounds. The setup, and not `Topology`, creates the
+ * streams.
+ */
 export class Topology extends Context.Service<
   Topology,
   {

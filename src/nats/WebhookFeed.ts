@@ -14,9 +14,9 @@ const tokenOf = (subject: string): string => subject.slice(subject.lastIndexOf("
 /** The functions that are called with the changes of webhooks and with new alerts. */
 export interface WebhookEvents {
   /**
-   * Called when the stream is followed from now on. After this call, `changed` is called for every webhook, because
-   * changes may have been missed. `changed` is not called for a webhook that was removed while the stream was not
-   * followed.
+   * Called when the stream of webhooks is followed from now on. After a call of `began`, `changed` is called for every
+   * webhook, because changes may have been missed. `changed` is not called for a webhook that was removed while the
+   * stream was not followed.
    */
   readonly began: () => void
   /** Called with a user's webhook, or with `undefined` if the user removed the webhook. */
@@ -43,8 +43,8 @@ export class WebhookFeed extends Context.Service<
       const { lastSequence } = yield* WebhookStore
 
       const session = Effect.fnUntraced(function* ({ began, changed, alerted }: WebhookEvents) {
-        // `alerted` is called for alerts that are stored after this read. The receiver finds earlier alerts by a read
-        // of its own after `began`.
+        // `alerted` is called for alerts behind the last sequence that is read here. The receiver of `alerted` finds
+        // earlier alerts by a read of its own after `began`.
         const last = yield* lastSequence
         began()
         const alerts = ({ subject, sequence }: StoredMessage) => alerted(tokenOf(subject), sequence)

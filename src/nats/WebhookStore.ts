@@ -27,21 +27,22 @@ import { askJetStream, readMessage, type StoredMessage } from "./client/JetStrea
 import { readPage } from "./PageRead.ts"
 
 /**
- * The most messages about the dead letters of one webhook that are kept. The broker drops the oldest of these messages.
+ * The most messages about the dead letters of one webhook that are kept. Of more messages about dead letters, the
+ * broker drops the oldest ones.
  */
 export const deadLettersMax = 1_000
 const deadPageBytes = 256 * 1_024
 
 /**
- * The time after which the broker drops the mark of a removed webhook. By this time, every judge has read the mark, or
- * has begun again and read all webhooks.
+ * The time after which the broker drops the mark of a removed webhook. By then, every judge has read the mark of the
+ * removed webhook, or has begun again and read all webhooks.
  */
 const removedFor = Duration.hours(1)
 
 /** A webhook, as the stream of alerts has it. `webhook` is `undefined` if the user has no webhook. */
 export interface StoredWebhook {
   readonly webhook: Webhook | undefined
-  /** The sequence of the newest value of the key; 0 before the first value. */
+  /** The sequence of the newest value of the webhook's key; 0 before the first value. */
   readonly sequence: number
 }
 

@@ -13,12 +13,13 @@ const forgottenAfter = Duration.minutes(1)
 const readsAtOnceMax = 16
 
 /**
- * The numbers of purchases that a worker has handled since its process began. These numbers are only shown to people.
+ * The numbers of purchases that a worker has handled since its process began. The numbers of handled purchases are only
+ * shown to people.
  */
 export interface WorkDone {
   /**
-   * When the process began, in milliseconds since 1970, by the clock of the process. Workers of older versions do not
-   * send this time.
+   * The time at which the process began, in milliseconds since 1970, by the clock of the process. Workers of older
+   * versions do not send `startedAt`.
    */
   readonly startedAt?: number
   readonly applied: number
@@ -35,8 +36,8 @@ export interface WorkDone {
 export interface WorkerSign {
   readonly worker: string
   /**
-   * The number of the process. Each later process has a higher number, even if its worker has another name. The number
-   * of the process is 0 until the process knows its number.
+   * The number of the worker's process. Each later process has a higher number, even if its worker has another name.
+   * The number of the process is 0 until the process knows its number.
    */
   readonly instance: number
   /** The time at which the broker stored the sign, in milliseconds since 1970; 0 for a sign of life from `watch`. */
@@ -55,7 +56,7 @@ interface SignValue {
 }
 
 interface SignsInfo {
-  /** The time at which the broker gave this answer, by its own clock. */
+  /** The time at which the broker gave the answer with the sign of life, by the broker's clock. */
   readonly ts: string
   readonly state: { readonly subjects?: Record<string, number> }
 }
@@ -65,8 +66,8 @@ export const workersConfig = (replicas: number) => ({
   name: workersStream,
   description: "Signs of life of workers",
   subjects: [`${workersPrefix}*`],
-  // The stream is on disk, because a stream in memory is lost when its broker restarts. Then the numbers of processes
-  // would begin again.
+  // The stream of signs of life is on disk, because a stream in memory is lost when its broker restarts. After the loss
+  // of the stream, the numbers of processes would begin again.
   storage: "file",
   discard: "new",
   max_msgs_per_subject: 1,

@@ -8,7 +8,7 @@ import { parseExactJson, WrittenNumber } from "./WrittenNumber.ts"
 
 /**
  * The members that tell one alert from all others: the place of a purchase in the ledger, and the number of a rule.
- * Every process that computes an alert computes the same place.
+ * Every process that computes an alert computes the same `AlertPlace` for it.
  */
 export interface AlertPlace {
   /** The sequence of the commit in the journal that has the purchase. */
@@ -45,7 +45,7 @@ const placeText = /^([1-9][0-9]{0,14})\.([1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})\.
 export const encodeAlertId = ({ sequence, line, index, ruleNumber }: AlertPlace): string =>
   `${sequence}.${line}.${index}.${ruleNumber}`
 
-/** Decodes the id of an alert. Returns `undefined` if the text is not one. */
+/** Decodes the id of an alert. Returns `undefined` if the text is not the id of an alert. */
 export const decodeAlertId = (id: string): AlertPlace | undefined => {
   const match = placeText.exec(id)
   if (match === null) return undefined
@@ -133,12 +133,13 @@ const alertFrom = (value: unknown): Alert => {
   }
 }
 
-/** Decodes an alert. Throws a SyntaxError, a SchemaError or {@link MalformedAlert} if the text is not one. */
+/** Decodes an alert. Throws a SyntaxError, a SchemaError or {@link MalformedAlert} if the text is not an alert. */
 export const decodeAlert = (text: string): Alert => alertFrom(parseExactJson(text))
 
 /**
  * Writes a message of the key `alert.<owner>`: the alerts that one purchase gave one owner, as a JSON array. The alerts
- * are in the order of the numbers of their rules. Equal alerts have equal texts, whichever process writes them.
+ * are in the order of the numbers of their rules. Messages with equal alerts have equal texts, whichever process writes
+ * them.
  */
 export const encodeAlerts = (alerts: ReadonlyArray<Alert>): string => `[${alerts.map(encodeAlert).join(",")}]`
 

@@ -5,9 +5,9 @@ const nil = -1
 const seed = Math.floor(Math.random() * 0x1_0000_0000)
 
 /**
- * Keeps linked lists of members, each list under a key of two numbers. The table is a hash table with open addressing
- * in typed arrays. Each place of the table has one byte of its key's hash. Most searches in the table find no key, and
- * read only these bytes.
+ * An `EqualTable` keeps linked lists of members, each list under a key of two numbers. The table is a hash table with
+ * open addressing in typed arrays. Each place of the table has one byte of its key's hash. Most searches in the table
+ * find no key, and read only the bytes of hashes.
  */
 export class EqualTable {
   /**
@@ -59,7 +59,7 @@ export class EqualTable {
     this.heads[at] = member
   }
 
-  /** Removes a member from the list under a key. The list has to have the member. */
+  /** Removes a member from the list under a key. The list under the key has to have the member. */
   remove(first: number, second: number, member: number): void {
     const at = this.find(first, second)
     const next = this.nexts[member] as number

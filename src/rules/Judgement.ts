@@ -63,8 +63,8 @@ const judgedOf = ({ total, count, reversals, purchases }: Revision): Array<Judge
 export const revisionBefore = ({ revision }: PlacedRevision): number => revision.previous[0] ?? 0
 
 /**
- * Returns whether a group's measure adds up all purchases of an account. Such a measure is read from the account's
- * total and count, and needs no window state.
+ * Returns whether a group's measure adds up all purchases of an account. A measure of all purchases is read from the
+ * account's total and count, and needs no window state.
  */
 const isOfAccount = (index: RuleIndex, group: number, { window }: GroupWindow): boolean =>
   window.kind === "ever" && index.scopeOf(group).kind === "everything"
@@ -86,8 +86,8 @@ export class Judgement {
   }
 
   /**
-   * Returns whether any rule is about purchases of a user. The caller may skip the revisions of all other users. Window
-   * states of a user whose revisions were skipped are loaded again if a rule needs them later.
+   * Returns whether any rule is about purchases of a user. The caller may skip the revisions of all other users. If a
+   * rule later needs the window states of a skipped user, the states are loaded again.
    */
   looksAt(userId: string): boolean {
     return this.rules.index.looksAt(userId)

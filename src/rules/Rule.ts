@@ -15,9 +15,12 @@ import {
   windowLengthMin
 } from "./RuleWindow.ts"
 
-/** Sums of cents are cut off at this number. All thresholds are lower, so the cut changes no comparison. */
+/**
+ * Sums of cents are cut off at `measureMax`. All thresholds are lower than {@link measureMax}, so cutting off a sum
+ * changes no comparison.
+ */
 export const measureMax = Number.MAX_SAFE_INTEGER
-/** The highest threshold in cents. It is below every sum that is cut off at {@link measureMax}. */
+/** The highest threshold in cents. The highest threshold is below every sum that is cut off at {@link measureMax}. */
 export const centsMax = BigInt(measureMax - 1)
 /** The highest threshold that counts pieces or purchases, because numbers are read up to 15 digits. */
 export const numberMax = 999_999_999_999_999n
@@ -26,8 +29,8 @@ export const timeZoneLengthMax = 64
 
 export const measures = ["value", "quantity", "total", "spent", "count"] as const
 /**
- * What a rule compares with its threshold. The measures `spent` and `count` add up the purchases of a user. Every other
- * measure is a value of one purchase.
+ * The value that a rule compares with its threshold. The measures `spent` and `count` add up the purchases of a user.
+ * Every other measure is a value of one purchase.
  */
 export type Measure = (typeof measures)[number]
 
@@ -294,7 +297,7 @@ export const ruleFromJson = (value: unknown): Rule | RuleProblem => {
   return fields.problem ?? rule
 }
 
-/** Decodes a rule from the JSON text of a caller. Returns a problem if the text is not a rule. */
+/** Decodes a rule from the JSON text of a caller. Returns a {@link RuleProblem} if the text is not a rule. */
 export const decodeRule = (text: string): Rule | RuleProblem => {
   let value: unknown
   try {
@@ -319,7 +322,9 @@ const windowJson = (within: RuleWindow): string => {
 const momentJson = (name: string, moment: number | undefined): string =>
   moment === undefined ? "" : `,"${name}":"${new Date(moment).toISOString()}"`
 
-/** Writes a rule as JSON. Equal rules have equal texts. {@link decodeRule} decodes the text to an equal rule. */
+/**
+ * Writes a rule as JSON. Equal rules have equal texts. {@link decodeRule} decodes the text of a rule to an equal rule.
+ */
 export const encodeRule = (rule: Rule): string => {
   const { who, scope, measure, within, is, threshold, from, until, enabled, note } = rule
   const thing = scope.kind === "everything" ? "" : `,"${scope.kind}":${jsonText(scope.name)}`

@@ -65,7 +65,7 @@ class Columns {
   groups = new Int32Array(roomMin)
   /**
    * The fields of the groups: user, scope, measure with window, number of rules, and the index of the sorted lists. The
-   * index is -1 for a group without sorted lists.
+   * index of the sorted lists is -1 for a group without sorted lists.
    */
   users = new Int32Array(roomMin)
   things = new Int32Array(roomMin)
@@ -103,8 +103,9 @@ class Columns {
  *
  * A group has the rules that are about the same users and the same scope, with the same measure and window. A rule that
  * looks at a purchase is about all users or the purchase's user, and about everything, or the purchase's product or
- * type. The caller asks the index for the groups of a purchase, and computes the measure of each group. Then the caller
- * asks the index which rules of the group this measure meets. Measures and thresholds are whole numbers.
+ * type. The caller asks the index for the groups of a purchase, and computes the measure of each group. Last, the
+ * caller asks the index which rules of a group the measure of the group meets. Measures and thresholds are whole
+ * numbers.
  */
 export class RuleIndex {
   private rules = 0
@@ -127,7 +128,7 @@ export class RuleIndex {
   private readonly groupOfMeasure = new EqualTable()
   /**
    * The lists of rules by group and threshold. A scanned group has one list with all rules. A larger group has one list
-   * for each threshold of its rules that ask for an equal measure.
+   * for each threshold of its rules with the comparison `equal`.
    */
   private readonly chains = new EqualTable()
   private readonly pages = new SortedPages()
@@ -214,7 +215,7 @@ export class RuleIndex {
 
   /**
    * Counts the rules of a group that a measure meets. `before` is the measure without the purchase, and `after` the
-   * measure with it.
+   * measure with the purchase.
    */
   count(group: number, before: number, after: number): number {
     const lists = this.listsOf(group)
@@ -294,8 +295,8 @@ export class RuleIndex {
   }
 
   /**
-   * Returns the sorted list in which a rule belongs. Returns `undefined` for a rule that asks for an equal measure,
-   * because such a rule is in a linked list.
+   * Returns the sorted list in which a rule belongs. Returns `undefined` for a rule with the comparison `equal`,
+   * because it is in a linked list.
    */
   private listFor(lists: SortedLists, slot: number): number | undefined {
     const code = this.columns.codes[slot]
@@ -323,7 +324,7 @@ export class RuleIndex {
     const number = this.useWindow(within) * measures.length + measures.indexOf(measure)
     const known = this.groupOfMeasure.head(user, thing * measuresRoom + number)
     if (known === nil) return this.addGroup(user, thing, number)
-    // The group exists already, and uses this user, scope and window itself.
+    // The group exists already, and keeps this user, scope and window in use itself.
     this.release(user, thing, number)
     return known
   }

@@ -16,8 +16,8 @@ export interface StoredRule {
   readonly ruleId: string
   /**
    * The number of the rule: the sequence of the first value of the key that had the rule. No two rules have the same
-   * number, and the alerts of a purchase are in the order of these numbers. The number is 0 until the change that adds
-   * the rule is stored.
+   * number, and the alerts of a purchase are in the order of these numbers. The number of a rule is 0 until the change
+   * that adds the rule is stored.
    */
   readonly number: number
   /** The number of changes of the set, `changes`, at the last change of this rule. */
@@ -27,7 +27,9 @@ export interface StoredRule {
 
 /** All rules of one user, as one value of the key `rules.<user>`. The rules are in the order of their numbers. */
 export interface RuleSet {
-  /** Counts the changes of the set of rules. The count never falls, so no two versions of a rule are equal. */
+  /**
+   * Counts the changes of the set of rules. The number of changes never falls, so no two versions of a rule are equal.
+   */
   readonly changes: number
   readonly rules: ReadonlyArray<StoredRule>
 }
@@ -47,8 +49,8 @@ export class RulesFull {
 }
 
 /**
- * Returns why a text in normalization form C cannot be a rule id; `undefined` if it can. The same rules apply to rule
- * ids and purchase ids.
+ * Returns why a text in normalization form C cannot be a rule id; `undefined` if the text can be a rule id. The same
+ * conditions apply to rule ids and purchase ids.
  */
 export const ruleIdProblem = purchaseIdProblem
 
@@ -168,8 +170,8 @@ export const ruleLinesOf = (text: string): Array<string> => (text === "" ? [] : 
 /**
  * Decodes the value of a key `rules.<user>` that the ledger stored at a sequence. The rule that is new in the value
  * gets the sequence as its number. An empty value, which `nats kv del` writes, has no rules. For an empty value, the
- * sequence is also the number of changes. This number is higher than every earlier number of changes, so later versions
- * of rules are new. Throws {@link MalformedRuleSet} or a SyntaxError if the text is not a set of rules.
+ * sequence is also the number of changes. The sequence is higher than every earlier number of changes, so later
+ * versions of rules are new. Throws {@link MalformedRuleSet} or a SyntaxError if the text is not a set of rules.
  */
 export const decodeRuleSet = (text: string, sequence: number): RuleSet => {
   if (text === "") return { changes: sequence, rules: [] }

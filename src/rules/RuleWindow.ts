@@ -10,9 +10,9 @@ export const windowLengthMin = minute
 export const windowLengthMax = 31 * day
 
 /**
- * The lengths that windows of rules about all users may have, from one minute to 31 days. Each distinct window takes
- * memory for each user who buys, so only these lengths are allowed. Calendar windows need no such list, because few of
- * them exist.
+ * The lengths that windows of rules about all users may have, from one minute to 31 days. Few lengths are allowed,
+ * because each distinct window takes memory for each user who buys. Calendar windows need no list of allowed lengths,
+ * because few calendar windows exist.
  */
 export const lengthsOnAll: ReadonlyArray<string> =
   "PT1M PT5M PT10M PT15M PT30M PT1H PT2H PT6H PT12H P1D P2D P3D P7D P14D P28D P30D P31D".split(" ")
@@ -30,8 +30,8 @@ const lengthText =
 const unitsOfLength = [7 * day, day, hour, minute, second]
 
 /**
- * Decodes a length of time like `PT1M` or `P31D` to milliseconds, without a bound on the length. A day has 24 hours.
- * Returns `undefined` for another text, and for months and years, which have no fixed length.
+ * Decodes a length of time like `PT1M` or `P31D` to milliseconds, without a bound on the length. A day in a length of
+ * time has 24 hours. Returns `undefined` for months and years, which have no fixed length, and for any other text.
  */
 export const readLength = (text: string): number | undefined => {
   const [, ...counts] = lengthText.exec(text) ?? []

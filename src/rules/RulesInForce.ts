@@ -23,8 +23,8 @@ interface Bounds {
 type Line = { readonly slot: number } | { readonly stored: StoredRule }
 
 /**
- * The rules of all users at one place of the ledger. The texts of rules are kept as they were stored. The index and
- * some arrays keep the numbers in the rules, so that a million rules do not take a million objects.
+ * Holds the rules of all users at one place of the ledger. The texts of rules are kept as they were stored. The index
+ * and some arrays keep the numbers in the rules, so that a million rules do not take a million objects.
  */
 export class RulesInForce {
   readonly index = new RuleIndex()
@@ -86,8 +86,8 @@ export class RulesInForce {
       if (slot !== undefined) return { slot }
       const stored = decodeStoredRule(line, sequence)
       // The line of a new rule has the number 0, because the sequence of the value is not known before the value is
-      // stored. In the next value of the key, the line has the number of the rule. So the line of an unchanged rule may
-      // differ from the line before.
+      // stored. In the next value of the key, the line of the rule has the number of the rule. So the line of an
+      // unchanged rule may differ from the line before.
       const same = before.slots.find((slot) => slot !== noSlot && this.isSame(slot, stored))
       return same === undefined ? { stored } : { slot: same }
     })

@@ -1,14 +1,14 @@
 import type { IntegerList } from "./IntegerList.ts"
 
 /**
- * The most entries of a page. A larger page is slower to change, and smaller pages make the directories of pages
- * longer.
+ * The most entries of one page of a sorted list. A larger page is slower to change, and smaller pages make the
+ * directories of pages longer.
  */
 const pageEntries = 128
 const pagesMin = 4
 const directoryMin = 4
 /**
- * The number of pages in a stretch is two to the power of this number. A stretch is a run of pages whose entries are
+ * The number of pages in a stretch is two to the power of `stretchBits`. A stretch is a run of pages whose entries are
  * counted together. A change of a page updates the counts within its stretch, and one count for each later stretch.
  */
 const stretchBits = 5
@@ -55,7 +55,7 @@ class Directory {
   }
 
   /**
-   * Returns the number of entries before the page at an index. For the index behind the last page, this is the number
+   * Returns the number of entries before the page at an index. For the index behind the last page, returns the number
    * of all entries.
    */
   before(at: number): number {
@@ -90,7 +90,10 @@ class Directory {
     }
   }
 
-  /** Returns the first page whose greatest key is above a key; the number of pages if there is none. */
+  /**
+   * Returns the index of the first page whose greatest key is above a key; the number of pages if no page has such a
+   * key.
+   */
   pageAbove(key: number): number {
     const { lastKeys } = this
     let low = 0
@@ -103,7 +106,10 @@ class Directory {
     return low
   }
 
-  /** Returns the first page whose greatest entry is not before an entry; the number of pages if there is none. */
+  /**
+   * Returns the index of the first page whose greatest entry is not before an entry; the number of pages if all pages
+   * end before it.
+   */
   pageOf(key: number, slot: number): number {
     const { lastKeys, lastSlots } = this
     let low = 0

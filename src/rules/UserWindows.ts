@@ -46,8 +46,9 @@ const addTo = (state: WindowState, scope: Scope, purchase: AppliedPurchase): voi
 }
 
 /**
- * The window states of one user. The caller of {@link Judgement} keeps the window states between two revisions of the
- * user, and may drop the states at any time. Dropped window states are loaded again from the purchases of the account.
+ * Holds the window states of one user. The caller of {@link Judgement} keeps the window states between two revisions of
+ * the user, and may drop the states at any time. Dropped window states are loaded again from the purchases of the
+ * account.
  */
 export class UserWindows {
   private sequence: number
@@ -111,9 +112,9 @@ export class UserWindows {
   }
 
   /**
-   * Takes note that a revision is judged. Drops each window state that no rule used, if its scope has a purchase of the
-   * revision. No rule uses a window state for a reversal. Removes purchases that are too old from the other window
-   * states.
+   * Takes note that a revision is judged. Drops each window state that no rule used although its scope has a purchase
+   * of the revision. No rule uses a window state for a reversal. Removes purchases that are too old from the other
+   * window states.
    */
   settle(sequence: number, purchases: ReadonlyArray<AppliedPurchase>, used: ReadonlySet<string>): void {
     this.sequence = sequence

@@ -12,7 +12,7 @@ export interface Running {
 const roomMin = 4
 
 /**
- * Returns a sum of cents as a number from the negative of {@link measureMax} to {@link measureMax}. A sum out of this
+ * Returns a sum of cents as a number from the negative of {@link measureMax} to {@link measureMax}. A sum out of the
  * range is replaced by the nearer end of the range.
  */
 export const boundedSum = (cents: bigint): number => {
@@ -26,21 +26,21 @@ export const boundedSum = (cents: bigint): number => {
  *
  * The window of a purchase begins behind the newest purchase of the account, in any scope, that is too old. The times
  * of an account's purchases rise, but in older ledgers these times may also fall. Therefore the ring has a least time
- * for each purchase: the least of its own time and the times of all later purchases. From purchase to purchase, the
- * least times never fall. A purchase is in the window if its least time is not too old.
+ * for each purchase: the least of the purchase's own time and the times of all later purchases. From purchase to
+ * purchase, the least times never fall. A purchase is in the window if its least time is not too old.
  */
 export class WindowState {
   /**
-   * The ring lacks the purchases that were too old for this moment. So the state cannot measure a window that begins
-   * before this moment.
+   * The moment for which older purchases were removed from the ring. The window state cannot measure a window that
+   * begins before `floor`.
    */
   private floor: number
   /** Whether the window is `ever`. No purchase leaves the window `ever`, so its state needs no ring. */
   private readonly isEver: boolean
   private times = new Float64Array(roomMin)
   /**
-   * The sums for the purchases in the ring. Each sum adds the cents of all purchases up to and including this purchase,
-   * modulo 2^64.
+   * The sums for the purchases in the ring. The sum of a purchase adds the cents of all purchases up to and including
+   * this purchase, modulo 2^64.
    */
   private sums = new BigInt64Array(roomMin)
   private first = 0

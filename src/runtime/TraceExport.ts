@@ -3,7 +3,7 @@ import { FetchHttpClient } from "effect/http"
 import { OtlpExporter, OtlpSerialization, OtlpTracer } from "effect/observability"
 import { Traces, TraceSource } from "./Traces.ts"
 
-/** The longest time until an ended span is sent. */
+/** The longest time between the end of a span and its sending. */
 const exportEvery = Duration.seconds(1)
 /** The wait for the last spans when the process stops. */
 const stopWait = Duration.seconds(2)
@@ -16,7 +16,7 @@ export interface TraceSettings {
   readonly workerId: string
 }
 
-/** Makes the traces of a process in a role. Without a URL it makes none, and costs nothing. */
+/** Makes the traces of a process in a role. Without a URL, the process makes no traces, and tracing costs nothing. */
 export const tracesLayer = (settings: TraceSettings, role: string): Layer.Layer<never> => {
   if (settings.tracesUrl === "") return Layer.empty
   const traces = Effect.gen(function* () {

@@ -1,8 +1,8 @@
 import { type Clock, Context, Exit, Option, Tracer } from "effect"
 
 /**
- * The most spans that a process begins in a second. Callers choose whether their requests are traced, so they must not
- * choose how many are.
+ * The most spans that a process begins in a second. The number of spans is bounded, because callers choose whether
+ * their requests are traced.
  */
 export const spansPerSecondMax = 1_000
 
@@ -16,21 +16,21 @@ type Attributes = Readonly<Record<string, string | number>>
 
 /** A span that has begun. */
 export interface OpenSpan extends TraceContext {
-  /** Ends the span. `failure` says why its work failed. */
+  /** Ends the span. `failure` says why the work of the span failed. */
   readonly end: (attributes?: Attributes, failure?: string) => void
 }
 
 interface Begin {
   readonly name: string
   readonly kind: Tracer.SpanKind
-  /** The span around this one; `undefined` for the first span of a trace. */
+  /** The span around this span; `undefined` for the first span of a trace. */
   readonly parent?: TraceContext | undefined
   readonly attributes?: Attributes
 }
 
 const pattern = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:$|-)/
 
-/** Reads the header `traceparent` of W3C Trace Context; `undefined` if the text is not one. */
+/** Reads the header `traceparent` of W3C Trace Context; `undefined` if the text is malformed. */
 export const readTraceparent = (text: string): (TraceContext & { readonly isSampled: boolean }) | undefined => {
   const [, traceId = "", spanId = "", flags = ""] = text.startsWith("ff") ? [] : (pattern.exec(text) ?? [])
   if (!/[1-9a-f]/.test(traceId) || !/[1-9a-f]/.test(spanId)) return undefined
@@ -105,7 +105,7 @@ export class Traces {
   }
 }
 
-/** The traces of this process; `undefined` if it makes none. */
+/** The traces of this process; `undefined` if the process makes no traces. */
 export const TraceSource = Context.Reference<Traces | undefined>("purchases/runtime/TraceSource", {
   defaultValue: () => undefined
 })

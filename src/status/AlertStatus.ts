@@ -8,18 +8,18 @@ const readingGood = Duration.millis(500)
 /** The time that the broker has to answer a reading of the state. */
 const readingWait = Duration.seconds(1)
 
-/** How far the purchases of a shard are judged. */
+/** Says how far the purchases of a shard are judged. */
 export interface ShardStatus {
   readonly shard: number
-  /** The judge that moved the position last; `undefined` before the first position. */
+  /** The judge that stored the newest position of the shard; `undefined` before the first position. */
   readonly judge: string | undefined
-  /** The journal sequence up to which all alerts are stored; `undefined` before the first position. */
+  /** The journal sequence up to which all alerts of the shard are stored; `undefined` before the first position. */
   readonly judgedThrough: number | undefined
   /** The age of the oldest commit that is not judged, by the clock of this process; 0 if everything is judged. */
   readonly lagMilliseconds: number
 }
 
-/** Reads the state of the judges for people. The path of a purchase does not depend on this state. */
+/** Reads the state of the judges for people. The path of a purchase does not depend on the state of the judges. */
 export class AlertStatus extends Context.Service<
   AlertStatus,
   {

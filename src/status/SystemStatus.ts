@@ -14,8 +14,8 @@ const readingWait = Duration.millis(2_500)
 /** The most partitions whose state is read at once. */
 const readsAtOnceMax = 16
 /**
- * The time after which a partition counts as stuck, if messages wait and no message was applied. This time is longer
- * than a slow commit. People see a stuck partition within five seconds.
+ * The time after which a partition counts as stuck, if messages wait and no message was applied. The time until a
+ * partition counts as stuck is longer than a slow commit. People see a stuck partition within five seconds.
  */
 const stuckAfterMilliseconds = 3_500
 
@@ -50,7 +50,7 @@ export interface StatusReading {
   /** The time at which the broker was asked, in milliseconds since 1970, by the clock of this process. */
   readonly at: number
   readonly partitions: ReadonlyArray<PartitionStatus>
-  /** The newest sign of life of each worker that gave one in the last minute. */
+  /** The newest sign of life of each worker that gave a sign of life in the last minute. */
   readonly workers: ReadonlyArray<WorkerStatus>
 }
 

@@ -31,7 +31,7 @@ const lookupOf =
 
 const nameOfFailure = (failure: NodeJS.ErrnoException): string => failure.code ?? "unknown failure"
 
-/** Reads the beginning of an answer's body. The rest of the body is not read. */
+/** Reads the beginning of an answer's body. The rest of the answer's body is not read. */
 const answerText = (response: IncomingMessage): Promise<string> =>
   new Promise((resolve) => {
     let text = Buffer.alloc(0)
@@ -53,8 +53,8 @@ const outcomeOf = async (response: IncomingMessage, now: number): Promise<Outcom
 }
 
 /**
- * Sends one request to one of the addresses, and follows no redirect. If the sending is interrupted, its socket is
- * closed.
+ * Sends one request to one of the addresses, and follows no redirect. If the sending of the request is interrupted, the
+ * socket is closed.
  */
 const send = (
   { url, headers, body }: Delivery,

@@ -1,7 +1,7 @@
 import { Duration } from "effect"
 import type { DeliveryState } from "../protocol/Webhook.ts"
 
-/** How an attempt to deliver ended. */
+/** The outcome of an attempt to deliver. */
 export type Outcome =
   | {
       readonly kind: "answered"
@@ -11,7 +11,7 @@ export type Outcome =
       /** The beginning of the answer's body. */
       readonly answer: string
     }
-  /** The attempt got no answer. The reason is a sentence for the owner of the webhook. */
+  /** The attempt got no answer. `reason` is a sentence for the owner of the webhook. */
   | { readonly kind: "failed"; readonly reason: string }
   /** The attempt was not made, because the address is not allowed or the alerts cannot be read. */
   | { readonly kind: "refused"; readonly reason: string }
@@ -97,8 +97,8 @@ export const stepAfter = (
 const httpDate = /^[A-Z][a-z]{2}, .* GMT$/
 
 /**
- * Returns the wait that a header `Retry-After` asks for. The header has a number of seconds, or a date. Returns
- * `undefined` if the header is neither.
+ * Returns the wait that a header `Retry-After` asks for. The header `Retry-After` has a number of seconds, or a date.
+ * Returns `undefined` if the header has neither a number nor a date.
  */
 export const retryAfterIn = (header: string | undefined, now: number): Duration.Duration | undefined => {
   if (header === undefined) return undefined

@@ -23,9 +23,9 @@ const keyOf = (assigned: ReadonlySet<number>): string =>
     .join(",")
 
 /**
- * Delivers alerts to the webhooks of the users in the shards that this process judges. When these shards change, all
- * deliveries in flight end, and the delivering begins again. While two judges want one shard, both deliver its alerts,
- * under the same ids.
+ * Delivers alerts to the webhooks of the users in the shards that this process judges. When the shards of this process
+ * change, all deliveries in flight end, and the delivering begins again. While two judges want one shard, both deliver
+ * its alerts, under the same ids.
  */
 export const deliverAssigned = ({
   shards,

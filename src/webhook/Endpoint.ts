@@ -15,11 +15,11 @@ export interface Asked {
 export class Endpoint {
   readonly ownerToken: string
   readonly userId: string
-  /** `undefined` after the user removed the webhook. */
+  /** The webhook of the endpoint; `undefined` after the user removed it. */
   webhook: Webhook | undefined
   /**
    * Whether the webhook was read since the stream of webhooks was last followed again. A webhook that was read earlier
-   * may have been removed or changed since.
+   * may have been removed or changed while the stream was not followed.
    */
   isCurrent = true
   /** The state of the endpoint's deliveries; `undefined` until the state was read. */
@@ -28,7 +28,10 @@ export class Endpoint {
   stateSequence = 0
   /** Whether the state of the endpoint's deliveries was read. */
   isLoaded = false
-  /** Whether a read found no further alert. After that read, `head` is the sequence of the user's newest alert. */
+  /**
+   * Whether a read found no further alert. After a read that found no further alert, `head` is the sequence of the
+   * user's newest alert.
+   */
   isCaughtUp = false
   /** The sequence of the newest alert that the stream of alerts has shown. */
   head = 0

@@ -1,12 +1,14 @@
 import type { Outcome } from "./Backoff.ts"
 
-/** The body of every delivery has fewer bytes than this, as the Standard Webhooks specification recommends. */
+/**
+ * The body of every delivery has fewer bytes than `bodyBytesMax`, as the Standard Webhooks specification recommends.
+ */
 export const bodyBytesMax = 20_000
 
 /** A message in the stream of alerts: all alerts that one purchase gave one user. */
 export interface AlertMessage {
   readonly sequence: number
-  /** When the broker stored the message, in milliseconds since 1970. */
+  /** The time at which the broker stored the message, in milliseconds since 1970. */
   readonly storedAt: number
   readonly text: string
 }

@@ -22,8 +22,8 @@ const signature = (secret: WebhookSecret, { id, timestamp, body }: Signed): stri
 }
 
 /**
- * Returns the secrets that sign at a time, in milliseconds since 1970: the newest secret, and the older secrets that
- * are not over yet.
+ * Returns the secrets that sign at a time, in milliseconds since 1970: the newest secret, and the older secrets whose
+ * time is not over.
  */
 export const secretsAt = ({ secret, previous }: Webhook, now: number): Array<WebhookSecret> => [
   secret,

@@ -6,8 +6,8 @@ import type { Endpoint } from "./Endpoint.ts"
 import { furthest } from "./Progress.ts"
 
 /**
- * The shortest time between two writes of the state of one webhook. After a crash, at most the deliveries of this time
- * are made again.
+ * The shortest time between two writes of the state of one webhook. After a crash, at most the deliveries since the
+ * last write of a state are made again.
  */
 const writeEvery = Duration.millis(100)
 /** The wait before a state is written again after a failed write. */
@@ -23,7 +23,10 @@ const flushWritesMax = 3
 
 type Store = Pick<(typeof WebhookStore)["Service"], "state" | "writeState">
 
-/** Stores the states of endpoints after each answer to a delivery. Each state has at most one write in flight. */
+/**
+ * Stores the states of endpoints after each answer to a delivery. The state of each endpoint has at most one write in
+ * flight.
+ */
 export class StateWriter {
   private readonly store: Store
   private readonly fork: Fork

@@ -16,7 +16,7 @@ export const isPublicAddress = (address: string): boolean =>
   // `ipv4Mapped` or `rfc6052`.
   ipaddr.isValid(address) && ipaddr.parse(address).range() === "unicast"
 
-/** Returns whether an IP address is public, or is the machine itself. Only tests use this function. */
+/** Returns whether an IP address is public, or is the machine itself. Only tests use `isPublicOrLoopback`. */
 export const isPublicOrLoopback = (address: string): boolean =>
   isPublicAddress(address) || (ipaddr.isValid(address) && ipaddr.parse(address).range() === "loopback")
 
@@ -62,7 +62,9 @@ export const urlProblem = (text: string, { isOpen, mayConnect }: Rules): string 
   return isRefused ? `has the host ${url.hostname}, which is not an address of the public internet` : undefined
 }
 
-/** Fails an attempt, because the host of the URL has no address now. A later attempt may find an address. */
+/**
+ * Fails an attempt, because the host of the URL has no address now. A later attempt may find an address of the host.
+ */
 export class NameUnknown extends Schema.TaggedError<NameUnknown>()("NameUnknown", { reason: Schema.String }) {
   override get message() {
     return this.reason

@@ -6,7 +6,10 @@ export const rotationTime = Duration.hours(24)
 /** The most old secrets of a webhook that sign at once. After a further rotation, the oldest secret signs no longer. */
 const previousMax = 4
 
-/** The members of a webhook that a caller wants to change. Members that are missing stay as they are. */
+/**
+ * The members of a webhook that a caller wants to change. Members of the webhook that are missing in the request stay
+ * as they are.
+ */
 export interface WantedWebhook {
   readonly url?: string | undefined
   readonly enabled?: boolean | undefined

@@ -102,7 +102,10 @@ class MemoryLedger {
 }
 
 interface Options {
-  /** Whether one run serves all requests of a back-test. Otherwise each request has a run of its own. */
+  /**
+   * Whether one run serves all requests of a back-test. If `isKept` is missing, each request of the back-test has a run
+   * of its own.
+   */
   readonly isKept?: boolean
   readonly after?: FeedPlace
   readonly end?: number

@@ -50,7 +50,7 @@ describe.each(kinds)("a chain of commits on $kind", ({ replicas, start }) => {
     await stop()
   })
 
-  /** Opens a writer that is connected to one broker. Each further writer gets the next broker. */
+  /** Opens a writer that is connected to one broker. Each further writer is connected to the next broker. */
   const openWriter = async (name: string, url = brokers[writers.length % brokers.length]?.url ?? "") => {
     const writer = await RivalWriter.open(url, name)
     writers.push(writer)

@@ -105,8 +105,8 @@ onBoth(
           }
         }).pipe(Effect.timeout("20 seconds"))
       )
-      // At least one repeat came within the duplicate window. If a repeat renewed the window, no later attempt would
-      // ever be stored.
+      // At least one repeat came within the duplicate window. If a repeat renewed the duplicate window, no later
+      // attempt would ever be stored.
       expect(repeats).toBeGreaterThan(1)
       expect(again).toMatchObject({ sequence: first.sequence + 1 })
     })

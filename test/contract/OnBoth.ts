@@ -17,7 +17,7 @@ const kinds = [
   { kind: "the broker in memory", open: openMemoryBroker }
 ]
 
-/** Checks a condition again and again until it holds. The waits use the clock of the broker. */
+/** Checks a condition again and again until it holds. The waits between two checks use the clock of the broker. */
 export const until = (holds: () => boolean) =>
   Effect.suspend(() => (holds() ? Effect.succeed(true) : Effect.as(Effect.sleep(5), false))).pipe(
     Effect.repeat({ until: (held) => held }),

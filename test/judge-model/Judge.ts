@@ -101,7 +101,7 @@ export const over = ({ mistakes }: Rules, shared: Shared, judge: Judge, name: st
   worker: mistakes.has("windows kept after a refused write") ? { ...idleJudge, counts: judge.counts } : idleJudge
 })
 
-/** A step that can happen a bounded number of times. The model must be able to finish without this step. */
+/** A step that can happen a bounded number of times. The model must be able to finish without the bounded step. */
 export const asFault = (shared: Shared, step: JudgeStep): ReadonlyArray<JudgeStep> =>
   shared.faultsLeft === 0
     ? []

@@ -34,7 +34,10 @@ const changes: Script = [
   noneOfAnn,
   { bought: ["ann u"] }
 ]
-/** A script with a rule that only the second purchase of each user meets. The rule is made after the first purchase. */
+/**
+ * A script with a rule that only the second purchase of each user meets. The rule about second purchases is made after
+ * the first purchase.
+ */
 const windows: Script = [{ bought: ["ann p"] }, withCount, { bought: ["ann q", "bob r"] }, { bought: ["bob s"] }]
 const all: Script = [...split, ofAnnChanged, { bought: ["ann s", "bob t"] }, { rulesOf: "bob", are: ["b", "second"] }]
 

@@ -220,8 +220,8 @@ const crash: JudgeSteps = (rules, shared, judge) =>
     : asFault(shared, { ...over(rules, shared, judge, "crashes"), worker: idleJudge })
 
 /**
- * Makes the judge leave a shard, as judges do when other judges come or go. This step matters only in scripts with
- * several shards.
+ * Makes the judge leave a shard, as judges do when other judges come or go. The step of leaving a shard matters only in
+ * scripts with several shards.
  */
 const leave: JudgeSteps = (rules, shared, judge) =>
   judge.phase === "idle" || judge.writes.length > 0 || shardsOf(rules) === 1

@@ -8,7 +8,7 @@ export interface FeedEvent {
   readonly name: string
   /** The place of the event, as opaque text. */
   readonly id?: string
-  // oxlint-disable-next-line typescript/no-explicit-any -- what a test reads is checked by what it expects
+  // oxlint-disable-next-line typescript/no-explicit-any -- each test checks the values that it reads
   readonly data?: any
   readonly comment?: string
 }

@@ -13,11 +13,11 @@ interface EndToEndOptions {
   readonly users: number
   readonly spread?: Workload["spread"]
   /**
-   * The most accounts that the system and its floor keep in memory. If this number is missing, the system and the floor
-   * use their defaults.
+   * The most accounts that the system and its floor keep in memory. If `residentMax` is missing, the system and the
+   * floor use their defaults.
    */
   readonly residentMax?: number
-  /** The number of workers of the system. The default is 1. The floor always has one worker. */
+  /** The number of workers of the system; 1 by default. The floor always has one worker. */
   readonly workers?: number
   /** The number of purchases that are sent before the measurement, so that the processes compile their code. */
   readonly warmUp: number

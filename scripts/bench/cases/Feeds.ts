@@ -47,7 +47,7 @@ export const feeds: Case = {
       const ofAll = paths.filter((path) => path === "/feed").length
       const taking = ofAll === 0 ? paths.length / users : ofAll - stuckOnes
       await post(name, index)
-      // At this rate, nearly every purchase is in a commit without another purchase of the same user.
+      // At the rate of this case, nearly every purchase is in a commit without another purchase of the same user.
       await opened.haveAll(Math.floor(taking * part * 0.9))
       notes.push(`${name}: ${opened.total.toLocaleString("en")} events were read`)
       if (opened.lost > stuckOnes) wrong.push(`${name}: ${opened.lost} feeds ended`)

@@ -38,8 +38,9 @@ const runSystem = async ({ startSystem, progress }: CaseInput) => {
 }
 
 /**
- * Measures single posts in a closed loop. The first posts are answered when their purchases are stored, and the
- * measurement ends when all are applied. The second posts are answered when their purchases are applied.
+ * Measures single posts in a closed loop. The posts of the first measurement are answered when their purchases are
+ * stored, and the measurement ends when all are applied. The posts of the second measurement are answered when their
+ * purchases are applied.
  */
 export const posts: Case = {
   name: "posts",

@@ -12,7 +12,7 @@ const told: ReadonlyArray<Size> = [
 ]
 const liveRules = 1_000_000
 const liveEvents = 1_000_000
-/** The number of events before each change of rules. A change removes or adds one rule. */
+/** The number of events before each change of rules. A change of rules removes or adds one rule. */
 const eventsOfChange = 10
 /** The number of events before the measurement, in which the code is compiled. */
 const warmUpEvents = 200_000
@@ -59,14 +59,14 @@ const tables = async (run: number, progress: Progress) => {
 
 /**
  * Changes the rules: removes a rule if `number` is even, and adds a rule if it is odd. Returns the nanoseconds that the
- * index took.
+ * index took for the change of rules.
  */
 const change = (live: LiveRules, number: number, random: () => number): number =>
   number % 2 === 0 ? live.removeAt(Math.floor(random() * liveRules)) : live.add(liveRules + number)
 
 /**
- * Counts the matches of all events, with changes of rules between the events. Also returns the times of the changes,
- * sorted.
+ * Counts the matches of all events, with changes of rules between the events. Also returns how long each change of
+ * rules took, sorted.
  */
 const countWithChanges = (live: LiveRules, events: ReadonlyArray<EventObject>, random: () => number) => {
   const times = new Float64Array(Math.floor(events.length / eventsOfChange))
@@ -81,7 +81,7 @@ const countWithChanges = (live: LiveRules, events: ReadonlyArray<EventObject>, r
   return { total, times: times.sort() }
 }
 
-/** Returns the times of changes of rules without events between the changes, sorted. */
+/** Returns how long changes of rules took without events between the changes, sorted. */
 const timesOfChanges = (live: LiveRules, changes: number, random: () => number): Float64Array =>
   Float64Array.from({ length: changes }, (_, number) => change(live, number, random)).sort()
 

@@ -37,7 +37,10 @@ export class FloorAccount {
   readonly userToken: string
   /** The number of deliveries for the account that are not committed yet. */
   inHand = 0
-  /** The functions that answer reads of the account. They are called when the commit in flight is durable. */
+  /**
+   * The functions that answer reads of the account. The functions in `looks` are called when the commit in flight is
+   * durable.
+   */
   looks: Array<() => void> = []
   isCommitting = false
   isSealing = false
@@ -65,7 +68,7 @@ export class FloorAccount {
     return this.purchases
   }
 
-  /** Whether the account may leave memory. */
+  /** Whether the account may be dropped from memory, because no delivery and no read waits for it. */
   get isIdle(): boolean {
     return this.inHand === 0 && !this.isCommitting && !this.isSealing
   }

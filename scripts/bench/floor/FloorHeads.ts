@@ -5,8 +5,8 @@ import type { FloorReads } from "./FloorReads.ts"
 import { headersOf, type Publish } from "./Protocol.ts"
 
 /**
- * The number of revisions after which the first partition writes a hint. Each further partition adds a share, so that
- * few hints are written at once.
+ * The number of revisions after which the first partition writes a hint. Each further partition writes its hint
+ * somewhat later, so that few hints are written at once.
  */
 const hintRevisions = 16_384
 const hintRevisionsStagger = 512

@@ -12,7 +12,7 @@ import type { ResidentAccounts } from "./ResidentAccounts.ts"
 interface Received {
   readonly delivery: FloorDelivery
   readonly accounts: Array<FloorAccount | undefined>
-  /** The index of the first purchase that is in no commit yet. */
+  /** The index of the first purchase of the message that is in no commit yet. */
   next: number
   missing: number
 }
@@ -147,16 +147,16 @@ export class FloorLane {
   }
 
   /**
-   * Returns whether a commit will be published soon. The acknowledgement of that commit proves that this epoch still
-   * owns the partition.
+   * Returns whether a commit will be published soon. The acknowledgement of the next commit proves that this epoch
+   * still owns the partition.
    */
   get hasWork(): boolean {
     return this.received.length > 0
   }
 
   /**
-   * Returns whether this epoch published the commit at a sequence. Waits until the commit in flight is acknowledged if
-   * necessary.
+   * Returns whether this epoch published the commit at a sequence. If necessary, waits until the commit in flight is
+   * acknowledged.
    */
   async isOwn(sequence: number): Promise<boolean> {
     while (sequence > this.newest && this.isCommitting) await new Promise<void>((done) => this.settled.push(done))

@@ -29,8 +29,8 @@ export const fail = (reason: string): never => {
 }
 
 /**
- * Returns a function that publishes a request, and calls `answered` with the reply. All replies come through one
- * subscription.
+ * Returns a function that publishes a request, and calls `answered` with the reply. The replies to all requests come
+ * through one subscription.
  */
 export const requests = (client: NatsConnection) => {
   const prefix = `${createInbox()}.`
@@ -62,7 +62,7 @@ export const replies = (client: NatsConnection) => {
   ): void => {
     const said = (message: Msg) => {
       const answer = message.json<BrokerReply>()
-      // The floor program has no take-overs and no retries, so each failure ends it.
+      // Each failure ends the floor program, because it has no take-overs and no retries.
       if (answer.error !== undefined) fail(`${subject}: ${answer.error.description}`)
       answered(answer)
     }
@@ -79,8 +79,8 @@ export type FloorMessage =
   | { readonly kind: "published" }
 
 /**
- * The options of the floor's HTTP server, which equal the options of an edge. With them, idle connections of the load
- * stay open.
+ * The options of the floor's HTTP server, which equal the options of an edge. With the options of an edge, idle
+ * connections of the load stay open.
  */
 export const httpServerOptions = { keepAliveTimeout: 75_000 }
 

@@ -22,7 +22,7 @@ export const findSequence = async (
 
 /**
  * Returns a function that makes one read for all callers that wait when the read begins. Callers that come during a
- * read share the next read.
+ * shared read share the next read.
  */
 export const shared = <A>(read: () => Promise<A>): (() => Promise<A>) => {
   let current: Promise<unknown> | undefined

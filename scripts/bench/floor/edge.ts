@@ -102,7 +102,7 @@ const app = new Hono()
 
 app.post("/purchases", async (http) => {
   const { value, ...content } = await http.req.json()
-  // The result is exact, because the prices of the load have few digits.
+  // The cents are exact, because the prices of the load have few digits.
   const purchase = { ...content, valueCents: Math.round(value * 100) }
   const { userId, purchaseId } = purchase
   const total = await new Promise<string>((applied) => {

@@ -1,5 +1,5 @@
-// The program of the floor of HTTP, which shows the cost of a request before any work on the request. This program
-// stores nothing.
+// The program of the floor of HTTP, which shows the cost of a request before any work on the request. The program of
+// the floor of HTTP stores nothing.
 import { serve } from "@hono/node-server"
 import { Hono } from "hono"
 import { httpServerOptions } from "./Protocol.ts"

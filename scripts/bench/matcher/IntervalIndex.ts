@@ -60,9 +60,9 @@ export class IntervalIndex {
   /** The thresholds of all symbols: for each symbol the distinct thresholds in rising order, and then infinity. */
   readonly bounds: Float64Array
   /**
-   * Three slices of the rules for each threshold. The first slice is for prices between the threshold before and this
-   * one. The second slice is for a price equal to this threshold. The third slice has the equal rules of this
-   * threshold.
+   * Three slices of the rules for each threshold. The first slice of a threshold has the rules for prices between the
+   * threshold before and this threshold. The second slice of a threshold has the rules for a price equal to the
+   * threshold. The third slice of a threshold has its equal rules.
    */
   readonly openAt: Uint32Array
   readonly openCount: Uint32Array
@@ -112,7 +112,7 @@ export class IntervalIndex {
     this.orderRules(rules)
   }
 
-  /** Returns the first threshold of a symbol that is not below a price. */
+  /** Returns the index of a symbol's first threshold that is not below a price. */
   find(symbol: number, price: number): number {
     const { grid, bounds, cellBound } = this
     const at = 4 * symbol

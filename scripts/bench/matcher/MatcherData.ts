@@ -3,7 +3,7 @@ import { seeded } from "../../../src/harness/system/Random.ts"
 /** Describes the rules and events of one of the three matchers, as the generator of that matcher makes them. */
 export interface Profile {
   readonly name: string
-  /** The first symbol of the matcher's data; `symbols` is the number of its symbols. */
+  /** The number of the first symbol in the matcher's data. `symbols` is the number of symbols. */
   readonly firstSymbol: number
   readonly symbols: number
   /**
@@ -76,7 +76,7 @@ const randomRules = (profile: Profile, size: number, seed: number): RuleColumns 
   return rules
 }
 
-/** Returns the expected share of matching pairs of these rules, over uniform events. */
+/** Returns the expected share of matching pairs of these rules and of events whose prices are spread evenly. */
 export const expectedShare = ({ size, comparisons, thresholds }: RuleColumns, { symbols }: Profile): number => {
   const prices = priceMax - priceMin + 1
   let met = 0
@@ -92,8 +92,8 @@ export const expectedShare = ({ size, comparisons, thresholds }: RuleColumns, { 
 const typicalWithin = 0.01
 
 /**
- * Makes the rules of a row. A small set of rules can match far more or far fewer events than the average. So the
- * function makes sets of rules until one set is typical.
+ * Makes the rules of a row. A small set of rules can match far more or far fewer events than the average. So `rulesOf`
+ * makes sets of rules until one set is typical.
  */
 export const rulesOf = (profile: Profile, size: number, seed: number): RuleColumns => {
   for (let attempt = seed; ; attempt += 1) {
@@ -120,7 +120,9 @@ export const objectsOf = ({ size, symbols, prices }: EventColumns): Array<EventO
 
 const symbolNumbers = new Map(symbolNames.map((name, number) => [name, number]))
 
-/** The number of events that are written into columns at once. So many events fit into the processor's cache. */
+/**
+ * The number of events that are written into columns at once. This number of events fits into the processor's cache.
+ */
 const batchEvents = 4_096
 
 /**

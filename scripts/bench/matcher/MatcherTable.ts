@@ -62,7 +62,7 @@ const shareMin = 1e8
 const shareWithin = 0.01
 const spotChecks = 10_000
 
-// A program can call Node's garbage collector only with this flag.
+// A program can call Node's garbage collector only with the flag `--expose-gc`.
 setFlagsFromString("--expose-gc")
 const collectGarbage: () => void = runInNewContext("gc")
 
@@ -153,7 +153,7 @@ const wrongPairs = (pairs: PairStore, total: number, rules: RuleColumns, events:
   return missing === 0 ? [] : [`${missing} pairs are missing or stand twice`]
 }
 
-/** Measures one row of the table of one matcher's data. */
+/** Measures one row of the table with one matcher's data. */
 export const measureRow = (profile: Profile, size: Size, seed: number): Row => {
   const rules = rulesOf(profile, size.rules, seed)
   const events = eventsOf(profile, size.events, seed + 1)

@@ -5,8 +5,8 @@ const chunkPairsMax = 2 ** 24
 const chunkPairsMin = 1_024
 
 /**
- * Makes memory in shared buffers, although no other thread uses them. With other buffers, V8 would collect its whole
- * heap after each few dozen MiB.
+ * Makes memory in shared buffers, although no other thread uses the buffers. With buffers that are not shared, V8 would
+ * collect its whole heap after each few dozen MiB.
  */
 const unaccounted = (numbers: number): Uint32Array =>
   new Uint32Array(new SharedArrayBuffer(numbers * Uint32Array.BYTES_PER_ELEMENT))
@@ -15,7 +15,10 @@ const unaccounted = (numbers: number): Uint32Array =>
 export interface Chunk {
   size: number
   readonly events: Uint32Array
-  /** The rules of the pairs, behind a copy of the index's rules. So rules are copied within one array. */
+  /**
+   * The rules of the pairs, behind a copy of the index's rules. So rules of the index are copied to the pairs within
+   * one array.
+   */
   readonly rules: Uint32Array
 }
 

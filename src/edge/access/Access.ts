@@ -19,17 +19,22 @@ type Identified = Caller | Refused | Promise<Caller | Refused>
 
 /** The functions with which an edge identifies its callers. */
 export interface Access {
-  /** Returns whether the edge can identify callers now. The edge answers 503 while the result is `false`. */
+  /** Returns whether the edge can identify callers now. The edge answers 503 while `isReady` returns `false`. */
   readonly isReady: () => boolean
   /** Returns the caller with this token, or the problem with the token. */
   readonly identify: (token: string) => Identified
   /** Calls `ended` once when the rights of a caller end. Returns a function that stops the watch. */
   readonly onEnd: (caller: Caller, ended: () => void) => () => void
-  /** Writes a record that a caller asks for a change. Resolves to `false` if the record cannot be written. */
+  /**
+   * Writes the audit record that a caller asks for a change. Resolves to `false` if the audit record cannot be written.
+   */
   readonly audit: (record: AuditRecord) => Promise<boolean>
 }
 
-/** Returns the function that writes audit records. If a record cannot be written, that function logs the reason. */
+/**
+ * Returns the function that writes audit records. If an audit record cannot be written, the returned function logs the
+ * reason.
+ */
 export const auditing = Effect.gen(function* () {
   const log = yield* AuditLog
   const run = Effect.runPromiseWith(yield* Effect.context<never>())
@@ -44,7 +49,7 @@ export const auditing = Effect.gen(function* () {
     )
 })
 
-/** The access of the edge of this process; `undefined` if the edge asks nobody for a token. */
+/** The functions with which this process's edge identifies callers; `undefined` if the edge asks for no tokens. */
 export class AccessControl extends Context.Service<AccessControl, { readonly access: Access | undefined }>()(
   "purchases/edge/AccessControl"
 ) {}

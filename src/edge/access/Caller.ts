@@ -50,8 +50,8 @@ export const callerOf = ({ access }: { readonly access?: unknown }, http: HttpCo
 }
 
 /**
- * The problem for a path with a user whose data the caller's token does not allow. The problem does not say whether the
- * user exists.
+ * The problem for a path with a user whose data the caller's token does not allow. The problem for another caller's
+ * user does not say whether the user exists.
  */
 export const unknownUser = (userId: string): Problem<"not-found"> =>
   problem("not-found", `This token gives no user ${userId}. Ask for a token of this user, or check the id.`)

@@ -7,8 +7,8 @@ import type { Caller } from "./Caller.ts"
 import { secretHash } from "./TokenText.ts"
 
 /**
- * The allowed algorithms of signatures. All these algorithms sign with a private key that no edge has. A token cannot
- * choose another algorithm.
+ * The allowed algorithms of signatures. All these algorithms sign with a private key that no edge has. A JSON web token
+ * cannot choose another algorithm.
  */
 export const jwtAlgorithms = ["ES256", "ES384", "ES512", "RS256", "PS256", "EdDSA"]
 /** The greatest difference between the clocks of the issuer and of the edge, in seconds. */
@@ -20,7 +20,7 @@ const verifiedMax = 4_096
  * this time.
  */
 const verifiedMilliseconds = 30_000
-/** The most characters of a token. A longer text is refused without a look at its content. */
+/** The most characters of a token. A longer text is refused as a token without a look at its content. */
 const textLengthMax = 8 * 1024
 
 /** The issuer and the audience that a token has to name. */
@@ -37,8 +37,8 @@ interface Verified {
 const isUsers = Schema.is(TokenUsers)
 
 /**
- * Returns the users whose data a token allows, by the claim `ledger_users`. A token without this claim allows only the
- * data of its subject.
+ * Returns the users whose data a token allows, by the claim `ledger_users`. A token without the claim `ledger_users`
+ * allows only the data of its subject.
  */
 const usersOf = ({ ledger_users: users, sub = "" }: JWTPayload): TokenUsers => {
   const claimed = Array.isArray(users) ? { only: users } : users

@@ -5,10 +5,13 @@ const secretBytes = 32
 const idBytes = 6
 
 const tokenPattern = /^pl_([0-9a-f]{12})_([A-Za-z0-9_-]{43})$/
-/** The most characters of a text that may be a token. Every token is shorter. */
+/** The most characters of a text that may be a token. Every token is shorter than this bound. */
 const textLengthMax = 128
 
-/** The two parts of a token like `pl_<id>_<secret>`. The id may be shown; the secret is shown once. */
+/**
+ * The two parts of a token like `pl_<id>_<secret>`. The id of a token may be shown; the secret of a token is shown only
+ * once.
+ */
 export interface TokenParts {
   readonly id: string
   readonly secret: string
@@ -20,7 +23,7 @@ export const newSecret = (): string => randomBytes(secretBytes).toString("base64
 /** Makes the id of a new token. */
 export const newTokenId = (): string => randomBytes(idBytes).toString("hex")
 
-/** Writes a token as the text that callers send. The prefix lets scanners for leaked secrets find tokens. */
+/** Writes a token as the text that callers send. The prefix `pl_` lets scanners for leaked secrets find tokens. */
 export const tokenText = ({ id, secret }: TokenParts): string => `pl_${id}_${secret}`
 
 /** Reads the parts of a token; `undefined` if the text is not a token. */
@@ -29,5 +32,5 @@ export const readTokenText = (text: string): TokenParts | undefined => {
   return id === undefined || secret === undefined ? undefined : { id, secret }
 }
 
-/** Returns the SHA-256 of a secret. A secret has 256 random bits, so a slow hash would add nothing. */
+/** Returns the SHA-256 of a token's secret. A slow hash would add no security, because a secret has 256 random bits. */
 export const secretHash = (secret: string): Buffer => hash("sha256", secret, "buffer")

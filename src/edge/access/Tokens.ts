@@ -14,7 +14,7 @@ const expired = (at: number): TokenProblem =>
   wrongToken(`This token expired at ${new Date(at).toISOString()}. Ask for a new one.`)
 const replaced = wrongToken("This token was replaced by a newer one. Use the newer one.")
 
-/** The hash that is compared for a token that does not exist. No secret has this hash. */
+/** The hash that is compared for a token that does not exist. No secret has this hash of zeros. */
 const noHash = Buffer.alloc(32)
 
 /** A secret of a token, as the bytes of its hash. */
@@ -47,7 +47,10 @@ const knownOf = ({ sequence, text }: StoredToken): KnownToken => {
   return { sequence, record, secrets: secrets.filter(({ hash }) => hash.length === noHash.length) }
 }
 
-/** The tokens in the memory of an edge. The token of a request is checked in memory, without a read from the broker. */
+/**
+ * Keeps the tokens in the memory of an edge. The token of a request is checked in memory, without a read from the
+ * broker.
+ */
 export class Tokens {
   private readonly known = new Map<string, KnownToken>()
   private readonly now: () => number

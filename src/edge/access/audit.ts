@@ -12,7 +12,7 @@ const limitDefault = 20
 const sequenceMax = 999_999_999_999_999
 /** The most characters of the id or the name of a caller. */
 const callerLengthMax = 256
-/** The points that a page of audit records costs. One page may read many records of other callers. */
+/** The points that a page of audit records costs. One page of audit records may read many records of other callers. */
 const pageCost = 100
 
 const AuditEntry = Schema.Struct({

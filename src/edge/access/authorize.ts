@@ -21,9 +21,9 @@ const rightsProblem = (
 }
 
 /**
- * Returns whether an audit record is written for each request of a route. These requests are replays, bulk purchases,
- * and changes of rules and webhooks. Posts of purchases have no audit record, because a record would cost as much as
- * the purchase.
+ * Returns whether an audit record is written for each request of a route. Audit records are written for replays, bulk
+ * purchases, and changes of rules and webhooks. Posts of purchases have no audit record, because a record would cost as
+ * much as the purchase.
  */
 const isAudited = ({ stores, scope }: Pick<Route, "stores" | "scope">): boolean =>
   stores && scope !== "public" && scope !== "purchases:write"
@@ -50,7 +50,10 @@ const unaudited = problem(
   }
 )
 
-/** Answers a request by `serve` if the caller has the rights that the route needs. Otherwise refuses the request. */
+/**
+ * Answers a request by `serve` if the caller has the rights that the route needs. Refuses a request whose caller lacks
+ * a right.
+ */
 export const authorized = (
   edge: EdgeRuntime,
   access: Access,

@@ -40,7 +40,7 @@ const SessionState = Schema.Struct({
 const tooLarge = problem("body-too-large", `A session has at most ${bodyBytesMax} bytes.`)
 const noSession = problem("malformed-request", 'The body must be JSON like {"token": "pl_…"}.')
 
-/** The body of a request with a token. No message repeats the body. */
+/** The body of a request with a token. No message repeats the text of the token in the body. */
 const newSession: Body<string> = {
   mediaType: jsonMediaType,
   asked: `a token as ${jsonMediaType}`,
@@ -67,7 +67,7 @@ const stateOf = (edge: EdgeRuntime, caller: Caller | undefined): typeof SessionS
       })
 })
 
-/** Returns whether the caller speaks TLS with this edge, or with the proxy before this edge. */
+/** Returns whether the caller uses TLS with this edge, or with the proxy in front of this edge. */
 const isEncrypted = (http: HttpContext): boolean => {
   const { incoming } = (http.env ?? {}) as { readonly incoming?: IncomingMessage }
   return incoming?.socket instanceof TLSSocket || http.req.header("x-forwarded-proto") === "https"

@@ -113,8 +113,8 @@ const problemOfRun = (failure: BackTestFailure) =>
 const lineOf = (alert: Alert): string => `${JSON.stringify(wouldBeAlertBody(alert))}\n`
 
 /**
- * Returns the lines of the answer to a back-test, beginning with alerts that are known already. A later failure ends
- * the answer with a `next`, so that another request can continue.
+ * Returns the lines of the answer to a back-test, beginning with alerts that are known already. If a later part of the
+ * back-test fails, the answer ends with a `next`, so that another request can continue.
  */
 const linesOf = (
   { next, close }: OpenBackTest,
@@ -142,7 +142,7 @@ const linesOf = (
 interface Tested {
   readonly owner: string
   readonly rule: StoredRule
-  /** The path of the request, from which the path in `next` is made. */
+  /** The path of the request for a back-test, from which the path in `next` is made. */
   readonly path: string
 }
 

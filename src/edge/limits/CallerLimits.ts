@@ -6,8 +6,8 @@ import { type Problem, problem } from "../contract/Problem.ts"
 export type LimitSettings = Required<TokenLimits>
 
 /**
- * The default bounds of each caller. An honest caller stays far below these bounds. A caller that uses its bounds fully
- * leaves most of the edge to other callers.
+ * The default bounds of each caller. An honest caller stays far below the default bounds. A caller that uses its bounds
+ * fully leaves most of the edge to other callers.
  */
 export const limitsDefault: LimitSettings = {
   pointsPerSecond: 100_000,
@@ -24,7 +24,7 @@ export type FlightKind = Exclude<keyof TokenLimits, "pointsPerSecond">
 export interface LimitedCaller {
   /** The text that names the caller: the id of its token, or its address if the caller has no token. */
   readonly key: string
-  /** The bounds that the caller's token sets. */
+  /** The bounds that the caller's token sets for the caller. */
   readonly limits: TokenLimits
 }
 
@@ -57,9 +57,12 @@ const tooFast = (max: number, waitMilliseconds: number): TooMany => {
 /** Bounds the requests of each caller of an edge: the points of a second, and the requests in flight. */
 export class CallerLimits {
   private readonly defaults: LimitSettings
-  /** The limiters, by the number of points in a second. Few tokens have a number of points of their own. */
+  /**
+   * The limiters of points, by the number of points that a caller has in a second. Few limiters are needed, because few
+   * tokens have a number of points of their own.
+   */
   private readonly limiters = new Map<number, RateLimiterMemory>()
-  /** The number of requests in flight, by kind and caller. An entry with the number 0 is removed. */
+  /** The number of requests in flight, by kind and caller. A caller without a request in flight has no entry. */
   private readonly inFlight = new Map<string, number>()
 
   constructor(defaults: LimitSettings) {

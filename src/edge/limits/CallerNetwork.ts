@@ -5,7 +5,9 @@ import type { Context as HttpContext } from "hono"
 /** The length of the prefix that names a network of IPv6. One machine may use every address of its IPv6 network. */
 const networkBits = 64
 
-/** Returns an IPv4 address itself, or the network of an IPv6 address. Returns any other text unchanged. */
+/**
+ * Returns an IPv4 address itself, or the network of an IPv6 address. Returns a text that is no IP address unchanged.
+ */
 export const networkOf = (address: string): string => {
   if (!ipaddr.isValid(address)) return address
   const parsed = ipaddr.process(address)

@@ -6,12 +6,12 @@ import { type Problem, problem } from "../contract/Problem.ts"
  * until a person corrects the token.
  */
 export const wrongTokensDefault = 100
-/** The time in which the wrong tokens of a network are counted, in milliseconds. */
+/** The length of a window in which the wrong tokens of a network are counted, in milliseconds. */
 const windowMilliseconds = 60_000
 /**
  * The most networks whose wrong tokens are counted at once. Above this number of networks, the oldest window ends
- * early. The library that counts points is not used here, because it has no bound on its keys, and callers choose the
- * networks.
+ * early. The library that counts points does not count wrong tokens, because it has no bound on its keys, and callers
+ * choose their networks.
  */
 const networksMax = 65_536
 /** The most right tokens that are remembered. Above this number of tokens, the oldest one is forgotten. */
@@ -28,14 +28,14 @@ const removeOldest = (map: { readonly keys: () => Iterator<string>; readonly del
 }
 
 /**
- * Bounds how many wrong tokens a network sends in a minute. A network above the bound gets 429, and the tokens that it
- * sends are not looked up. A token that was right before from the same network is still looked up. So a caller that
+ * Bounds how many wrong tokens a network sends in a minute. A network that sent too many wrong tokens gets 429, and its
+ * tokens are not looked up. A token that was right before from the same network is still looked up. So a caller that
  * guesses tokens does not lock out honest callers of its network. Right tokens are kept only as hashes.
  */
 export class WrongTokens {
   private readonly max: number
   private readonly now: () => number
-  /** The windows of the networks, the oldest first. */
+  /** The windows in which wrong tokens are counted, by network, with the oldest window first. */
   private readonly windows = new Map<string, Window>()
   private readonly right = new Set<string>()
 
@@ -71,7 +71,7 @@ export class WrongTokens {
     this.windows.set(network, { endsAt: this.now() + windowMilliseconds, count: 1 })
   }
 
-  /** Remembers that a token was right from a network. */
+  /** Remembers that a network has sent a right token. */
   wasRight(network: string, token: string): void {
     const key = this.keyOf(network, token)
     if (this.right.has(key)) return
@@ -79,7 +79,7 @@ export class WrongTokens {
     this.right.add(key)
   }
 
-  /** Returns the window of a network that has not ended; `undefined` if the network has no window now. */
+  /** Returns the running window of a network; `undefined` if the network has no running window. */
   private windowOf(network: string): Window | undefined {
     const window = this.windows.get(network)
     if (window === undefined || window.endsAt > this.now()) return window

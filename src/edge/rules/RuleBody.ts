@@ -19,8 +19,8 @@ const problemOfRule = ({ kind, message }: RuleProblem) =>
   problem(kind === "malformed" ? "malformed-request" : "refused-by-rules", message)
 
 /**
- * The body of a request with one rule. Numbers are read exactly from their digits. Repeated and unknown names are
- * refused.
+ * The body of a request with one rule. The numbers of a rule are read exactly from their digits. Repeated and unknown
+ * names in the rule are refused.
  */
 export const oneRule: Body<Rule> = {
   mediaType: jsonMediaType,

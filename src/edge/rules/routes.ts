@@ -28,7 +28,7 @@ const otherVersion = (userId: string, { ruleId, version }: OtherVersion) =>
       : `The rule ${ruleId} of user ${userId} has the ETag "${version}". Nothing was changed. Read the rule, and send If-Match: "${version}" to change it.`
   )
 
-/** Returns the problem for a change of rules that was not made. Returns failures of the broker unchanged. */
+/** Returns the problem for a change of rules that was not made. Returns a failure of the broker unchanged. */
 const problemOfChange = (userId: string, failure: ChangeFailure) => {
   switch (failure._tag) {
     case "OtherVersion":

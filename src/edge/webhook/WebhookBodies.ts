@@ -75,7 +75,8 @@ const stateOf = ({ enabled }: Webhook, { paused, failures }: DeliveryState) => {
 }
 
 /**
- * Writes a webhook without its secret. `stored` is the state of its deliveries; `undefined` before the first delivery.
+ * Writes a webhook without its secret. `stored` is the state of the deliveries to the webhook; `undefined` before the
+ * first delivery.
  */
 export const webhookBody = (
   userId: string,

@@ -43,7 +43,7 @@ const shown = Effect.fnUntraced(function* (userId: string, webhook: Webhook) {
   return webhookBody(userId, webhook, state, yield* Clock.currentTimeMillis)
 })
 
-/** Returns the webhook of a user. Fails with `not-found` if the user has none. */
+/** Returns the webhook of a user. Fails with `not-found` if the user has no webhook. */
 const found = Effect.fnUntraced(function* (userId: string) {
   const { webhook } = yield* (yield* WebhookStore).find(encodeToken(userId))
   return webhook === undefined ? yield* Effect.fail(noWebhook(userId)) : webhook

@@ -23,9 +23,9 @@ export interface AlertGroup {
 const purchaseIn = ({ sequence, line, index }: Alert): string => `${sequence}.${line}.${index}`
 
 /**
- * Computes all alerts from the journal alone, with a judge that looks at each rule for each purchase. `journal` has its
- * records in their order. The alerts of one purchase for one owner are one group of alerts. The groups of alerts are in
- * the order of the journal.
+ * Computes all alerts from the journal alone, with a judge that looks at each rule for each purchase. `journal` has the
+ * records of the journal in their order. The alerts of one purchase for one owner are one group of alerts. The groups
+ * of alerts are in the order of the journal.
  */
 export const alertsOf = (journal: Iterable<CheckedRecord>): Array<AlertGroup> => {
   const judge = new NaiveJudge()

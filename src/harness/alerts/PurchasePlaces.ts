@@ -10,7 +10,7 @@ interface PurchasePlace {
   readonly sequence: number
 }
 
-/** Returns the applied purchases of the journal, in its order. */
+/** Returns the applied purchases in the journal, in the order of the journal. */
 export const purchasePlaces = (journal: Iterable<CheckedRecord>): ReadonlyArray<PurchasePlace> =>
   [...journal]
     .filter(({ subject }) => subject.startsWith(commitPrefix))

@@ -29,7 +29,7 @@ export class RuleBook {
     return this.write(owner, changed)
   }
 
-  /** Removes a rule. Returns the sequence of the new value in the journal. */
+  /** Removes a rule. Returns the sequence of the new value of rules in the journal. */
   async remove(owner: string, ruleId: string): Promise<number> {
     return this.write(owner, removeRule(this.setOf(owner), ruleId) ?? this.setOf(owner))
   }

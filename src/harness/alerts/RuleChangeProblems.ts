@@ -94,8 +94,8 @@ const answeredOf = (
 
 /**
  * Checks that the values of the owner have each answered change until the next answered change of the same rule. The
- * values may have a change with an unknown outcome instead. A change with an unknown outcome may be stored late, until
- * another change of the rule is stored.
+ * values may have a change with an unknown outcome instead of the answered change. A change with an unknown outcome may
+ * be stored late, until another change of the rule is stored.
  */
 const lostChanges = (ofRule: ReadonlyArray<SentChange>, values: ReadonlyArray<RulesValue>): ReadonlyArray<Problem> => {
   const problems: Array<Problem> = []
@@ -120,7 +120,8 @@ const lostChanges = (ofRule: ReadonlyArray<SentChange>, values: ReadonlyArray<Ru
 
 /**
  * Compares changes of rules, in the order in which they were sent, with the values in the journal. Also checks that
- * purchases which were sent after the answer to a change come later in the journal. Returns the problems.
+ * purchases which were sent after the answer to a change come later in the journal. Returns the problems that were
+ * found.
  */
 export const ruleChangeProblems = (
   journal: Iterable<CheckedRecord>,

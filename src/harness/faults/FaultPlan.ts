@@ -55,7 +55,7 @@ export interface PlanOptions {
   readonly hasSmallDisk: boolean
 }
 
-/** The lease of the workers in a fault run, in milliseconds. This is the default of the setting. */
+/** The lease of the workers in a fault run, in milliseconds. The lease of a fault run is the default of the setting. */
 export const lease = 3_000
 /**
  * The number of judges in a fault run. The last judge hears no other judge, so two judges always judge the same shard.
@@ -65,7 +65,7 @@ export const loneJudge = `judge-${judges}`
 /** The number of processes that are killed in each minute of a fault run. */
 const killsPerMinute = 18
 const cutShortest = 5_000
-/** A fault run of more minutes than this is long enough for network cuts that last a minute. */
+/** The number of minutes above which a fault run is long enough for network cuts that last a minute. */
 const longRunMinutes = 10
 const cutLongest = { short: 12_000, long: 60_000 }
 const churnInterval = 3_000
@@ -96,8 +96,8 @@ interface Drawing {
 
 /** Returns the planned kills of processes, at random moments. */
 const killsOf = ({ random, between, fault, until }: Drawing, minutes: number, isCluster: boolean) => {
-  // When a broker of three is killed, the others need some seconds to elect a leader. A single broker is ready again at
-  // once.
+  // When a broker of three is killed, the others need some seconds to elect a leader. A single broker that was killed
+  // is ready again at once.
   const brokerShare = isCluster ? 0.05 : 0.15
   const killed = (): FaultKind => {
     const choice = random()

@@ -26,8 +26,8 @@ const users = 64
 const sessions = 16
 const drainWithin = 60_000
 /**
- * The duplicate window of the broker, in milliseconds. This duplicate window is so short that many repeats come after
- * its end.
+ * The duplicate window of the broker, in milliseconds. The duplicate window of a fault run is so short that many
+ * repeats come after its end.
  */
 const duplicateWindow = 2_000
 const recordsReadAtOnce = 50
@@ -44,7 +44,7 @@ export interface RunOptions {
    * The number of a planted mistake that workers make, or the name, like `J4`, of a planted mistake that judges make.
    */
   readonly mistake?: string
-  /** Called each second with the progress of the run. */
+  /** Called each second with a text about the progress of the fault run. */
   readonly progress?: (text: string) => void
 }
 
@@ -52,15 +52,15 @@ const environment = {
   PARTITIONS: String(partitions),
   DUPLICATE_WINDOW: `${duplicateWindow} millis`,
   WORKER_LEASE: `${lease} millis`,
-  // This bound of the input log is smaller than the small disk.
+  // The bound of the input log is smaller than the small disk.
   INPUT_BYTES_MAX: String(512 * 1024 ** 2),
   // Applied input is soon removed, and accounts soon leave memory, so that purging and passivation happen during
   // faults.
   INPUT_RETENTION: "5 seconds",
   JANITOR_INTERVAL: "3 seconds",
   ACTOR_IDLE: "1 second",
-  // A hint is due after revisions of half of the users of a partition. So hints and bases are written again and again,
-  // and workers die and freeze during these writes.
+  // A hint is due after four revisions, so that hints and bases are written again and again. So workers die and freeze
+  // during writes of heads.
   TEST_HEADS_REVISIONS: "4"
 }
 
@@ -124,7 +124,7 @@ const progressOf = (plan: FaultPlan, { injected }: Injector, { now, counts }: Ru
 
 /**
  * Waits until all input is applied and judged. Returns the time until all was applied, and the time until all was
- * judged, in milliseconds. A time that was too long is `undefined`.
+ * judged, in milliseconds. A time is `undefined` if the wait was too long.
  */
 const untilDone = async (admin: BrokerAdmin, shopping: Promise<unknown>, log: RunLog) => {
   const healed = log.now
@@ -137,8 +137,8 @@ const untilDone = async (admin: BrokerAdmin, shopping: Promise<unknown>, log: Ru
 }
 
 /**
- * Starts a system of processes, and runs clients against the system while the planned faults happen. Then checks the
- * invariants.
+ * Starts a system of processes, and runs clients against the system while the planned faults happen. At the end of the
+ * fault run, checks the invariants.
  */
 export const runFaults = async (options: RunOptions): Promise<RunResult> => {
   const { seed, minutes, isCluster, mistake, progress = () => undefined } = options

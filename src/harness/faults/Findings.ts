@@ -17,8 +17,8 @@ export class Findings {
   }
 
   /**
-   * Adds a problem that begins with the name of a broken invariant. A problem without such a name counts as `A1
-   * missing`.
+   * Adds a problem that begins with the name of a broken invariant. A problem without the name of an invariant counts
+   * as `A1 missing`.
    */
   addProblem(problem: Problem): void {
     const name = breakNames.find((one) => problem.startsWith(`${one}:`)) ?? "A1 missing"

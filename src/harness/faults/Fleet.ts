@@ -83,8 +83,8 @@ const clusterOf = async (
       if (from !== to) ways.push({ from, to, proxy: await Proxy.to(ports[index] ?? 0) })
     }
   }
-  // Brokers advertise their addresses to each other, and would connect without the proxies. So each broker advertises
-  // an address on which nobody listens.
+  // Brokers advertise their addresses to each other, and would connect without the proxies. So that brokers use the
+  // proxies, each broker advertises an address on which nobody listens.
   const nowhere = `127.0.0.1:${await freePort()}`
   return Promise.all(
     names.map(async (name, index) => {
@@ -196,8 +196,9 @@ export class Fleet {
   }
 
   /**
-   * Starts the process of a member. Does nothing if the member has a process already, because two faults that end
-   * together may both start a process. Does nothing if the member is leaving, because nobody would end the new process.
+   * Starts the process of a member. Starts no process if the member has a process already, because two faults that end
+   * together may both start a process. Starts no process if the member is leaving, because nobody would end the new
+   * process.
    */
   launch(member: Member, environment: Readonly<Record<string, string>> = {}): void {
     if (this.isStopping || member.isLeaving || member.process !== undefined) return

@@ -73,7 +73,7 @@ export class Injector {
     await Promise.all(this.leaving)
   }
 
-  /** Injects a fault. Returns whether the fault happened. */
+  /** Injects a fault, and returns whether the fault happened. */
   private async bringAbout({ kind, lasts, choice }: Fault): Promise<boolean> {
     switch (kind) {
       case "kill -9 of a worker":
@@ -217,7 +217,7 @@ export class Injector {
     let hasDied = false
     await this.withMember(`death at ${step}`, members, (choice * 7) % 1, async (member) => {
       await this.fleet.end(member)
-      // The setting makes this process die, so its end is expected.
+      // The setting TEST_CRASH_POINT makes the new process die, so the end of the process is expected.
       this.fleet.launch(member, { TEST_CRASH_POINT: step })
       const dying = member.process
       member.process = undefined

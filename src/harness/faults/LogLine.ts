@@ -32,8 +32,8 @@ export interface Completed {
   readonly outcome: "ok" | "fail" | "info"
   readonly status?: number
   /**
-   * The total in the answer, in cents. If a client waited until its purchase was applied, this is the account's total
-   * after the purchase.
+   * The account's total in the answer to a request, in cents. In the answer to a client that waited until its purchase
+   * was applied, the account's total after the purchase.
    */
   readonly total?: string
   readonly count?: number
@@ -43,7 +43,7 @@ export interface Completed {
   readonly sequence?: number
 }
 
-/** The line of the operation log for the beginning or the end of a fault. The checker skips this line. */
+/** The line of the operation log for the beginning or the end of a fault. The checker skips the lines about faults. */
 export interface Noted {
   readonly at: number
   readonly note: string

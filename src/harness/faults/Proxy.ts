@@ -5,9 +5,9 @@ import { connect, createServer, type Server, type Socket } from "node:net"
 export type Direction = "out" | "in"
 
 /**
- * Forwards connections between a client and a server, and can be cut in each direction. Bytes that are sent during a
- * cut arrive when the cut ends, because TCP would send these bytes again. If the sender closes a connection during a
- * cut, the end of the connection arrives after the bytes.
+ * A proxy forwards connections between a client and a server, and can be cut in each direction. Bytes that are sent
+ * during a cut arrive when the cut ends, because TCP would send these bytes again. If the sender closes a connection
+ * during a cut, the end of the connection arrives after the bytes.
  */
 export class Proxy {
   readonly port: number

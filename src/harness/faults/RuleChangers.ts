@@ -44,7 +44,7 @@ export class RuleChangers {
     this.owners = users.slice(0, ownersMax)
   }
 
-  /** Runs clients until {@link finish} is called. */
+  /** Runs clients that change rules until {@link finish} is called. */
   async run(clients: number): Promise<void> {
     await Promise.all(Array.from({ length: clients }, (_, client) => this.session(client)))
   }
@@ -97,8 +97,8 @@ export class RuleChangers {
         return { outcome: "ok", status, sequence: Number(exactJson(text).ledgerSequence) }
       case 204:
         return { outcome: "ok", status }
-      // These statuses say that the rule was not changed: it is missing, it has no room, or the service is not
-      // available.
+      // These statuses say that the rule was not changed, because the rule is missing, a bound is reached, or the
+      // service is not available.
       case 404:
       case 409:
       case 503:

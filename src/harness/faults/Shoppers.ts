@@ -142,8 +142,8 @@ export class Shoppers {
       // The status 422 says that the purchase is a conflict, which was decided and is not applied.
       case 422:
       case 503:
-      // The status 408 says that the request came too slowly, for example on a busy machine. The edge stored no
-      // purchase of the request.
+      // The status 408 says that the request came too slowly, for example on a busy machine. An edge that answers 408
+      // has stored no purchase of the request.
       case 408:
         return { outcome: "fail", status }
       case 504:

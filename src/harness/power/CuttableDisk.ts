@@ -62,7 +62,7 @@ const shutDown = (mountPoint: string): void => {
   throw new NoCuttableDisk(failures.join("; "))
 }
 
-/** Returns the ids of the processes with this directory in their environment. */
+/** Returns the ids of the processes that have a directory in their environment. */
 const usersOf = (directory: string): Array<number> =>
   readdirSync("/proc")
     .map(Number)
@@ -89,8 +89,8 @@ const remove = (directory: string): void => {
 }
 
 /**
- * Removes the cuttable disks that killed test processes left behind. The name of a disk has the id of its process,
- * which does not exist any more.
+ * Removes the cuttable disks that killed test processes left behind. The directory of a forgotten disk has the id of a
+ * process that does not exist any more in its name.
  */
 const removeForgotten = (): void => {
   for (const name of readdirSync(tmpdir())) {
@@ -105,7 +105,8 @@ const removeForgotten = (): void => {
  * that reached the device before the power cut stay, as on a disk without a cache.
  *
  * The processes that use the disk have the disk's directory in their environment, so that they can be found and ended.
- * The process that made the disk removes it on exit. If that process is killed, the next test process removes the disk.
+ * The process that made the disk removes it on exit. If the process that made the disk is killed, the next test process
+ * removes the disk.
  */
 export class CuttableDisk {
   readonly directory: string

@@ -16,7 +16,7 @@ import { TestProcess } from "../system/TestProcess.ts"
 import type { CuttableDisk } from "./CuttableDisk.ts"
 
 const partitions = 8
-/** The bound of the input log in bytes. The default bound would be larger than the disk. */
+/** The bound of the input log in bytes. The default bound of the input log would be larger than the disk. */
 const inputBytesMax = 256 * 1024 ** 2
 const users = Array.from({ length: 12 }, (_, index) => `user${index}`)
 const lanesOfUser = 2
@@ -35,8 +35,8 @@ export interface PowerCutPlan {
   readonly cuts: number
   readonly seed: number
   /**
-   * Whether the broker syncs its disk before it acknowledges a message. A broker that does not so syncs every two
-   * minutes, and loses purchases.
+   * Whether the broker syncs its disk before it acknowledges a message. A broker with `false` syncs every two minutes,
+   * and loses purchases in a power cut.
    */
   readonly syncsAlways: boolean
   readonly report?: (line: string) => void
@@ -46,13 +46,16 @@ export interface PowerCutOutcome {
   readonly acknowledged: number
   /** The number of requests that were not acknowledged. */
   readonly failures: number
-  /** The mistakes in the accounts and in the alerts, for people. */
+  /** The mistakes in the accounts and in the alerts, as texts for people. */
   readonly mistakes: ReadonlyArray<string>
   /** The mistakes that were found after one more power cut, when all processes were started again. */
   readonly later: ReadonlyArray<string>
 }
 
-/** Writes the project's nats.conf without the line that makes the broker sync at once. Returns its path. */
+/**
+ * Writes a copy of the project's nats.conf without the line that makes the broker sync at once. Returns the path of the
+ * copy.
+ */
 const lazyConfiguration = (directory: string): string => {
   const path = join(directory, "lazy.conf")
   const always = readFileSync(join(projectRoot, "nats.conf"), "utf8")
@@ -64,7 +67,7 @@ const lazyConfiguration = (directory: string): string => {
 
 /**
  * A broker on a disk that can lose its power, with a worker, a judge and an edge. The worker, the judge and the edge
- * keep nothing on a disk. A broker that does not sync always runs without a judge, because it may lose more of the
+ * keep nothing on a disk. A broker that does not sync each message has no judge, because it may lose more of the
  * journal than of the alerts.
  */
 class Machine {
@@ -74,7 +77,7 @@ class Machine {
   private readonly port: number
   private readonly processes = new Map<"worker" | "edge" | "judge", TestProcess>()
   readonly hasJudge: boolean
-  /** The newest alert that a reader had before each cut. */
+  /** The newest alert that a reader had read before each power cut. */
   readonly seen: Array<StreamRecord> = []
 
   private constructor(disk: CuttableDisk, broker: TestBroker, port: number, hasJudge: boolean) {
@@ -100,8 +103,8 @@ class Machine {
     const machine = new Machine(disk, broker, await freePort(), syncsAlways)
     machine.startProcesses()
     await machine.ready()
-    // Without this sync, a broker that syncs rarely would also lose its streams, and could not start. The test is about
-    // lost purchases.
+    // A broker that syncs rarely would also lose its streams without this sync, and could not start. The test wants the
+    // broker to lose only purchases.
     if (!syncsAlways) disk.sync()
     return machine
   }
@@ -243,7 +246,7 @@ const mistakesOf = async (machine: Machine, log: OperationLog): Promise<Readonly
 /**
  * Sends purchases, changes rules, and cuts the power of the broker's disk again and again. Every second power cut ends
  * all other processes as well. At the end computes all alerts again, and compares all histories with the acknowledged
- * purchases. Repeats these two checks after one more power cut.
+ * purchases. Repeats the checks of alerts and histories after one more power cut.
  */
 export const runPowerCuts = async (disk: CuttableDisk, plan: PowerCutPlan): Promise<PowerCutOutcome> => {
   const random = seeded(plan.seed)

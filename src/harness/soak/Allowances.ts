@@ -20,7 +20,7 @@ export const brokerAllowances = {
 
 /**
  * The most that each figure of a worker or an edge may grow during the load of a soak. The compiler, the allocator and
- * the clients keep some memory.
+ * the clients of a process keep some memory after a load.
  */
 export const processAllowances: Readonly<Record<keyof ProcessFigures, number>> = {
   // `residentBytes` excludes the heap of V8. The allocator keeps pieces of memory that it cannot release, and V8 keeps

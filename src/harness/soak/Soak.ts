@@ -19,17 +19,17 @@ import type { Inquiry, LeakState, ProcessFigures } from "./preload/Introspection
 
 const partitions = 8
 /**
- * The time after which the second worker is stopped or killed, in milliseconds. After this time another process takes
- * the place of the second worker at once.
+ * The time after which the second worker is stopped or killed, in milliseconds. When the second worker is stopped or
+ * killed, another process takes its place at once.
  */
 const workerStayMilliseconds = 5_000
 const loadWaitMilliseconds = 240_000
 const reportEveryMilliseconds = 60_000
 const quietReadingEveryMilliseconds = 1_000
 /**
- * The longest time without load before a snapshot is complete, in milliseconds. This time is longer than any process
- * keeps memory that it could release. V8 releases pages of its young generation some seconds after a load. The broker
- * releases the blocks that it read or wrote after 10 seconds and two garbage collections.
+ * The longest time without load before a snapshot is complete, in milliseconds. The longest quiet time is longer than
+ * any process keeps memory that it could release. V8 releases pages of its young generation some seconds after a load.
+ * The broker releases the blocks that it read or wrote after 10 seconds and two garbage collections.
  */
 export const quietMillisecondsMax = 45_000
 
@@ -69,7 +69,7 @@ export interface Load {
 
 export interface SoakPlan {
   readonly seed: number
-  /** The load before the first snapshot. */
+  /** The load before the first snapshot of the figures. */
   readonly warmUp: Load
   /**
    * The least time without load before each snapshot, in milliseconds. Memory that is released only after the first
@@ -246,7 +246,7 @@ class SoakedSystem {
    * some partitions.
    */
   private async quietReading(): Promise<Snapshot> {
-    // A partition answers only if it has an owner.
+    // A read of a user is answered only if the user's partition has an owner.
     for (const user of usersOfEachPartition) await read(this.ask, `/users/${user}/total`)
     return this.reading()
   }

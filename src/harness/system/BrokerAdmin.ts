@@ -100,7 +100,7 @@ export class BrokerAdmin {
   }
 
   /** Returns the newest value of a key of the journal, parsed from JSON. */
-  // oxlint-disable-next-line typescript/no-explicit-any -- what a test reads is checked by what it expects
+  // oxlint-disable-next-line typescript/no-explicit-any -- each test checks the values that it reads
   async value(key: string): Promise<any> {
     const query = { last_by_subj: journalPrefix + key }
     const found = await this.api<StoredMessage>(`STREAM.MSG.GET.${journalStream}`, query)
@@ -125,7 +125,7 @@ export class BrokerAdmin {
   }
 
   /** Returns a message of the input log, parsed from JSON. */
-  // oxlint-disable-next-line typescript/no-explicit-any -- what a test reads is checked by what it expects
+  // oxlint-disable-next-line typescript/no-explicit-any -- each test checks the values that it reads
   async input(sequence: number): Promise<any> {
     const found = await this.api<StoredMessage>(`STREAM.MSG.GET.${inputStream}`, { seq: sequence })
     return found && JSON.parse(textOf(found))

@@ -57,7 +57,7 @@ export const launchChromium = (options: ReadonlyArray<string> = []): Promise<Bro
   })
 }
 
-/** The directory in which tests keep their pictures. Git ignores it. */
+/** The directory in which tests keep their pictures. Git ignores the directory of pictures. */
 export const screenshots = join(projectRoot, ".data/screenshots")
 
 /** Saves a picture of the whole page. */

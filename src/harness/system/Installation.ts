@@ -40,7 +40,10 @@ export class Installation {
     this.traffic = new Traffic(this.users, asks)
   }
 
-  /** Starts `worker-1`, `worker-2`, …, `edge-1`, `edge-2`, …, and waits until reads are answered. */
+  /**
+   * Starts the brokers, the workers `worker-1`, `worker-2`, …, and the edges `edge-1`, `edge-2`, …. Waits until all
+   * callers are answered.
+   */
   static async start(): Promise<Installation> {
     const cluster = await TestCluster.start()
     const common = {

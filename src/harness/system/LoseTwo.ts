@@ -44,8 +44,8 @@ export const isRoundGood = ({ appliedAfter, troubles, restartedAfter }: LoseTwoR
   appliedAfter !== undefined || (troubles.length > 0 && restartedAfter !== undefined)
 
 /**
- * Waits until all callers go on and all input is applied. Returns the time of the wait in milliseconds; `undefined` if
- * the wait was too long.
+ * Waits until all callers go on and all input is applied. Returns the length of the wait in milliseconds; `undefined`
+ * if the wait was too long.
  */
 const timeUntilApplied = async (installation: Installation, within: number): Promise<number | undefined> => {
   const at = performance.now()
@@ -99,7 +99,7 @@ const round = async (installation: Installation, led: string): Promise<LoseTwoRo
 /**
  * Kills two of three brokers at once under load, again and again, until a round is not good. The remaining broker leads
  * the input log or the journal. The writes of this leader may stay stuck after the other brokers are back, although its
- * replicas count as current. See https://github.com/nats-io/nats-server/issues/8519.
+ * replicas count as current. The issue https://github.com/nats-io/nats-server/issues/8519 describes these stuck writes.
  */
 export const loseTwo = async (
   installation: Installation,

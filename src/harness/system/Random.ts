@@ -1,4 +1,7 @@
-/** Returns a function that returns random numbers in [0, 1). The numbers follow from a seed (mulberry32). */
+/**
+ * Returns a function that returns random numbers in [0, 1). The same seed always gives the same random numbers
+ * (mulberry32).
+ */
 export const seeded = (seed: number): (() => number) => {
   let state = seed >>> 0
   return () => {

@@ -9,7 +9,7 @@ export interface Requirement {
    * need.
    */
   readonly missing: string | undefined
-  /** How to install the missing thing, in whole sentences. */
+  /** How to install the missing tool, in whole sentences. */
   readonly remedy: string
 }
 

@@ -38,8 +38,8 @@ export interface ReadAccount {
 
 const amounts = new Set(["total", "value", "runningTotal", "totalDebt"])
 
-/** Parses JSON. Reads amounts as cents from their text, without a float. */
-// oxlint-disable-next-line typescript/no-explicit-any -- what a test reads is checked by what it expects
+/** Parses a JSON text. Reads amounts exactly as cents from their digits, without a float. */
+// oxlint-disable-next-line typescript/no-explicit-any -- each test checks the values that it reads
 export const exactJson = (text: string): any => {
   const revive = (key: string, value: unknown, context: { readonly source?: string }): unknown =>
     typeof value === "number" && amounts.has(key) ? BigInt((context.source ?? "").replace(".", "")) : value

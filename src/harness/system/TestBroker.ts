@@ -10,7 +10,7 @@ import { testUsers } from "./TestKeys.ts"
 
 /** The root directory of the project. */
 export const projectRoot = new URL("../../..", import.meta.url).pathname
-/** The directory of node's compile cache, the same as in start.sh. */
+/** The directory of node's compile cache, which is the same as in start.sh. */
 export const compileCache = join(projectRoot, "node_modules/.cache/node")
 
 /**
@@ -24,8 +24,8 @@ const runner = Number(process.env["VITEST_POOL_ID"] ?? 0) % runnersMax
 
 const portsTriedMax = 1_000
 /**
- * The ports that were given out lately, on which no server may listen yet. This list is shorter than the range of ports
- * of one runner.
+ * The ports that were given out lately, on which no server may listen yet. The list of ports is shorter than the range
+ * of ports of one test runner.
  */
 const portsGiven: Array<number> = []
 const portsGivenMax = 256
@@ -94,7 +94,7 @@ export interface TestBrokerOptions {
   readonly configuration?: string
   /** `false` leaves out the users of the ledger, for a broker that asks for no credentials, or that has other users. */
   readonly hasUsers?: boolean
-  /** Further arguments of the server. */
+  /** Further arguments of the broker's program. */
   readonly arguments?: ReadonlyArray<string>
 }
 
@@ -102,8 +102,8 @@ export interface TestBrokerOptions {
 const violation = / Violation |authentication error/
 
 /**
- * A broker for one test, on free ports. By default it has a temporary directory, the project's nats.conf, and the users and
- * permissions of the ledger. A client that wants more than its role may makes `stop` fail.
+ * A broker for one test, on free ports. By default a test broker has a temporary directory, the project's nats.conf,
+ * and the users and permissions of the ledger. A client that wants more than its role may makes `stop` fail.
  */
 export class TestBroker {
   readonly port: number
@@ -112,8 +112,8 @@ export class TestBroker {
   private readonly isTemporary: boolean
   private readonly options: TestBrokerOptions
   /**
-   * The directory of the broker's configuration and log. This directory is apart from the data, because a test may take
-   * away the disk with the data.
+   * The directory of the broker's configuration and log. The directory of the log is apart from the data, because a
+   * test may take away the disk with the data.
    */
   private readonly scratch = mkdtempSync(join(tmpdir(), "purchase-ledger-broker-"))
   private process: ChildProcess | undefined
@@ -155,7 +155,7 @@ export class TestBroker {
   }
 
   /** Returns the answer of the broker's monitoring page; `undefined` if the broker does not run. */
-  // oxlint-disable-next-line typescript/no-explicit-any -- what a test reads is checked by what it expects
+  // oxlint-disable-next-line typescript/no-explicit-any -- each test checks the values that it reads
   monitoring(path: string): Promise<any> {
     return fetch(`http://127.0.0.1:${this.monitorPort}${path}`).then(
       (response) => response.json(),
@@ -199,8 +199,8 @@ export class TestBroker {
   }
 
   /**
-   * Returns and forgets the violations of permissions since the last call. A test that expects violations calls this
-   * method.
+   * Returns and forgets the violations of permissions since the last call. A test that expects violations calls
+   * `takeViolations`.
    */
   takeViolations(): ReadonlyArray<string> {
     const lines = this.log()

@@ -28,7 +28,8 @@ export const testSettings = (environment: Record<string, string>): Settings =>
       ConfigProvider.fromEnvRecord({
         LOG_LEVEL: "Error",
         NATS_NKEY_FILE: testKeyFile,
-        // All requests of a test come from one address, and tests wait with a token until an edge knows it.
+        // All requests of a test come from one address. Tests send a new token again and again until the edge knows the
+        // token.
         LIMIT_WRONG_TOKENS: "1000000",
         ...environment
       })
@@ -47,7 +48,10 @@ type Consumer = (typeof PartitionConsumer)["Service"]
 type Input = (typeof InputLog)["Service"]
 type Rejected = (typeof RejectedRecords)["Service"]
 
-/** Functions that replace services of a worker. Each function gets the real service, and returns the service to use. */
+/**
+ * Functions that replace services of a worker. Each of these functions gets the real service, and returns the service
+ * that the worker uses.
+ */
 export interface Replacements {
   readonly chain?: (real: Chain) => Chain
   readonly heads?: (real: Heads) => Heads
@@ -82,7 +86,10 @@ type Alerts = (typeof AlertStream)["Service"]
 type Reader = (typeof JudgeReader)["Service"]
 type Signs = (typeof JudgeSigns)["Service"]
 
-/** Functions that replace services of a judge. Each function gets the real service, and returns the service to use. */
+/**
+ * Functions that replace services of a judge. Each of these functions gets the real service, and returns the service
+ * that the judge uses.
+ */
 export interface JudgeReplacements {
   readonly alerts?: (real: Alerts) => Alerts
   readonly chain?: (real: Chain) => Chain
@@ -118,7 +125,10 @@ export interface TestEdge {
   readonly stop: () => Promise<void>
 }
 
-/** Starts an edge in the test's process. Requests go to `app.request`, without a socket. */
+/**
+ * Starts an edge in the test's process. Requests to an edge in the test's process go to `app.request`, without a
+ * socket.
+ */
 export const startEdge = async (settings: Settings): Promise<TestEdge> => {
   const runtime = ManagedRuntime.make(
     Layer.merge(edgeLayer(settings), accessLayer(settings)).pipe(

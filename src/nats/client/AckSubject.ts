@@ -41,8 +41,8 @@ export const readAckSubject = (reply: string): AckSubject => {
   return {
     sequence: Number(parts[base]),
     deliverySequence: Number(parts[base + 1]),
-    // The digits below a millisecond are cut off, as in other reads of the message. Converted to a number as a whole,
-    // the time would be rounded.
+    // The digits of the time below a millisecond are cut off, as in other reads of the message. If the whole time in
+    // nanoseconds were converted to a number, it would be rounded.
     storedAt: Number(parts[base + 2]?.slice(0, -digitsBeyondMilliseconds))
   }
 }

@@ -8,8 +8,8 @@ import type { NatsConnection } from "nats"
  */
 const gatherTime = Duration.millis(20)
 /**
- * The number of waiting acknowledgements at which all of them are sent at once. This number is far below the number of
- * deliveries that a consumer may have without an acknowledgement.
+ * The number of waiting acknowledgements at which all waiting acknowledgements are sent. The number of acknowledgements
+ * that are sent at once is far below the number of unacknowledged deliveries that a consumer may have.
  */
 const acknowledgedTogetherMax = 64
 

@@ -2,7 +2,7 @@
 export interface BrokerAddress {
   /** The URLs of the brokers without names and passwords, so that the URLs may be logged. */
   readonly servers: ReadonlyArray<string>
-  /** Whether at least one URL is `tls://`. If so, every broker without TLS is refused. */
+  /** Whether at least one URL is `tls://`. If one URL is `tls://`, every broker without TLS is refused. */
   readonly isEncrypted: boolean
   readonly credentials: { readonly user: string; readonly pass: string } | { readonly token: string } | {}
 }
@@ -24,8 +24,8 @@ const isDecodable = (text: string): boolean => {
 }
 
 /**
- * Returns whether a text is a list of broker URLs. The client library would ignore any other protocol, and connect
- * without TLS.
+ * Returns whether a text is a list of broker URLs. A URL with another protocol is refused, because the client library
+ * would ignore the protocol and connect without TLS.
  */
 export const isBrokerAddress = (urls: string): boolean =>
   urlsOf(urls).every((text) => {

@@ -30,8 +30,8 @@ const settingOf = {
 const othersMask = 0o077
 
 /**
- * Says that a file of credentials cannot be used. The message names the setting and the path of the file, and never
- * shows the file's content.
+ * Says that a file of credentials cannot be used. The message of `CredentialsRefused` names the setting and the path of
+ * the file, and never shows the file's content.
  */
 export class CredentialsRefused extends Schema.TaggedError<CredentialsRefused>()("CredentialsRefused", {
   problem: Schema.String

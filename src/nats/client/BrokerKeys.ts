@@ -11,8 +11,8 @@ const secretBytes = 32
 export const keyFile = (directory: string, role: string): string => join(directory, `${role}.nk`)
 
 /**
- * Returns the content of a file. If the file is missing, first makes the file with the given content. Several processes
- * may make the file at once, and all of these processes get the same content.
+ * Returns the content of a file. If the file is missing, first makes the file with the content that `make` returns.
+ * Several processes may make the file at once, and all of these processes get the same content.
  */
 const readOrMake = (path: string, make: () => string): string => {
   try {
@@ -37,7 +37,7 @@ const makeSeed = (): string => new TextDecoder().decode(nkeys.createUser().getSe
 
 /**
  * Returns the public key of each role. Makes the missing keys in the directory, as files that only their owner may
- * read. Existing keys are not changed.
+ * read. Existing keys in the directory are not changed.
  */
 export const ensureKeys = (directory: string, roles: ReadonlyArray<string>): ReadonlyMap<string, string> => {
   mkdirSync(directory, { recursive: true, mode: folderMode })

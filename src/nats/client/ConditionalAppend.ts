@@ -8,8 +8,8 @@ import { writtenHeaders } from "./WrittenHeaders.ts"
 const appendTimeoutMilliseconds = 5_000
 
 /**
- * Says that an append was refused, because the newest message of the subject is not the expected one. The append stored
- * nothing.
+ * Says that an append was refused, because the newest message of the subject is not the expected one. A refused append
+ * stores nothing.
  */
 export class CommitConflict extends Schema.TaggedError<CommitConflict>()("CommitConflict", {
   reason: Schema.String
@@ -22,7 +22,9 @@ export class CommitConflict extends Schema.TaggedError<CommitConflict>()("Commit
 /** The broker's error codes for a lost compare-and-set: another message came first, and is stored or in flight. */
 const lostCompareAndSet: ReadonlySet<number> = new Set([apiCode.wrongLastSequence, apiCode.wrongLastSequenceInFlight])
 
-/** Turns the broker's refusal for a lost compare-and-set into `CommitConflict`. Leaves other failures unchanged. */
+/**
+ * Turns the broker's refusal for a lost compare-and-set into `CommitConflict`. Leaves every other failure unchanged.
+ */
 export const withConflict = <A>(
   stored: Effect.Effect<A, BrokerFailure>
 ): Effect.Effect<A, BrokerFailure | CommitConflict> =>
@@ -40,7 +42,10 @@ export interface Append {
    * missing, the append has no condition.
    */
   readonly after?: number
-  /** Whether the message replaces all earlier messages of its subject. The stream has to allow roll-ups. */
+  /**
+   * Whether the message replaces all earlier messages of its subject. The stream has to allow messages that replace all
+   * earlier messages of their subject.
+   */
   readonly replaces?: boolean
   /** The whole seconds after which the broker drops the message; missing for a message that stays. */
   readonly secondsToLive?: number

@@ -42,9 +42,9 @@ export interface BrokerConnection {
   readonly isConnected: () => boolean
   /**
    * Returns whether a majority of the cluster's brokers can be reached. The broker of this connection lists the
-   * addresses of the brokers that it reaches. A majority is more than half of the most addresses that the broker ever
-   * listed. Callers use the result only to wait less if it is `false`. The result of `hasMajority` is wrong if brokers
-   * have several addresses each, or if a broker was removed for good.
+   * addresses of the brokers that it reaches. A majority of brokers is more than half of the most addresses that the
+   * broker ever listed. Callers use the result of `hasMajority` only to wait less if it is `false`. The result of
+   * `hasMajority` is wrong if brokers have several addresses each, or if a broker was removed for good.
    */
   readonly hasMajority: () => boolean
   /** Calls the listener each time the connection is back after a loss, until the scope closes. */
@@ -63,8 +63,8 @@ const connectOnce = (servers: ReadonlyArray<string>, options: ConnectionOptions,
           servers: [...servers],
           name,
           maxReconnectAttempts: -1,
-          // The keys of a role may be changed at the broker first, and in this process later. Without this option the
-          // client would give up after two refusals of its old key.
+          // The keys of a role may be changed at the broker first, and in this process later. Without
+          // `ignoreAuthErrorAbort`, the client would give up after two refusals of its old key.
           ignoreAuthErrorAbort: true,
           reconnectTimeWait: Duration.toMillis(reconnectRetryWait),
           reconnectJitter: Duration.toMillis(reconnectRetryWait),
@@ -82,7 +82,10 @@ const connectOnce = (servers: ReadonlyArray<string>, options: ConnectionOptions,
       )
   )
 
-/** Connects to the broker, and tries again until it succeeds. After some seconds logs once why it waits. */
+/**
+ * Connects to the broker, and tries again until it succeeds. After some seconds, logs once why the process waits for
+ * the broker.
+ */
 const acquire = Effect.fnUntraced(function* (
   { servers, isEncrypted }: BrokerAddress,
   options: ConnectionOptions,
@@ -203,7 +206,8 @@ const openConnection = (
   })
 
 /**
- * The one connection of a process to its broker, for the services in `src/nats`. The connection reconnects by itself.
+ * The one connection of a process to its broker, for the services in `src/nats`. A lost connection connects again by
+ * itself.
  */
 export class Connection extends Context.Service<Connection, BrokerConnection>()("purchases/nats/Connection") {
   static readonly layer = (settings: ConnectionSettings) => Layer.effect(Connection, openConnection(settings))

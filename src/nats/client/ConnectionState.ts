@@ -1,7 +1,7 @@
 import { Context, Effect, Layer, type Scope } from "effect"
 import { Connection } from "./Connection.ts"
 
-/** Says whether the broker can be reached. This service sends no requests to the broker. */
+/** Says whether the broker can be reached. The service `ConnectionState` sends no requests to the broker. */
 export class ConnectionState extends Context.Service<
   ConnectionState,
   {

@@ -1,9 +1,9 @@
 import { Effect, MutableList } from "effect"
 
 /**
- * Makes a function that runs at most `permits` effects at once. Further effects wait in the order in which they came.
- * Effect's own `Semaphore` is too slow for many thousands of waiting effects, because it checks all of them whenever an
- * effect ends.
+ * Makes a function that runs at most `permits` effects at once. Effects above the number of permits wait, and run in
+ * the order in which they came. Effect's own `Semaphore` is too slow for many thousands of waiting effects, because it
+ * checks all of them whenever an effect ends.
  */
 export const makeFifoSemaphore = (
   permits: number

@@ -28,7 +28,10 @@ export const apiCode = {
   insufficientResources: 10_023
 } as const
 
-/** The reasons for errors in plainer words than the broker's. Callers see these words instead of the broker's. */
+/**
+ * The reasons for errors in plainer words than the broker's. Callers see the plain reasons instead of the broker's
+ * words.
+ */
 const plainReasons: Readonly<Record<number, string>> = {
   [apiCode.streamNotFound]: "the stream is gone; restore it from a backup",
   [apiCode.consumerNotFound]: "the reader of the stream is gone",
@@ -56,8 +59,8 @@ export const refusalOf = (operation: string, error: ApiError): BrokerRefused | B
 }
 
 /**
- * Decodes an answer of the JetStream API, which may be an error. The code trusts the answer to have the documented
- * shape of the broker's version. Each process checks the broker's version when it starts.
+ * Decodes an answer of the JetStream API, which may be an error. The answer of the broker is trusted to have the
+ * documented shape of the broker's version. Each process checks the broker's version when it starts.
  */
 const answerOf = <A>(
   connection: Pick<BrokerConnection, "request">,
@@ -76,8 +79,8 @@ const answerOf = <A>(
   )
 
 /**
- * Logs the subject and the broker's code of a failure, for debugging. The message of the failure is for people, so it
- * has neither the subject nor the code.
+ * Logs the subject and the broker's code of a failure, for debugging. The message of a failure is for people, so it has
+ * neither the subject nor the broker's code.
  */
 const toldFor =
   (subject: string) =>
@@ -105,7 +108,7 @@ export const askJetStreamOnce = <A>(
 
 /**
  * Makes a request to the API again if it got no answer. Only reads, and requests that may safely be made twice, may use
- * this function.
+ * `untilAnswered`.
  */
 const untilAnswered = <A>(connection: Pick<BrokerConnection, "hasMajority">, asked: Effect.Effect<A, BrokerFailure>) =>
   Effect.retry(asked, {
@@ -113,7 +116,9 @@ const untilAnswered = <A>(connection: Pick<BrokerConnection, "hasMajority">, ask
     times: apiAttemptsMax - 1
   })
 
-/** Asks the JetStream API, at most five times, until it answers. The answer comes from the leader. */
+/**
+ * Asks the JetStream API, at most five times, until it answers. The answer of the JetStream API comes from the leader.
+ */
 export const askJetStream = <A>(
   connection: Pick<BrokerConnection, "request" | "hasMajority">,
   subject: string,
@@ -200,7 +205,7 @@ export const readPayload = (
 /** The broker's acknowledgement of a message that was published into a stream. */
 interface StoredAnswer {
   readonly seq: number
-  /** The number of messages of the atomic batch; missing for a plain message. */
+  /** The number of messages in the atomic batch; missing for a message outside of a batch. */
   readonly count?: number
   readonly duplicate?: boolean
   readonly error?: ApiError

@@ -26,8 +26,8 @@ export const isEndOfBatch = (message: Msg): boolean => statusOf(message) === end
 export const isNotFound = (message: Msg): boolean => statusOf(message) === notFoundCode
 
 /**
- * Returns whether a message says that nobody listens on the subject of a request. A message of this kind has no
- * payload.
+ * Returns whether a message says that nobody listens on the subject of a request. The message that nobody listens has
+ * no payload.
  */
 export const isUnserved = (message: Msg): boolean =>
   message.data.length === 0 && message.headers?.code === noRespondersCode

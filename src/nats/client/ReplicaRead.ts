@@ -10,8 +10,8 @@ import type { Request } from "./RequestInbox.ts"
 const numberOf = (message: Msg, header: string): number => Number(message.headers?.get(header))
 
 /**
- * Returns whether an answer is complete. Each message of the answer, and the end of the answer, name the sequence of
- * the message before. Messages of the answer may be lost if a connection between brokers breaks.
+ * Returns whether the answer to a read is complete. Each message of the answer, and the end of the answer, name the
+ * sequence of the message before. Messages of the answer may be lost if a connection between brokers breaks.
  */
 const isWhole = (answered: ReadonlyArray<Msg>): boolean => {
   let before = 0
@@ -60,7 +60,8 @@ const askReplica = (
 
 /**
  * Reads the message at a sequence from the nearest replica. Returns `undefined` if the replica does not have the
- * message, or does not have it yet. A read from the leader would cost the broker more work.
+ * message, or does not have it yet. A read at a sequence goes to a replica, because a read from the leader costs the
+ * broker more work.
  */
 export const readReplicaAt = (
   connection: Pick<BrokerConnection, "request">,
@@ -82,7 +83,7 @@ export const readReplicaPayload = (
 
 /**
  * Reads messages from the nearest replica of a stream, in the order of the stream, by the broker's direct get in
- * batches. The list may lack the newest messages that the leader has. Fails with `OutcomeUnknown` if a part of the
+ * batches. The result may lack the newest messages that the leader has. Fails with `OutcomeUnknown` if a part of the
  * answer is missing.
  */
 export const readReplica = (

@@ -3,7 +3,10 @@ import { type Msg, type MsgHdrs, type NatsConnection } from "nats"
 import { BrokerUnavailable, OutcomeUnknown } from "../../protocol/BrokerError.ts"
 import { isUnserved } from "./JetStreamStatus.ts"
 
-/** The most requests of one connection that wait for an answer. Further requests fail with `BrokerUnavailable`. */
+/**
+ * The most requests of one connection that wait for an answer. Requests above this number fail with
+ * `BrokerUnavailable`.
+ */
 export const requestsWaitingMax = 65_536
 
 /** The time between two checks for requests whose deadline has passed. */
@@ -16,7 +19,7 @@ interface Waiting {
   /** The time at which the wait for the answer ends, by `performance.now()`. */
   readonly deadline: number
   readonly operation: string
-  /** Takes an answer, and returns whether this was the last answer. */
+  /** Takes an answer to the request, and returns whether it was the last answer. */
   readonly answered: (message: Msg) => boolean
   readonly failed: (failure: Effect.Effect<never, RequestFailure>) => void
 }
@@ -68,9 +71,7 @@ class WaitingRequests {
     this.byToken.delete(token)
   }
 
-  /**
-   * Passes an answer to the request that waits for the answer. Drops the answer if no request waits for it any more.
-   */
+  /** Passes an answer to the request that waits for the answer. Drops an answer for which no request waits any more. */
   take(token: string, message: Msg): void {
     const waiting = this.byToken.get(token)
     if (waiting === undefined) return
@@ -103,7 +104,8 @@ class WaitingRequests {
 
 /**
  * Makes an inbox whose requests share one subscription, below the subject `inbox`. The client's own `request` costs
- * more, because it makes a timer and a promise for each call. The inbox checks all deadlines together, again and again.
+ * more, because it makes a timer and a promise for each call. Instead of a timer for each request, the inbox checks all
+ * deadlines together, again and again.
  */
 export const makeRequestInbox = (
   connection: NatsConnection,

@@ -4,8 +4,8 @@ import type { BrokerConnection } from "./Connection.ts"
 import { apiCode, askJetStream } from "./JetStreamApi.ts"
 
 /**
- * The most retries of a starting process, which take about a minute. In this time a broker may restart, or a cluster
- * may elect its leaders. An election takes some seconds, and longer on a busy machine.
+ * The most retries of a starting process, which take about a minute. During the retries, a broker may restart, or a
+ * cluster may elect its leaders. An election takes some seconds, and longer on a busy machine.
  */
 const retriesMax = 240
 const retryWait = Duration.millis(250)
@@ -22,7 +22,7 @@ interface StreamInfo {
 
 /**
  * Retries a request of a starting process, for at most a minute. A request is retried while the broker has no leader,
- * or while brokers of the cluster have not started. Every other refusal is final.
+ * or while brokers of the cluster have not started. A refusal for any other reason is final.
  */
 export const untilReady = <A, R>(asked: Effect.Effect<A, BrokerFailure, R>): Effect.Effect<A, BrokerFailure, R> =>
   Effect.retry(asked, {

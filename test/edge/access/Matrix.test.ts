@@ -56,7 +56,7 @@ const ask = async (route: Route, token: string | undefined, method: string = rou
 }
 
 const created = new Map<string, string>()
-/** Returns the token with these rights. Makes the token on the first call. */
+/** Returns the token with these rights. On the first call for these rights, makes the token. */
 const tokenWith = async (rights: Parameters<TestTokens["create"]>[0]): Promise<string> => {
   const key = JSON.stringify(rights)
   const known = created.get(key) ?? (await tokens.create(rights))

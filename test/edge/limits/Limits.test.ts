@@ -157,8 +157,8 @@ describe("an edge with limits", () => {
 
 describe("a slow body of lines", () => {
   /**
-   * Reads chunks of a body that come one by one, with the given wait between them. Returns the number of lines, or the
-   * failure.
+   * Reads chunks of a body that come one by one, with the given wait between them. Returns the number of lines that
+   * were read, or the failure.
    */
   const read = async (chunks: ReadonlyArray<string>, everyMilliseconds: number): Promise<number | string> => {
     let now = 0

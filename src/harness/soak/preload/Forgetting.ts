@@ -6,9 +6,9 @@
 export const thingsForgotten = 500
 
 /**
- * The size of a planted leak, as a multiple of the growth that Allowances.ts allows. A healthy run changes a figure by
- * less than the allowed growth. If the figure also falls by the allowed growth for another reason, a leak still makes
- * the figure grow by three times the allowed growth. So the soak finds the leak.
+ * The size of a planted leak, as a multiple of the growth that Allowances.ts allows. A soak without leaks changes a
+ * figure by less than the allowed growth. If the figure also falls by the allowed growth for another reason, a leak
+ * still makes the figure grow by three times the allowed growth. So the soak finds a leak of this size.
  */
 const allowancesLeaked = 4
 
@@ -36,7 +36,7 @@ export const plantLeak = (name: string): (() => boolean) => {
 }
 
 /**
- * Returns whether each planted leak of this process has forgotten {@link thingsForgotten} things. The result is `true`
- * for a process without leaks.
+ * Returns whether each planted leak of this process has forgotten {@link thingsForgotten} things. Returns `true` for a
+ * process without planted leaks.
  */
 export const isAllForgotten = (): boolean => [...counts.values()].every((count) => count === thingsForgotten)

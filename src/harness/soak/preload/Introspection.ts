@@ -36,7 +36,7 @@ export interface LeakState {
 const figures = (): ProcessFigures => {
   if (globalThis.gc === undefined) throw new Error("this needs --expose-gc")
   // The first garbage collection runs finalizers that release further objects. The second garbage collection removes
-  // these objects.
+  // the objects that finalizers have released.
   globalThis.gc()
   globalThis.gc()
   const { rss, heapUsed, external } = process.memoryUsage()
@@ -60,6 +60,7 @@ const answer = ({ kind }: Inquiry): ProcessFigures | LeakState => {
   return { isAllForgotten: isAllForgotten() }
 }
 
-// This module is imported before the program of a worker or an edge. The program does not know this module.
+// A soak imports this module before the program of a worker or an edge. The program of the worker or edge does not know
+// this module.
 process.on("message", (inquiry: Inquiry) => process.send?.(answer(inquiry)))
 process.channel?.unref()

@@ -56,7 +56,7 @@ const entryColumns: ReadonlyArray<Column<HistoryEntry>> = [
   { name: "quantity", cell: ({ quantity }) => quantity, isNumber: true },
   { name: "product", cell: ({ productName }) => productName, mayBeCut: true },
   { name: "value", cell: ({ value }) => value, isNumber: true },
-  { name: "total", cell: ({ total }) => total, isNumber: true },
+  { name: "total", cell: ({ total, amount = total }) => amount, isNumber: true },
   { name: "running total", cell: ({ runningTotal }) => runningTotal, isNumber: true },
   { name: "purchase", cell: entryId }
 ]

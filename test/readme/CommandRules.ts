@@ -86,6 +86,12 @@ export const rules: ReadonlyArray<Rule> = [
     why: "the files that the command writes go with the test",
     run: (text, { directory }) => text.replaceAll(/(--(?:refused|state)) /g, `$1 ${directory}/`)
   },
+  {
+    matches: /^npx node examples\/feed-into-sqlite\.ts/,
+    why: "a feed goes on until it is stopped, and the file goes with the test",
+    run: (text, { directory }) => text.replace("purchases.sqlite", `${directory}/purchases.sqlite`),
+    isEndless: true
+  },
   { matches: /^npx node examples\/follow-feed\.ts/, why: "a feed goes on until it is stopped", isEndless: true },
   {
     matches: /^scripts\/nats stream info KV_ledger$/,

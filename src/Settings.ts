@@ -110,6 +110,7 @@ export const settings = Config.all({
   ),
   insecureOpen: Config.schema(Schema.Literals(["yes", "no"]), "INSECURE_OPEN").pipe(Config.withDefault("no" as const)),
   auth: Config.schema(Schema.Literals(["none", "tokens", "jwt"]), "AUTH").pipe(Config.withDefault("none" as const)),
+  auditPosts: Config.Boolean("AUDIT_POSTS").pipe(Config.withDefault(false)),
   jwtKeys: Config.schema(
     Schema.String.check(
       Schema.makeFilter((keys: string) =>

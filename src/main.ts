@@ -123,6 +123,7 @@ const runEdge = async (settings: Settings, around: Layer.Layer<never>, stop: Pro
     demo,
     access,
     callerLimits,
+    auditPosts: settings.auditPosts,
     wrongTokensMax: settings.limitWrongTokens,
     traces: Context.get(services, TraceSource)
   })

@@ -49,8 +49,8 @@ const recordText = ({ trail, ...members }: RejectedRecord): string =>
   [
     membersText(members),
     ...trail.map(
-      ({ state, at, purchase: { purchaseId, userId, quantity, productName, value, total } }) =>
-        `${timeText(at)}  ${state.padEnd(11)}  ${plain(purchaseId)} of ${plain(userId)}: ${quantity} × ${plain(productName)} at ${value} = ${total}`
+      ({ state, at, by, purchase: { purchaseId, userId, quantity, productName, value, total } }) =>
+        `${timeText(at)}  ${state.padEnd(11)}  ${plain(purchaseId)} of ${plain(userId)}: ${quantity} × ${plain(productName)} at ${value} = ${total}${by === undefined ? "" : `, by ${plain(by)}`}`
     )
   ].join("\n")
 

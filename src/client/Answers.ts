@@ -288,6 +288,8 @@ export interface ReplayStep {
   readonly state: ReplayState
   readonly at: string
   readonly inputSequence?: number
+  /** The id of the token of the caller of this step; missing if the service asks for no token. */
+  readonly by?: string
   readonly purchase: PurchaseContent
   /** The path of the receipt, which is there when the purchase is applied. */
   readonly receipt: string

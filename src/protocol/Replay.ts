@@ -20,7 +20,9 @@ const Replay = Schema.Struct({
    */
   purchase: StoredPurchase,
   /** The sequence of the purchase in the input log, from `stored` on. */
-  inputSequence: Schema.optionalKey(Schema.Int)
+  inputSequence: Schema.optionalKey(Schema.Int),
+  /** The id of the caller whose request made the step; missing if the edge asked for no token. */
+  by: Schema.optionalKey(Schema.String)
 })
 export type Replay = typeof Replay.Type
 

@@ -22,11 +22,11 @@ const rightsProblem = (
 
 /**
  * Returns whether an audit record is written for each request of a route. Audit records are written for replays, bulk
- * purchases, and changes of rules and webhooks. Posts of purchases have no audit record, because a record would cost as
- * much as the purchase.
+ * purchases, and changes of rules and webhooks. Posts of purchases have an audit record only if the operator asks for
+ * it, because a record costs as much as the purchase.
  */
-const isAudited = ({ stores, scope }: Pick<Route, "stores" | "scope">): boolean =>
-  stores && scope !== "public" && scope !== "purchases:write"
+const isAudited = ({ stores, scope }: Pick<Route, "stores" | "scope">, { auditPosts = false }: EdgeRuntime): boolean =>
+  stores && scope !== "public" && (auditPosts || scope !== "purchases:write")
 
 const recordOf = (edge: EdgeRuntime, http: HttpContext, route: Route, caller: Caller): AuditRecord => {
   const { incoming } = (http.env ?? {}) as { readonly incoming?: IncomingMessage }
@@ -66,7 +66,7 @@ export const authorized = (
     if (wrong !== undefined) return refusal(edge, http, wrong)
     const known = caller as Caller
     setCaller(http, known)
-    if (!isAudited(route) || http.req.method === "HEAD") return serve()
+    if (!isAudited(route, edge) || http.req.method === "HEAD") return serve()
     return access.audit(recordOf(edge, http, route, known)).then((written) => {
       return written ? serve() : refusal(edge, http, unaudited)
     })

@@ -52,16 +52,17 @@ const inputSequenceOf = Effect.fnUntraced(function* ({ purchase, inputSequence }
 /**
  * Sends a purchase instead of a rejected purchase, once. The replay writes down the purchase by compare-and-set, sends
  * the purchase, and writes down the outcome. If a replay breaks off, the next call with the same purchase goes on after
- * the last step. The purchase keeps its id, so the account counts it once. Returns the newest step, and whether an
+ * the last step. The purchase keeps its id, so the account counts it once. `by` is the id of the caller, which each step has; an empty text for none. Returns the newest step, and whether an
  * earlier replay had done everything. Fails with AlreadyReplayed if an earlier replay had another content.
  */
-export const replayRejected = Effect.fnUntraced(function* (key: RejectedKey, purchase: Purchase) {
+export const replayRejected = Effect.fnUntraced(function* (key: RejectedKey, purchase: Purchase, by: string) {
   const records = yield* RejectedRecords
+  const caller = by === "" ? {} : { by }
   const newest = yield* records.replay(key)
   // A purchase that conflicts is never applied: the account has another purchase under its id. So a replay with another
   // purchase may begin.
   const mayBegin = newest === undefined || (newest.state === "conflicting" && !samePurchase(newest.purchase, purchase))
-  const begun = mayBegin ? yield* step(key, { state: "begun", purchase }, newest?.sequence ?? 0) : newest
+  const begun = mayBegin ? yield* step(key, { state: "begun", purchase, ...caller }, newest?.sequence ?? 0) : newest
   if (!samePurchase(begun.purchase, purchase)) {
     const { userId, purchaseId } = begun.purchase
     return yield* new AlreadyReplayed({ userId, purchaseId })
@@ -74,5 +75,5 @@ export const replayRejected = Effect.fnUntraced(function* (key: RejectedKey, pur
   const entry = yield* outcomeWithin(purchase, inputSequence, outcomeWaitMilliseconds)
   const state = entry === undefined ? "stored" : sameContent(entry, purchase) ? "applied" : "conflicting"
   if (state === begun.state) return { step: begun, wasFinished: false }
-  return { step: yield* step(key, { state, purchase, inputSequence }, begun.sequence), wasFinished: false }
+  return { step: yield* step(key, { state, purchase, inputSequence, ...caller }, begun.sequence), wasFinished: false }
 })

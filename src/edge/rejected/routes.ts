@@ -12,6 +12,7 @@ import { jsonAnswer, reply } from "../contract/AnswerSpec.ts"
 import type { EdgeRuntime } from "../runtime/EdgeRuntime.ts"
 import { wholeNumberField } from "../contract/Field.ts"
 import { problem } from "../contract/Problem.ts"
+import { callerOf } from "../access/Caller.ts"
 import { onePurchase, purchaseIn } from "../posting/PurchaseBody.ts"
 import { type AlreadyReplayed, replayRejected } from "./replayRejected.ts"
 import { receiptReference, referenceTo } from "../contract/Reference.ts"
@@ -62,12 +63,16 @@ export const RejectedRecord = Schema.Struct({
       state: Schema.Literals(replayStates),
       at: Instant,
       inputSequence: Schema.optionalKey(Count),
+      by: Schema.optionalKey(Schema.String).annotateKey({
+        description:
+          "The id of the token of the caller of this step, or the subject of its JWT; missing without tokens."
+      }),
       purchase: PurchaseContent,
       receipt: Schema.String.annotateKey({
         description: "The path of the receipt, which exists once the purchase is applied."
       })
     })
-  ).annotateKey({ description: "The steps of the replay, oldest first. The caller of a step is not known." })
+  ).annotateKey({ description: "The steps of the replay, oldest first." })
 }).annotate({ identifier: "RejectedRecord" })
 
 const recordBody = (record: StoredRejection, step: StoredReplay | undefined) => ({
@@ -92,10 +97,11 @@ const wholeBody = (
   trail: ReadonlyArray<StoredReplay>
 ): typeof RejectedRecord.Type => ({
   ...recordBody(record, trail.at(-1)),
-  trail: trail.map(({ state, at, inputSequence, purchase }) => ({
+  trail: trail.map(({ state, at, inputSequence, purchase, by }) => ({
     state,
     at: instant(at),
     ...(inputSequence === undefined ? {} : { inputSequence }),
+    ...(by === undefined ? {} : { by }),
     purchase: purchaseBody(purchase.userId, purchase),
     receipt: receiptReference(edge, purchase.userId, purchase.purchaseId)
   }))
@@ -217,13 +223,15 @@ const replayRoute = route({
     "unavailable",
     "outcome-unknown"
   ],
-  handle: Effect.fnUntraced(function* ({ body, ...key }, edge) {
+  handle: Effect.fnUntraced(function* ({ body, ...key }, edge, http) {
     const record = yield* found(key)
     if (isOfReversal(record)) return yield* Effect.fail(notReplayable)
     const newId = () => replayedPurchaseId(key.inputSequence, key.index)
     const purchase = yield* purchaseIn(edge, body, undefined, newId)
-    const { step, wasFinished } = yield* Effect.catchTag(replayRejected(key, purchase), "AlreadyReplayed", (other) =>
-      Effect.fail(alreadyReplayed(other))
+    const { step, wasFinished } = yield* Effect.catchTag(
+      replayRejected(key, purchase, callerOf(edge, http).id),
+      "AlreadyReplayed",
+      (other) => Effect.fail(alreadyReplayed(other))
     )
     const location = receiptReference(edge, purchase.userId, purchase.purchaseId)
     if (step.state === "conflicting") {

@@ -69,6 +69,8 @@ export interface EdgeProcess extends Located {
   readonly demo?: boolean
   /** How the edge finds out who its callers are. Without this member it asks nobody, and everybody may do everything. */
   readonly access?: Access | undefined
+  /** Whether posts of purchases are written down in the audit log too. The default is `false`. */
+  readonly auditPosts?: boolean
   /** The bounds of each caller. */
   readonly callerLimits?: LimitSettings
   /** The most wrong tokens of an address in a minute. */

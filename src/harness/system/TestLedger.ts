@@ -149,6 +149,7 @@ export const startEdge = async (settings: Settings): Promise<TestEdge> => {
       demo: settings.demo,
       access,
       callerLimits: callerLimitsOf(settings),
+      auditPosts: settings.auditPosts,
       wrongTokensMax: settings.limitWrongTokens,
       traces: Context.get(services, TraceSource)
     })

@@ -4,7 +4,7 @@ import { makeApp } from "../../../src/edge/server/App.ts"
 import { everybody } from "../../../src/edge/access/Caller.ts"
 import { routes } from "../../../src/edge/server/Routes.ts"
 import { until } from "../../../src/harness/system/TestBroker.ts"
-import { startService, type TestService } from "../../support/TestService.ts"
+import { purchaseText, startService, type TestService } from "../../support/TestService.ts"
 import { serve, type TestServer } from "../../support/TestServer.ts"
 import { bearer, TestTokens } from "../../support/TestTokens.ts"
 
@@ -145,6 +145,53 @@ describe("the audit log", () => {
     const manager = await service.client.jetstreamManager()
     await expect(manager.streams.deleteMessage("AUDIT", 1)).rejects.toThrow(/delete/)
     await expect(manager.streams.purge("AUDIT")).rejects.toThrow(/purge/)
+  })
+})
+
+describe("an edge with AUDIT_POSTS", () => {
+  it("each post and each body of lines is one record before it is stored, and a read is none", async () => {
+    const service = await startService({ environment: { AUTH: "tokens", AUDIT_POSTS: "true" } })
+    const tokens = new TestTokens(service.broker.url)
+    const token = await tokens.create({ name: "shop" })
+    await until("the edge knows the token", async () => (await service.get("/status", bearer(token))).status === 200)
+    expect((await service.post(purchaseText(), bearer(token))).status).toBe(202)
+    const lines = { ...bearer(token), "content-type": "application/x-ndjson" }
+    expect((await service.post(`${purchaseText()}\n${purchaseText()}\n`, lines)).status).toBe(200)
+    await service.get("/users/ann/total", bearer(token))
+    const { body } = await service.get("/audit?by=shop", bearer(token))
+    const { records } = JSON.parse(body) as { records: ReadonlyArray<Recorded> }
+    expect(records.map(({ what, of }) => [what, of])).toEqual([
+      ["postPurchase", "/purchases"],
+      ["postPurchase", "/purchases"]
+    ])
+    await tokens.stop()
+    await service.stop()
+  })
+})
+
+describe("the trail of a rejected record", () => {
+  it("each step of a replay has the id of the token of its caller", async () => {
+    const service = await startService({ environment: { AUTH: "tokens" } })
+    const tokens = new TestTokens(service.broker.url)
+    const token = await tokens.create({ name: "support" })
+    await until("the edge knows the token", async () => (await service.get("/status", bearer(token))).status === 200)
+    const { seq } = await service.client.jetstream().publish("purchases.0.=many", "no JSON")
+    const path = `/rejected/${seq}/0`
+    await until("the message is rejected", async () => (await service.get(path, bearer(token))).status === 200)
+    const replayed = await service.edge.app.request(`${path}/replay`, {
+      method: "POST",
+      headers: { ...bearer(token), "content-type": "application/json" },
+      body: purchaseText()
+    })
+    expect(replayed.status).toBe(200)
+    const { trail } = (await replayed.json()) as { trail: ReadonlyArray<{ state: string; by?: string }> }
+    const [, id] = token.split("_")
+    expect(trail.map(({ state, by }) => [state, by])).toEqual([
+      ["begun", id],
+      ["applied", id]
+    ])
+    await tokens.stop()
+    await service.stop()
   })
 })
 

@@ -19,7 +19,7 @@ onBoth("the stream of alerts", usual, ({ outcome }) => {
     expect(await at(7)).toBeUndefined()
   })
 
-  it("a step of a judge is stored whole behind the position that it expects, and returns its last sequence", async () => {
+  it("a step of a judge is stored whole behind the position that it expects", async () => {
     const first = Number(await commit(0, 10, 0))
     expect(await at(0)).toMatchObject({ position: { through: 10, messages: 0 }, sequence: first })
     expect(await commit(0, 20, first, 3)).toBe(first + 4)

@@ -43,7 +43,7 @@ onBoth("the input log", usual, ({ outcome, input, append }) => {
     expect(await input((log) => log.lastSequence(4))).toBe(two.sequence)
   })
 
-  it("a read of a partition's newest message after a sequence returns it, or undefined for no message", async () => {
+  it("a read returns a partition's newest message after a sequence, or undefined if none is later", async () => {
     const after = (sequence: number) => input((log) => log.newestAfter(7, sequence))
     expect(await after(5)).toBe(5)
     const one = await append("purchases.7.one", "after-1")

@@ -79,7 +79,7 @@ describe(
       ["a message waits in a consumer", "CONSUMER.LIST", /"num_pending":0/, '"num_pending":1', "came back as '1'"],
       ["a message waits for its acknowledgement", "CONSUMER.LIST", /"num_ack_pending":0/, '"num_ack_pending":2', "'2'"]
     ])(
-      "the look inside the broker ends with a wrong claim if %s",
+      "the look inside the broker fails with a wrong claim if %s",
       async (_what, called, text, lie, said) => {
         const shown = showInside(new Report(() => undefined), lying(called, text, lie), survivor, 500)
         await expect(shown).rejects.toThrow(WrongClaim)

@@ -275,14 +275,14 @@ describe("the judgement", () => {
     [32, false],
     [33, true],
     [34, true]
-  ])("gives the same alerts if purchases are reversed, with seed %i", (seed, areTimesFalling) => {
+  ])("the judgement finds the same alerts if purchases are reversed, seed %i", (seed, areTimesFalling) => {
     const trial = new Trial({ seed, areTimesFalling, dropped: 0.2, areReversed: true })
     trial.run(2_000)
     expect(trial.reversals).toBeGreaterThan(300)
     expect(trial.alerts).toBeGreaterThan(1_000)
   })
 
-  it("gives no alert for a reversal, subtracts it from the sum, and does not count it as a purchase", () => {
+  it("a reversal gives no alert, lowers the sum, and does not count as a purchase", () => {
     const judgement = new Judgement()
     const atLeast = (measure: string, threshold: number) =>
       `{"measure":"${measure}","productType":"Electronics","within":"P1D","is":"greater-or-equal","threshold":${threshold}}`
@@ -304,7 +304,7 @@ describe("the judgement", () => {
     ])
   })
 
-  it("keeps the windows of a user whose revision only takes purchases back, and a sum may be below zero", () => {
+  it("a revision with only reversals keeps the user's windows, and a sum may be below zero", () => {
     const judgement = new Judgement()
     const within = '{"measure":"spent","product":"Laptop","within":"PT1M","is":"less-or-equal","threshold":900}'
     judgement.changeRules("ann", 1, valueOf(within))

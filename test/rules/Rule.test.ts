@@ -160,7 +160,7 @@ describe("a wrong rule", () => {
     [ruleJson({ enabled: "yes" }), 'enabled must be true or false, and is "yes".'],
     [ruleJson({ note: "x".repeat(201) }), "note must have at most 200 characters."],
     [ruleJson({ note: "a\u0000" }), "note must not contain control"]
-  ])("%s is refused with a reason", (text, reason) => {
+  ])("the text %s is refused as a rule, with a reason", (text, reason) => {
     expect(problemOf(text)).toContain(reason)
   })
 

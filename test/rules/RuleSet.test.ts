@@ -143,7 +143,7 @@ describe("a set of rules", () => {
     expect(putRule(set, "a", onAll, rulesMax)).not.toBeInstanceOf(RulesFull)
   })
 
-  it("a set takes no second change before the first one is stored, because the sequence becomes a number", () => {
+  it("a set takes no second change before the first one is stored, because a new rule needs its number", () => {
     const changed = putRule(emptyRuleSet, "a", onSelf, 0) as RuleSet
     expect(() => putRule(changed, "b", onSelf, 0)).toThrow("has to be stored")
   })

@@ -97,7 +97,7 @@ describe("the state of a window", () => {
     )
   })
 
-  it("equals a new count of the history with reversals, which lower the sum and are not counted", () => {
+  it("the state equals a new count of a history with reversals, which lower the sum and are not counted", () => {
     fc.assert(
       fc.property(fc.constantFrom(...windows), histories(falling, signed), (window, history) => {
         follow(window, history)
@@ -106,7 +106,7 @@ describe("the state of a window", () => {
     )
   })
 
-  it("is exact for sums below zero, down to -2^53 + 1 cents", () => {
+  it("a sum below zero is exact, down to -2^53 + 1 cents", () => {
     const state = new WindowState(0)
     state.add(1, -BigInt(measureMax) + 1n)
     expect(state.runningSince(0)).toEqual({ spent: -measureMax + 1, count: 0 })

@@ -36,7 +36,7 @@ describe("a deliverer", () => {
     expect(endpoint.received[0]?.headers["content-type"]).toBe("application/json")
   })
 
-  it("alerts from before the webhook are not delivered, and alerts from times without a deliverer are", async () => {
+  it("alerts from before the webhook are not delivered; alerts from times without a deliverer are delivered", async () => {
     await run.alert()
     await run.set(endpoint.url)
     const ids = [await run.alert(), await run.alert()]
@@ -61,7 +61,7 @@ describe("a deliverer", () => {
     for (const delivery of endpoint.received) run.verified(delivery)
   })
 
-  it("an endpoint that does not answer within 15 seconds gets another attempt later", async () => {
+  it("a delivery to an endpoint that does not answer within 15 seconds is attempted again later", async () => {
     endpoint.answerWith(silence)
     await run.set(endpoint.url)
     await run.start()

@@ -18,7 +18,7 @@ describe("The body of a delivery", () => {
     })
   })
 
-  it("a body that would have 20,000 bytes, and not characters, has ids and a link instead of the alerts", () => {
+  it("a body with alerts that would have 20,000 bytes has the ids and a link, even with fewer characters", () => {
     const note = "☂".repeat(3_000)
     const alerts = Array.from({ length: 3 }, (_, index) => ({ id: `7.1.0.${index + 1}`, note }))
     expect(JSON.parse(String(bodyOf(alerts.slice(0, 2))))).toMatchObject({ type: "purchase.alerts" })
@@ -37,7 +37,7 @@ describe("The body of a delivery", () => {
     expect(Buffer.byteLength(body)).toBeLessThan(bodyBytesMax)
   })
 
-  it("a message that another program wrote gives the outcome that makes it a dead letter", () => {
+  it("a message of alerts that another program wrote becomes a dead letter", () => {
     expect(alertsBody(view, "ann", { sequence: 17, storedAt, text: "?" })).toMatchObject({ kind: "refused" })
   })
 })

@@ -80,7 +80,7 @@ const readAuditRoute = route({
     cursor: optional(
       wholeNumberField("cursor", "malformed-request", 1, sequenceMax),
       undefined,
-      "The beginning of the page, as the page before gave it. Without a cursor it is the newest page."
+      "The cursor at which the page begins, from the page before. Without a cursor the answer is the newest page."
     ),
     by: optional(callerField, undefined, "Only records of the caller with this id or this name."),
     what: optional(whatField, undefined, "Only records of this change, like `putRule`."),

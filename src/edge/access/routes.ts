@@ -23,7 +23,7 @@ const SessionToken = Schema.Struct({ token: Schema.String }).annotate({ identifi
 const decodeSessionToken = Schema.decodeUnknownExit(Schema.fromJsonString(SessionToken), { onExcessProperty: "error" })
 
 const CallerState = Schema.Struct({
-  id: Schema.String.annotateKey({ description: "The id of the token. It is no secret." }),
+  id: Schema.String.annotateKey({ description: "The id of the token, which is no secret." }),
   name: Schema.String,
   scopes: Schema.Array(Schema.String),
   users: Schema.Literals(["all", "some"]),
@@ -140,7 +140,7 @@ const endRoute = route({
   name: "endSession",
   group: "Service",
   summary: "Remove the cookie with the token from the browser",
-  description: "The token itself goes on to count.",
+  description: "The token itself stays valid.",
   stores: true,
   scope: "public",
   parameters: {},

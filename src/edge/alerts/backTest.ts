@@ -83,7 +83,7 @@ const problems = [
   "outcome-unknown"
 ] as const
 
-const description = `The rule judges purchases of the past as a judge would, as if it had stood before them and been switched on. Nothing is stored. A request reads ${backTestRevisionsMax} revisions or runs for ${Duration.toSeconds(backTestTimeMax)} s, and then ends with \`next\`. An edge runs ${backTestsMax} back-tests at once.`
+const description = `The rule judges purchases of the past as if it had been switched on before these purchases. No alert is stored. A request reads ${backTestRevisionsMax} revisions or runs for ${Duration.toSeconds(backTestTimeMax)} s, and then ends with \`next\`. An edge runs ${backTestsMax} back-tests at once.`
 
 /**
  * Returns the place that a cursor names, and the cursor of a place. The place behind a whole commit is written as line
@@ -207,7 +207,7 @@ const givenRoute = route({
   name: "backTestGivenRule",
   group: "Rules",
   summary: "How often a rule would be met, before it is stored",
-  description: `${description} The ids of its alerts end with 0. Send the same body to \`next\`.`,
+  description: `${description} The ids of the alerts end with 0. Send the same body to \`next\`.`,
   scope,
   cost,
   stores: false,

@@ -42,12 +42,12 @@ const alertsRoute = route({
     limit: optional(
       wholeNumberField("limit", "malformed-request", 1, alertsLimitMax),
       limitDefault,
-      "The most alerts on the page. Alerts that lie far apart make it shorter."
+      "The most alerts on the page. A page whose alerts lie far apart has fewer."
     ),
     cursor: optional(
       userCursorField,
       undefined,
-      "The beginning of the page, as the page before gave it. Without a cursor it is the newest page."
+      "The cursor at which the page begins, from the page before. Without a cursor the answer is the newest page."
     ),
     through: optional(
       wholeNumberField("through", "malformed-request", 0, sequenceMax),
@@ -57,11 +57,11 @@ const alertsRoute = route({
   },
   answers: {
     200: jsonAnswer(
-      "A page. Each alert is on one page, even if others come between two requests.",
+      "A page of alerts. Each alert is on one page, even if new alerts come between two requests.",
       Schema.Struct({
         alerts: Schema.Array(AlertBody),
         completeThrough: Count.annotateKey({
-          description: "No alert is missing of purchases whose `ledgerSequence` is at most this one."
+          description: "The alerts of all purchases whose `ledgerSequence` is at most this number are complete."
         }),
         next: Schema.optionalKey(
           Schema.String.annotate({ description: "The path of the next page; the last page has none." })
@@ -90,12 +90,12 @@ const alertsRoute = route({
 })
 
 const resumed = resuming(
-  "Every feed of alerts takes the ids of every other. 0 is the beginning of the alerts that are kept. Without an id the feed begins with the next alert."
+  "Every feed of alerts takes the ids of every other feed of alerts. The id 0 is the beginning of the alerts that are kept. Without an id the feed begins with the next alert."
 )
 
 const events = textAnswer(
   eventStreamMediaType,
-  "Events without an end. An event without a name has the alerts that one purchase gave one user. Its `id` is the place to go on after; take it as opaque text. Its `data` is JSON with `owner` and `alerts`, each as on a page. The events `reset` and `end`, and the comments, are those of the feeds of purchases."
+  "Events without an end. An event without a name has the alerts that one purchase gave one user. The `id` of an event is the place after which the feed continues; take the `id` as opaque text. The `data` of an event is JSON with `owner` and `alerts`, each alert as on a page. The events `reset` and `end`, and the comments, are those of the feeds of purchases."
 )
 
 const userFeedRoute = route({

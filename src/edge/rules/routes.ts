@@ -57,14 +57,14 @@ const putRoute = route({
   group: "Rules",
   summary: "Set a rule of a user",
   description:
-    "Purchases that are stored after the answer are judged by the rule. The same rule again changes nothing, and keeps its version.",
+    "Purchases that are stored after the answer are judged by the rule. A PUT of the same rule changes nothing, and keeps the version of the rule.",
   scope: "rules:write",
   stores: true,
   parameters: ruleParameters,
   headers: { "if-match": ifMatch, "if-none-match": ifNoneMatch },
   bodies: [oneRule],
   answers: {
-    200: jsonAnswer("The user had a rule of this id. It is as the body says.", StoredRuleBody, ["etag"]),
+    200: jsonAnswer("The user had a rule of this id. The rule is now as the body says.", StoredRuleBody, ["etag"]),
     201: jsonAnswer("The rule is new.", StoredRuleBody, ["etag", "location"])
   },
   problems: ["forbidden", "refused-by-rules", "precondition-failed", "rules-full", "unavailable", "outcome-unknown"],
@@ -109,7 +109,8 @@ const removeRoute = route({
   name: "removeRule",
   group: "Rules",
   summary: "Remove a rule of a user",
-  description: "Purchases that are stored after the answer are not judged by the rule. A second request gets 404.",
+  description:
+    "Purchases that are stored after the answer are not judged by the rule. A second DELETE of the rule gets 404.",
   scope: "rules:write",
   stores: true,
   parameters: ruleParameters,

@@ -11,8 +11,12 @@ const SecretText = Schema.String.annotate({
 
 const Attempt = Schema.Struct({
   at: Instant,
-  status: Schema.optionalKey(Status).annotateKey({ description: "Missing if there was no answer." }),
-  reason: Schema.optionalKey(Schema.String).annotateKey({ description: "Why it failed; missing if it did not." })
+  status: Schema.optionalKey(Status).annotateKey({
+    description: "The status of the endpoint's answer; missing if the endpoint did not answer."
+  }),
+  reason: Schema.optionalKey(Schema.String).annotateKey({
+    description: "Why the attempt failed; missing if the attempt succeeded."
+  })
 }).annotate({ identifier: "WebhookAttempt" })
 
 const webhookMembers = {
@@ -24,14 +28,14 @@ const webhookMembers = {
       "`retrying`: the newest attempt failed, and another follows. `paused`: nothing is delivered until a PUT. `off`: `enabled` is false."
   }),
   deliveredThrough: Count.annotateKey({
-    description: "Alerts up to this id of a delivery are delivered, are dead letters, or were skipped."
+    description: "The id of a delivery. All alerts up to this id are delivered, are dead letters, or were skipped."
   }),
   failures: Count.annotateKey({ description: "The number of attempts in a row that failed." }),
   nextAttemptAt: Schema.optionalKey(Instant),
   paused: Schema.optionalKey(Schema.Struct({ reason: Schema.String, at: Instant })),
   lastAttempt: Schema.optionalKey(Attempt),
   oldSecretUntil: Schema.optionalKey(Instant).annotateKey({
-    description: "Until this time the secret before the newest one signs too."
+    description: "The time until which the old secret signs beside the newest one."
   })
 }
 
@@ -48,7 +52,7 @@ export const DeadLetterBody = Schema.Struct({
   at: Instant,
   status: Schema.optionalKey(Status),
   reason: Schema.String,
-  answer: Schema.String.annotateKey({ description: "The first 1,024 bytes of the answer." })
+  answer: Schema.String.annotateKey({ description: "The first 1,024 bytes of the endpoint's answer." })
 }).annotate({ identifier: "DeadLetter" })
 
 export const DeadLetterList = Schema.Struct({ userId: Schema.String, dead: Schema.Array(DeadLetterBody) }).annotate({

@@ -23,14 +23,15 @@ export const WebhookRequest = Schema.Struct({
     })
   ),
   enabled: Schema.optionalKey(Schema.Boolean).annotateKey({
-    description: "`false` stops deliveries. `true` goes on where they stopped. A new webhook is enabled."
+    description:
+      "`false` stops the deliveries. `true` continues the deliveries where they stopped. A new webhook is enabled."
   }),
   resume: Schema.optionalKey(Schema.Literal("now")).annotateKey({
-    description: "Goes on with alerts that come from now on, and skips those that are not delivered yet."
+    description: "Continues with the alerts that come from now on, and skips the alerts that are not delivered yet."
   })
 }).annotate({
   identifier: "WebhookRequest",
-  description: "Members that are left out stay as they are. A new webhook needs a `url`."
+  description: "Members that are left out leave the webhook as it is. A new webhook needs a `url`."
 })
 
 const decode = Schema.decodeUnknownExit(

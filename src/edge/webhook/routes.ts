@@ -85,7 +85,7 @@ const putRoute = route({
   parameters: { id: askedUserIdField },
   bodies: [oneWebhook],
   answers: {
-    200: jsonAnswer("The user had a webhook. It is changed.", WebhookBody),
+    200: jsonAnswer("The user had a webhook, which is now changed.", WebhookBody),
     201: jsonAnswer("The webhook is new. Only this answer shows its secret.", NewWebhookBody)
   },
   problems: ["refused-by-rules", "webhooks-full", "unavailable", "outcome-unknown"],
@@ -101,7 +101,7 @@ const readRoute = route({
   path: "/users/{id}/webhook",
   name: "readWebhook",
   group: "Webhooks",
-  summary: "The webhook of a user, and how its deliveries are",
+  summary: "The webhook of a user, with the state of its deliveries",
   scope: "webhooks:read",
   stores: false,
   parameters: { id: askedUserIdField },
@@ -136,7 +136,7 @@ const rollRoute = route({
   name: "rollWebhookSecret",
   group: "Webhooks",
   summary: "Give the webhook of a user a new secret",
-  description: "The old secret signs too for 24 hours: each delivery has a signature of both.",
+  description: "For 24 hours the old secret signs beside the new one: each delivery has a signature of both secrets.",
   scope: "webhooks:write",
   stores: true,
   parameters: { id: askedUserIdField },
@@ -161,7 +161,7 @@ const deadRoute = route({
     limit: optional(
       wholeNumberField("limit", "malformed-request", 1, deadLettersMax),
       deadLimitDefault,
-      "The most dead letters."
+      "The most dead letters in the answer."
     )
   },
   answers: { 200: jsonAnswer(`The newest dead letters, of at most ${deadLettersMax} that are kept.`, DeadLetterList) },
@@ -178,7 +178,7 @@ const againRoute = route({
   name: "sendDeadLetterAgain",
   group: "Webhooks",
   summary: "Deliver a dead letter once more, at once",
-  description: "The delivery has the id that it had. If it succeeds, it is no dead letter any more.",
+  description: "The delivery has the same id as before. After a success, the delivery is no dead letter any more.",
   scope: "webhooks:write",
   stores: true,
   parameters: { id: askedUserIdField, letter: wholeNumberField("letter", "malformed-request", 1, sequenceMax) },
@@ -201,7 +201,8 @@ const testRoute = route({
   name: "testWebhook",
   group: "Webhooks",
   summary: "Make one signed delivery without an alert, at once",
-  description: "Its `type` is `webhook.test`. It counts neither as a success nor as a failure of the webhook.",
+  description:
+    "The `type` of the delivery is `webhook.test`. The delivery counts neither as a success nor as a failure.",
   scope: "webhooks:write",
   stores: true,
   parameters: { id: askedUserIdField },

@@ -53,7 +53,7 @@ describe("the limits of callers", () => {
     ["fe80::1%eth0", "fe80::"],
     ["::1", "::"],
     ["", ""]
-  ])("the address %s counts as %s", (address, network) => {
+  ])("the limits count the address %s as the network %s", (address, network) => {
     expect(networkOf(address)).toBe(network)
   })
 })

@@ -22,7 +22,7 @@ describe("the bound of wrong tokens", () => {
   const isRefused = (network = guesser, token = "guess"): boolean =>
     isProblem(wrongTokens.problemOf(network, token) ?? {})
 
-  it("a network below the bound is asked for its token, and one at the bound is refused until its minute is over", () => {
+  it("tokens of a network below the bound are looked up, and a network at the bound is refused for a minute", () => {
     guess(guesser, 2)
     expect(isRefused()).toBe(false)
     guess(guesser, 1)
@@ -37,12 +37,12 @@ describe("the bound of wrong tokens", () => {
     expect(isRefused()).toBe(true)
   })
 
-  it("another network is not refused", () => {
+  it("while a network at the bound is refused, another network is not refused", () => {
     guess()
     expect(isRefused("203.0.113.8")).toBe(false)
   })
 
-  it("a token that was right goes on to count from its own network, and from no other", () => {
+  it("a token that was right before is still looked up from its own network, and from no other network", () => {
     wrongTokens.wasRight(guesser, "right")
     guess()
     guess("203.0.113.8")
@@ -51,7 +51,7 @@ describe("the bound of wrong tokens", () => {
     expect(isRefused("203.0.113.8", "right")).toBe(true)
   })
 
-  it("the networks and the right tokens that are kept are bounded, and the oldest leave", () => {
+  it("the numbers of networks and of right tokens in memory are bounded, and the oldest ones are dropped", () => {
     wrongTokens.wasRight(guesser, "right")
     for (let number = 0; number < 20_000; number += 1) wrongTokens.wasRight(guesser, `right ${number}`)
     guess()
@@ -62,7 +62,7 @@ describe("the bound of wrong tokens", () => {
   })
 })
 
-describe("an edge that a caller sends wrong tokens", () => {
+describe("an edge to which a caller sends wrong tokens", () => {
   let server: TestServer
   let asked: Array<string> = []
   beforeAll(async () => {
@@ -91,7 +91,7 @@ describe("an edge that a caller sends wrong tokens", () => {
   }
   const session = (token: string) => statusOf("/session", { headers: bearer(token) })
 
-  it("an edge looks up no further token of the address, and serves a caller whose token was right before", async () => {
+  it("an edge looks up no further token of the caller's address, except a token that was right before", async () => {
     expect(await session("right")).toBe(200)
     expect(await statusOf("/users/ann/total", {})).toBe(401)
     expect(await statusOf("/users/ann/total", { headers: bearer("wrong1") })).toBe(401)

@@ -97,14 +97,18 @@ describe("The check of alerts", () => {
 
   it.each<readonly [string, ReadonlyArray<CheckedRecord>, ReadonlyArray<string>]>([
     ["a missing alert", [first, last, crossed, position(5)], ["A1 missing"]],
-    ["an alert that is there twice", [first, first, second, last, crossed, position(5)], ["A1 doubled"]],
-    ["an alert of no purchase", [changed(first, { sequence: 3 }), ...messages, position(5)], ["A2 phantom"]],
+    ["an alert that is stored twice", [first, first, second, last, crossed, position(5)], ["A1 doubled"]],
+    [
+      "an alert about a purchase that does not exist",
+      [changed(first, { sequence: 3 }), ...messages, position(5)],
+      ["A2 phantom"]
+    ],
     ["a wrong version", [changed(first, { ruleVersion: 9 }), second, last, crossed, position(5)], ["A2 phantom"]],
     ["a wrong user", [changed(first, { userId: "eve" }), second, last, crossed, position(5)], ["A2 phantom"]],
     ["a wrong count", [first, second, last, changed(crossed, { after: 4n }), position(5)], ["A7 miscounted"]],
-    ["another order", [second, first, last, crossed, position(5)], ["A3 out of order"]],
+    ["alerts in another order", [second, first, last, crossed, position(5)], ["A3 out of order"]],
     ["a position that goes back", [...messages, position(5), position(4)], ["A4 gone back"]],
-    ["alerts before their position", [first, second, position(2), last, crossed, position(5)], ["prefix"]]
+    ["alerts that a position does not cover", [first, second, position(2), last, crossed, position(5)], ["prefix"]]
   ])("the check of alerts finds %s", (_name, alerts, found) => {
     expect(kindsOf(alerts)).toEqual(found)
   })

@@ -2,7 +2,7 @@ import { expect, it } from "vitest"
 import { until } from "../../../src/harness/system/TestBroker.ts"
 import { Fleet } from "../../../src/harness/faults/Fleet.ts"
 
-it("under several faults at once, each member of a fleet has one process, and the stop ends all processes", async () => {
+it("each member of a fleet has one process under several faults at once, and stopping ends all processes", async () => {
   const environment = { INPUT_BYTES_MAX: "8388608" }
   const fleet = await Fleet.start({
     workers: 1,

@@ -29,7 +29,7 @@ describe("A fault run", () => {
     ["a worker does not load the ids of an account", "1", "I4 disagreeing"],
     ["a worker keeps no record of what it rejects", "21", "I1 unrecorded"]
   ] as const)(
-    "a fault run finds that %s",
+    "a fault run finds the planted mistake that %s",
     async (_name, mistake, found) => {
       for (let run = 1; run <= runsMax; run += 1) {
         const logPath = join(directory, `log-${run}.jsonl`)

@@ -25,7 +25,7 @@ const broken = () => {
 }
 
 describe("The verdict on a fault run", () => {
-  it("a run is good if all faults happened, half of the operations were ok and no mistake was found", () => {
+  it("a fault run is good if all faults happened, half of the operations were ok and no mistake was found", () => {
     expect(isAsPromised(good)).toBe(true)
     expect(describeResult(good)).toContain("All is as promised. Seed 7 repeats the plan.")
   })
@@ -65,7 +65,7 @@ describe("The verdict on a fault run", () => {
     ["poison: 0 of 2 planned", { injected: new Map() }]
   ]
 
-  it.each(incomplete)("a run is invalid in this case: %s", (reason, different) => {
+  it.each(incomplete)("a fault run is invalid for this reason: %s", (reason, different) => {
     const result = { ...good, ...different }
     expect({ isAsPromised: isAsPromised(result), invalid: invalidOf(result) }).toEqual({
       isAsPromised: false,

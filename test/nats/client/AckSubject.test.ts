@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest"
 import { readAckSubject } from "../../../src/nats/client/AckSubject.ts"
 
 describe("The reply subject of a delivery", () => {
-  it("an acknowledgement subject is read with a domain and without", () => {
+  it("the reply subject of a delivery is read with a domain and without a domain", () => {
     const place = { sequence: 71, deliverySequence: 5, storedAt: 1_795_899_869_123 }
     expect(readAckSubject("$JS.ACK.PURCHASES.p0.1.71.5.1795899869123456789.12")).toEqual(place)
     expect(readAckSubject("$JS.ACK.hub.hash.PURCHASES.p0.1.71.5.1795899869123456789.12.random")).toEqual(place)

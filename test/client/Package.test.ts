@@ -11,6 +11,7 @@ import { projectRoot } from "../../src/harness/system/TestBroker.ts"
 import { startedBeforeAll } from "../support/StartedBefore.ts"
 import { serve } from "../support/TestServer.ts"
 import { useService } from "../support/TestService.ts"
+import { isInstalled } from "../support/Tool.ts"
 
 const run = promisify(execFile)
 
@@ -116,6 +117,23 @@ class EmptyProject {
   }
 }
 
+/** The result of {@link programOf}. */
+const seen = {
+  total: "9999999900",
+  purchaseCount: 1,
+  stored: 3_000,
+  many: "299999997000.00",
+  entries: ["99999999.00"],
+  receipt: "999999.99",
+  event: "99999999.00"
+}
+
+const bunNeeded = {
+  tests: "of the client's package on Bun",
+  missing: isInstalled("bun") ? undefined : "no Bun",
+  remedy: "Run npm install --global bun."
+}
+
 const pinned = join(projectRoot, "node_modules/.bin/node")
 const installed = (process.env["PATH"] ?? "").split(delimiter).map((directory) => join(directory, "node"))
 
@@ -144,18 +162,17 @@ describe("the client's package", () => {
         const args = ["out/main.js", `http://127.0.0.1:${port}`, String(major)]
         const { stdout } = await run(node ?? "", args, { cwd: project.app })
         await close()
-        expect(JSON.parse(stdout)).toEqual({
-          total: "9999999900",
-          purchaseCount: 1,
-          stored: 3_000,
-          many: "299999997000.00",
-          entries: ["99999999.00"],
-          receipt: "999999.99",
-          event: "99999999.00"
-        })
+        expect(JSON.parse(stdout)).toEqual(seen)
       }
     )
   }
+
+  it("Bun stores purchases once through the package, and reads exact amounts", needs(bunNeeded), async () => {
+    const { port, close } = await serve(service.edge.app, {}, "", {})
+    const { stdout } = await run("bun", ["out/main.js", `http://127.0.0.1:${port}`, "bun"], { cwd: project.app })
+    await close()
+    expect(JSON.parse(stdout)).toEqual(seen)
+  })
 
   describe("in a browser", needs(browserNeeded), () => {
     it("a page of the ledger stores a purchase through the package, and follows the feed", async () => {

@@ -90,4 +90,25 @@ describe("a runtime that lacks something", () => {
     await expect(client.postAll([lamp]).next()).rejects.toThrow("lacks requests with a stream as their body")
     expect(requests()).toBe(0)
   })
+
+  it("many purchases fail if the runtime takes a stream and does not read how to send it, except on Bun", async () => {
+    const { client, requests } = countingClient()
+    const Whole = Request
+    vi.stubGlobal(
+      "Request",
+      class extends Whole {
+        constructor(url: string, { method = "GET", body = null }: RequestInit = {}) {
+          super(url, { method, body, duplex: "half" } as RequestInit)
+        }
+      }
+    )
+    await expect(client.postAll([lamp]).next()).rejects.toThrow("lacks requests with a stream as their body")
+    expect(requests()).toBe(0)
+    vi.stubGlobal("Bun", {})
+    const onBun = new PurchaseClient({
+      url: "http://ledger",
+      fetch: () => new Response(`{"line":1,"status":"stored"}\n`)
+    })
+    expect(await onBun.postAll([lamp]).next()).toMatchObject({ value: { outcome: { status: "stored" } } })
+  })
 })

@@ -72,13 +72,8 @@ export class Feed {
       this.failures = 0
       this.changed()
     })
-    source.addEventListener("message", (event) => {
-      this.heard(event)
-      if (event.data === "") return
-      this.texts.push(event.data)
-      if (this.texts.length > keptMax) this.texts.shift()
-      this.changed()
-    })
+    // An event `reversal` tells of a commit with a reversal.
+    for (const name of ["message", "reversal"]) source.addEventListener(name, (event) => this.take(event))
     source.addEventListener("reset", (event) => {
       this.heard(event)
       // After a `reset`, there is a gap between the earlier events and the later ones.
@@ -86,6 +81,15 @@ export class Feed {
     })
     source.addEventListener("end", () => this.connectLater())
     source.addEventListener("error", () => this.connectLater())
+  }
+
+  /** @param {MessageEvent} event */
+  take(event) {
+    this.heard(event)
+    if (event.data === "") return
+    this.texts.push(event.data)
+    if (this.texts.length > keptMax) this.texts.shift()
+    this.changed()
   }
 
   /** Returns the URL of the feed, with the id to go on after. */

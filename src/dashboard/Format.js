@@ -56,5 +56,11 @@ export const momentParts = (instant) => {
 /** Writes a count with its noun. @param {number} number @param {string} one @param {string} [many] */
 export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`
 
+/** Writes how many entries an account or a window has. @param {{ purchaseCount: number, reversalCount?: number }} counts */
+export const entriesText = ({ purchaseCount, reversalCount = 0 }) => {
+  const purchases = plural(purchaseCount, "purchase")
+  return reversalCount === 0 ? purchases : `${purchases} and ${plural(reversalCount, "reversal")}`
+}
+
 /** Writes the number of repeats with their outcome; `never` if the number is 0. @param {number} number @param {string} became */
 export const times = (number, became) => (number === 0 ? "never" : `${plural(number, "time")}, and was ${became}`)

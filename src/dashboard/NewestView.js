@@ -12,6 +12,7 @@ const shownMax = 20
  * @property {string} productName
  * @property {number} quantity
  * @property {string} total
+ * @property {string} [kind] `reversal` for a reversal
  */
 
 /** The newest purchases. The table does not change while a pointer is over it, or the focus is in it. */
@@ -59,7 +60,8 @@ export class NewestView {
   }
 
   /** @param {Shown} purchase */
-  row({ appliedAt, userId, purchaseId, productName, quantity, total }) {
+  row({ appliedAt, userId, purchaseId, productName, quantity, total, kind }) {
+    const tag = kind === "reversal" ? [" ", make("span", { class: "tag" }, "Reversal")] : []
     const user = this.address.link(showing(userId), { class: "name" }, userId)
     const title = { title: `Receipt of ${purchaseId}`, "aria-label": `${amount(total)}: receipt of ${purchaseId}` }
     const receipt = this.address.link({ ...showing(userId), receipt: purchaseId }, title, amount(total))
@@ -68,7 +70,7 @@ export class NewestView {
       {},
       make("td", {}, make("time", { datetime: appliedAt }, clock(appliedAt))),
       make("td", {}, user),
-      make("td", { class: "text" }, productName),
+      make("td", { class: "text" }, productName, ...tag),
       make("td", { class: "number" }, count(quantity)),
       make("td", { class: "number" }, receipt)
     )

@@ -17,6 +17,12 @@ export class Pager {
     this.newest.addEventListener("click", () => show(undefined))
   }
 
+  /** Names the buttons after the order of the list. @param {string} first @param {string} next */
+  name(first, next) {
+    this.newest.textContent = first
+    this.older.textContent = next
+  }
+
   /** Takes note of the shown page. @param {string | undefined} cursor of the page; `undefined` for the first @param {string} [next] the path of the next page */
   shown(cursor, next) {
     this.next = cursorIn(next)

@@ -1,6 +1,7 @@
 import { copies, curlOf } from "./Copy.js"
 import { byId, make, say } from "./Elements.js"
-import { amount, count, moment, times } from "./Format.js"
+import { amount, count, moment, plural, times } from "./Format.js"
+import { ReversalForm } from "./ReversalForm.js"
 import { ask, messageOf, purchasePath } from "./Service.js"
 
 /** @param {any} receipt @returns {ReadonlyArray<readonly [string, string]>} */
@@ -9,6 +10,9 @@ const membersOf = (receipt) => [
   ["User", receipt.userId],
   ["Product", `${receipt.productName} (${receipt.productType})`],
   ["Amount", `${count(receipt.quantity)} × ${amount(receipt.value)} = ${amount(receipt.total)} ${receipt.currency}`],
+  ...(receipt.reversed === 0
+    ? []
+    : [/** @type {const} */ (["Taken back", `${plural(receipt.reversed, "piece")}, ${count(receipt.left)} left`])]),
   ["Total then", `${amount(receipt.runningTotal)} ${receipt.currency}, as purchase ${count(receipt.number)}`],
   ["Stored", moment(receipt.storedAt)],
   ["Applied", `${moment(receipt.appliedAt)}, ${Date.parse(receipt.appliedAt) - Date.parse(receipt.storedAt)} ms later`],
@@ -17,17 +21,34 @@ const membersOf = (receipt) => [
   ["Places", `input ${count(receipt.inputSequence)}, ledger ${count(receipt.ledgerSequence)}`]
 ]
 
+/** Writes one reversal of a purchase. @param {any} reversal */
+const reversalItem = ({ reversalId, quantity, amount: taken, reason, storedAt }) =>
+  make(
+    "li",
+    {},
+    `${moment(storedAt)}: ${plural(quantity, "piece")}, ${amount(taken)} USD. ${reason} `,
+    make("span", { class: "id name" }, reversalId)
+  )
+
 /** The receipt of a purchase. */
 export class ReceiptDialog {
   element = byId("receipt", HTMLDialogElement)
   members = byId("receipt-members")
+  reversals = byId("receipt-reversals")
   message = byId("receipt-message")
   userId = ""
   /** The id of the shown purchase; `undefined` while the dialog is closed. @type {string | undefined} */
   purchaseId = undefined
 
-  /** @param {() => void} closed called when the person closes the dialog */
-  constructor(closed) {
+  /**
+   * @param {() => void} closed called when the person closes the dialog
+   * @param {() => void} reversed called when a reversal is stored
+   */
+  constructor(closed, reversed) {
+    this.reversal = new ReversalForm(() => {
+      reversed()
+      void this.read()
+    })
     this.element.addEventListener("close", () => {
       if (this.purchaseId !== undefined) closed()
     })
@@ -42,12 +63,24 @@ export class ReceiptDialog {
     this.purchaseId = purchaseId
     if (purchaseId === undefined) return this.element.close()
     this.members.replaceChildren()
+    this.reversals.replaceChildren()
+    this.reversal.show(undefined)
     say(this.message, "Reading")
     if (!this.element.open) this.element.showModal()
+    await this.read()
+  }
+
+  /** Reads the shown purchase. A message about a reversal that was just sent stays. */
+  async read() {
+    const { userId, purchaseId } = this
+    if (purchaseId === undefined) return
     try {
       const receipt = await ask(purchasePath(userId, purchaseId))
       if (purchaseId !== this.purchaseId) return
       say(this.message, "")
+      this.reversal.receipt = receipt
+      this.reversal.step("closed")
+      this.reversals.replaceChildren(...receipt.reversals.map(reversalItem))
       this.members.replaceChildren(
         ...membersOf(receipt).map(([name, text]) => make("div", {}, make("dt", {}, name), make("dd", {}, text)))
       )

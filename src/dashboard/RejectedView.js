@@ -1,6 +1,6 @@
 import { bodyOf, byId, make, say, timeOf } from "./Elements.js"
 import { Pager } from "./Pager.js"
-import { ReplayDialog } from "./ReplayDialog.js"
+import { canReplay, ReplayDialog } from "./ReplayDialog.js"
 import { rights } from "./Rights.js"
 import { ask, messageOf, pagePath } from "./Service.js"
 
@@ -54,9 +54,9 @@ export class RejectedView {
 
   /** @param {any} record */
   row({ inputSequence, index, reason, rejectedAt, payload, replay }) {
-    const replayed = replay === "applied" || !rights.may("rejected:replay")
-    const open = make("button", { type: "button", class: "quiet" }, replayed ? "Trail" : "Replay")
-    open.setAttribute("aria-label", `${replayed ? "Trail of" : "Replay"} ${inputSequence}/${index}`)
+    const word = canReplay({ payload, replay }) ? "Replay" : replay === "none" ? "Look at" : "Trail of"
+    const open = make("button", { type: "button", class: "quiet" }, word.split(" ")[0] ?? word)
+    open.setAttribute("aria-label", `${word} ${inputSequence}/${index}`)
     open.addEventListener("click", () => void this.dialog.open(inputSequence, index))
     const cut = payload.length > payloadShownMax ? `${payload.slice(0, payloadShownMax)}…` : payload
     return make(
@@ -65,7 +65,7 @@ export class RejectedView {
       make("td", {}, timeOf(rejectedAt)),
       make("td", {}, reason),
       make("td", { class: "spare" }, make("code", {}, cut)),
-      make("td", {}, states[replay] ?? replay),
+      make("td", { class: "spare" }, states[replay] ?? replay),
       make("td", {}, open)
     )
   }

@@ -30,6 +30,10 @@ const readable = (payload) => {
   }
 }
 
+/** Returns whether a record can be sent again. A reversal is posted again instead. @param {{ payload: string, replay: string }} record */
+export const canReplay = ({ payload, replay }) =>
+  replay !== "applied" && rights.may("rejected:replay") && !("reversalId" in readable(payload))
+
 /** Writes the body of a replay, with its numbers digit by digit. @param {FormData} form */
 const bodyOf = (form) => {
   const texts = members.flatMap((name) => {
@@ -68,7 +72,8 @@ export class ReplayDialog {
     if (!this.element.open) this.element.showModal()
     try {
       const record = await ask(this.path)
-      say(this.message, "")
+      const isReversal = "reversalId" in readable(record.payload)
+      say(this.message, isReversal ? "A reversal is not sent again. Reverse the purchase anew from its receipt." : "")
       byId("replay-note").textContent += `: ${record.reason}`
       byId("replay-payload").textContent = record.payload.slice(0, payloadShownMax)
       // A replay that has begun has settled its purchase, so the form shows the purchase of the newest step.
@@ -99,8 +104,8 @@ export class ReplayDialog {
   }
 
   /** Shows the steps of a replay, and the form unless the purchase is applied. @param {any} record */
-  show({ replay, trail }) {
-    this.form.hidden = replay === "applied" || !rights.may("rejected:replay")
+  show({ payload, replay, trail }) {
+    this.form.hidden = !canReplay({ payload, replay })
     const steps = trail.map((/** @type {any} */ { state, at, purchase }) =>
       make(
         "li",

@@ -1,5 +1,5 @@
 import { draw, make } from "./Elements.js"
-import { amount, compact, plural } from "./Format.js"
+import { amount, compact, entriesText, plural } from "./Format.js"
 
 /**
  * @typedef {object} SpendingWindow
@@ -7,12 +7,14 @@ import { amount, compact, plural } from "./Format.js"
  * @property {string} to
  * @property {string} total
  * @property {number} purchaseCount
+ * @property {number} [reversalCount]
  *
  * @typedef {object} Spending
  * @property {"hour" | "day" | "month"} by
  * @property {string} timeZone
  * @property {string} total
  * @property {number} purchaseCount
+ * @property {number} [reversalCount]
  * @property {ReadonlyArray<SpendingWindow>} windows
  */
 
@@ -38,6 +40,16 @@ const namesOf = (from, by) => {
     ? { short: `${Number(day)} ${name}`, full: date }
     : { short: `${name} ${year}`, full: `${name} ${year}` }
 }
+
+/** @param {SpendingWindow} window */
+const isEmpty = ({ purchaseCount, reversalCount = 0 }) => purchaseCount + reversalCount === 0
+
+/** Returns the changes that show the entries of a window in the history. @param {SpendingWindow} window */
+const chosen = ({ from, to }) => ({
+  from: new Date(from).toISOString(),
+  to: new Date(to).toISOString(),
+  page: undefined
+})
 
 /** Returns an amount as a float, for places in the drawing only. @param {{ total: string }} window */
 const size = ({ total }) => Number(total)
@@ -71,7 +83,7 @@ const bars = ({ windows }, placeOf) =>
   windows.map((window, index) => {
     const ends = [placeOf(size(window)), placeOf(0)].sort((one, other) => one - other)
     const [top = 0, bottom = 0] = ends
-    const high = window.purchaseCount === 0 && size(window) === 0 ? 0 : Math.max(barHeightMin, bottom - top)
+    const high = isEmpty(window) ? 0 : Math.max(barHeightMin, bottom - top)
     const y = size(window) < 0 ? top : bottom - high
     const kind = high === 0 ? "bar none" : size(window) < 0 ? "bar back" : "bar"
     return draw("rect", { x: index * slot + (slot - barWidth) / 2, y, width: barWidth, height: high, class: kind })
@@ -102,21 +114,20 @@ const amounts = (axis, placeOf) => {
 }
 
 /** @param {SpendingWindow} window @param {string} by */
-const saidOf = (window, by) =>
-  `${namesOf(window.from, by).full}: ${amount(window.total)} USD in ${plural(window.purchaseCount, "purchase")}`
+const saidOf = (window, by) => `${namesOf(window.from, by).full}: ${amount(window.total)} USD in ${entriesText(window)}`
 
-/** @param {Spending} spending */
-const table = ({ by, windows }) => {
+/** @param {Spending} spending @param {import("./Address.js").Address} address */
+const table = ({ by, windows }, address) => {
   const rows = windows
-    .filter(({ purchaseCount, total }) => purchaseCount > 0 || Number(total) !== 0)
+    .filter((window) => !isEmpty(window))
     .toReversed()
-    .map(({ from, total, purchaseCount }) =>
+    .map((window) =>
       make(
         "tr",
         {},
-        make("th", { scope: "row" }, namesOf(from, by).full),
-        make("td", { class: "number" }, String(purchaseCount)),
-        make("td", { class: "number" }, amount(total))
+        make("th", { scope: "row" }, address.link(chosen(window), {}, namesOf(window.from, by).full)),
+        make("td", { class: "number" }, String(window.purchaseCount)),
+        make("td", { class: "number" }, amount(window.total))
       )
     )
   const head = make(
@@ -144,11 +155,18 @@ const peak = ({ windows }, placeOf) => {
   return [text]
 }
 
-/** Draws the amount of each window as a bar chart and as a table. @param {HTMLElement} parent @param {Spending} spending */
-export const showSpending = (parent, spending) => {
-  const { windows, total, purchaseCount, timeZone, by } = spending
+/**
+ * Draws the amount of each window as a bar chart and as a table. A bar, or a line of the table, shows its entries in the
+ * history.
+ *
+ * @param {HTMLElement} parent
+ * @param {Spending} spending
+ * @param {import("./Address.js").Address} address
+ */
+export const showSpending = (parent, spending, address) => {
+  const { windows, total, timeZone, by } = spending
   const wasOpen = parent.querySelector("details")?.open === true
-  const said = `${amount(total)} USD in ${plural(purchaseCount, "purchase")} over ${plural(windows.length, by)}, ${timeZone}`
+  const said = `${amount(total)} USD in ${entriesText(spending)} over ${plural(windows.length, by)}, ${timeZone}`
   const axis = axisOf(windows.map(size))
   const placeOf = scaleOf(axis)
   const width = windows.length * slot
@@ -163,18 +181,26 @@ export const showSpending = (parent, spending) => {
     ...lines,
     ...bars(spending, placeOf)
   )
-  const details = make("details", {}, make("summary", {}, "As a table"), table(spending))
+  const details = make("details", {}, make("summary", {}, "As a table"), table(spending, address))
   details.open = wasOpen
   const caption = make("figcaption", { class: "note" }, said)
-  const nothing = purchaseCount === 0 ? [make("p", { class: "empty" }, "Nothing was bought in this time.")] : []
+  const nothing = windows.every(isEmpty) ? [make("p", { class: "empty" }, "Nothing was bought in this time.")] : []
   const plot = make("div", { class: "plot" }, chart, ...peak(spending, placeOf), ...nothing)
-  // The caption says what the window under the pointer has.
-  plot.addEventListener("pointermove", ({ clientX }) => {
+  /** @param {PointerEvent} event */
+  const windowAt = ({ clientX }) => {
     const { left, width } = plot.getBoundingClientRect()
-    const window = windows[Math.floor(((clientX - left) / width) * windows.length)]
+    return windows[Math.floor(((clientX - left) / width) * windows.length)]
+  }
+  // The caption says what the window under the pointer has.
+  plot.addEventListener("pointermove", (event) => {
+    const window = windowAt(event)
     if (window !== undefined) caption.textContent = saidOf(window, by)
   })
   plot.addEventListener("pointerleave", () => (caption.textContent = said))
+  plot.addEventListener("click", (event) => {
+    const window = windowAt(event)
+    if (window !== undefined && !isEmpty(window)) address.go(chosen(window))
+  })
   parent.replaceChildren(
     make("figure", { class: "chart" }, amounts(axis, placeOf), plot, labels(spending), caption),
     details

@@ -3,7 +3,7 @@ import { showing } from "./Address.js"
 import { copies, curlOf } from "./Copy.js"
 import { byId, say, timeOf } from "./Elements.js"
 import { Feed } from "./Feed.js"
-import { amount, plural } from "./Format.js"
+import { amount, entriesText } from "./Format.js"
 import { HistoryView } from "./HistoryView.js"
 import { ReceiptDialog } from "./ReceiptDialog.js"
 import { RulesView } from "./RulesView.js"
@@ -29,6 +29,8 @@ export class UserView {
   /** @type {number | undefined} */
   timer = undefined
   account = byId("user-account")
+  /** The number of entries of the shown account, in words. */
+  entries = ""
   message = byId("user-message")
   input = byId("user-id", HTMLInputElement)
   webhook = new WebhookView()
@@ -46,7 +48,10 @@ export class UserView {
     this.address = address
     this.history = new HistoryView(address)
     this.rules = new RulesView(address)
-    this.receipt = new ReceiptDialog(() => address.replace({ receipt: undefined }))
+    this.receipt = new ReceiptDialog(
+      () => address.replace({ receipt: undefined }),
+      () => this.readSoon()
+    )
     byId("user-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault()
       address.go(showing(this.input.value))
@@ -56,6 +61,13 @@ export class UserView {
     })
     copies("copy-user", () => this.userId)
     copies("copy-total", () => curlOf(`${userPath(this.userId)}/total`))
+  }
+
+  /** Says whether the shown account is current, or what was read before the service stopped to answer. @param {boolean} isCurrent */
+  showAge(isCurrent) {
+    const age = isCurrent ? "exact and current" : "as they were when the service answered last"
+    const text = this.entries === "" ? "" : `${this.entries}, ${age}`
+    if (byId("user-count").textContent !== text) byId("user-count").textContent = text
   }
 
   get userId() {
@@ -151,7 +163,8 @@ export class UserView {
     if (total === undefined || place.user !== this.place.user) return
     byId("user-name").textContent = this.userId
     byId("user-total").textContent = amount(total.total)
-    byId("user-count").textContent = `${plural(total.purchaseCount, "purchase")}, exact and current`
+    this.entries = entriesText(total)
+    this.showAge(true)
     byId("user-unknown").hidden = total.known
   }
 
@@ -167,7 +180,7 @@ export class UserView {
   async readSpending() {
     const { user = "", by = "day" } = this.place
     const spending = await ask(`${userPath(user)}/spending?${new URLSearchParams({ by, timeZone })}`)
-    if (user === this.place.user && by === this.place.by) showSpending(byId("spending-chart"), spending)
+    if (user === this.place.user && by === this.place.by) showSpending(byId("spending-chart"), spending, this.address)
   }
 
   /** Says how a read ended. @param {Promise<unknown>} read */

@@ -47,6 +47,7 @@ const showConnection = () => {
   if (connection.textContent !== text) connection.textContent = text
   document.body.classList.toggle("stale", !isAnswered)
   showHealth(health, isOperating())
+  user.showAge(isAnswered)
 }
 
 /** The number of rejections when the list was last read. */
@@ -88,8 +89,9 @@ const drawFeed = () => {
   /** @type {Array<import("./NewestView.js").Shown>} */
   const purchases = []
   const now = Date.now()
-  for (const { purchases: applied, appliedAt } of feed.newest()) {
-    for (const purchase of applied.toReversed()) {
+  for (const { purchases: applied, reversals = [], appliedAt } of feed.newest()) {
+    const entries = [...applied, ...reversals].sort((one, other) => other.number - one.number)
+    for (const purchase of entries) {
       purchases.push({ ...purchase, appliedAt })
       latencies.add(now, Date.parse(appliedAt) - Date.parse(purchase.storedAt))
     }

@@ -5,6 +5,8 @@ import { amount, duration, moment, rate, times } from "../../src/dashboard/Forma
 import { Latencies } from "../../src/dashboard/Latencies.js"
 import { Rates } from "../../src/dashboard/Rates.js"
 import { healthIn, troubleIn } from "../../src/dashboard/HealthView.js"
+import { localOf } from "../../src/dashboard/HistoryFilters.js"
+import { amountOf } from "../../src/dashboard/Reversal.js"
 import { axisOf } from "../../src/dashboard/SpendingChart.js"
 
 const at = (second: number) => new Date(1_700_000_000_000 + second * 1_000).toISOString()
@@ -155,6 +157,21 @@ describe("the axis of a chart", () => {
     expect(axisOf([100, -40])).toEqual([-50, 0, 50, 100])
     expect(axisOf([0.12])).toEqual([0, 0.5])
     expect(axisOf([12_000_000_000]).length).toBeLessThanOrEqual(6)
+  })
+})
+
+describe("reversals and filters", () => {
+  it("the amount of some pieces is exact for every price", () => {
+    expect(amountOf("101.99", 3)).toBe("305.97")
+    expect(amountOf("0.01", 1)).toBe("0.01")
+    expect(amountOf("1000000.00", 10_000)).toBe("10000000000.00")
+    expect(amountOf("90071992547409.91", 100_000)).toBe("9007199254740991000.00")
+  })
+
+  it("a moment becomes the local time of a field, and a text that is no time becomes an empty text", () => {
+    const instant = "2026-11-29T22:41:05.000Z"
+    expect(new Date(localOf(instant)).toISOString()).toBe(instant)
+    expect([localOf(undefined), localOf("x")]).toEqual(["", ""])
   })
 })
 

@@ -82,6 +82,12 @@ describe(`the states of the page (pictures in ${screenshots})`, needs(browserNee
         quantity: 1 + (index % 3)
       })
     }
+    const reversal = JSON.stringify({ reversalId: "parcel-17", quantity: 1, reason: "The parcel came back damaged" })
+    await service.edge.app.request("/users/ann@x.org/purchases/order-2026-1011/reversals", {
+      method: "POST",
+      body: reversal,
+      headers: { ...headers, prefer: "wait=10" }
+    })
     const payload = inputMessage([sold("ivy", "wrong", { valueCents: -1_250 })])
     await (await service.client.jetstream()).publish("purchases.0.=many", payload)
     await until("the alert is stored", async () => {
@@ -112,7 +118,7 @@ describe(`the states of the page (pictures in ${screenshots})`, needs(browserNee
       await page.locator("#user-loading").waitFor()
       await check("loading", look)
       await page.locator("#user-account").waitFor()
-      await page.unroute("**/users/*/purchases*")
+      await page.unrouteAll({ behavior: "wait" })
       await page.locator("#alerts tbody tr").first().waitFor()
       // Both sizes show the user's total without scrolling.
       const box = await page.locator("#user-total").boundingBox()
@@ -128,6 +134,17 @@ describe(`the states of the page (pictures in ${screenshots})`, needs(browserNee
       await page.locator("#receipt dd").first().waitFor()
       await page.locator("#user-account").waitFor()
       await check("receipt", look)
+      await goTo({ user: "ann@x.org", receipt: "order-2026-1011" })
+      await page.locator("#receipt-reversals li").waitFor()
+      await page.locator("#reversal-open").click()
+      await check("reversal-form", look)
+      await page.locator("#reversal-reason").fill("The customer did not order it")
+      await page.getByRole("button", { name: "Look again" }).click()
+      await page.locator("#reversal-send").waitFor()
+      await check("reversal-look", look)
+      await goTo({ user: "ann@x.org", product: "Lamp", order: "oldest", from: "2026-01-01T00:00:00.000Z" })
+      await page.locator("#history tbody tr").first().waitFor()
+      await check("filtered", look)
       await goTo({ user: "nobody" })
       await page.locator("#user-unknown").waitFor()
       await check("unknown-user", look)
@@ -172,6 +189,7 @@ describe(`the states of the page (pictures in ${screenshots})`, needs(browserNee
         page = pages[index] ?? page
         await page.locator("#health[data-state=down]").waitFor()
         expect(await page.locator("#user-account").isVisible()).toBe(true)
+        expect(await page.locator("#user-count").innerText()).toMatch(/, as they were when the service answered last$/)
         await check("support-without-broker", look)
         await goTo({ view: "operate" })
         await page.locator("#health[data-state=down]").waitFor()

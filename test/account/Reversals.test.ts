@@ -331,13 +331,16 @@ describe("decide with reversals", () => {
 
   it("each segment fits into a message of the broker, with the longest ids, repeats and reversals of all of them", () => {
     const ledger = makeLedger()
-    const idOf = (id: number) => "\u{1F4A1}".repeat(124) + String(id).padStart(4, "0")
+    const idOf = (id: number) =>
+      String.fromCodePoint(0x1f400 + (id % 128), 0x1f600 + Math.floor(id / 128)) + "\u{1F4A1}".repeat(126)
     const ids = Array.from({ length: 1_000 }, (_, id) => id)
     const purchase = (id: number) => ({
       ...place,
       purchase: { ...purchaseOf(id, 1), purchaseId: idOf(id) as PurchaseId }
     })
     ledger.commit(ids.map(purchase))
+    ledger.beginSeal()
+    ledger.endSeal()
     ledger.commit(ids.map((id) => ({ ...purchase(id), inputSequence: 1 })))
     for (const from of [0, 250, 500, 750]) {
       const inputSequence = 2 + from

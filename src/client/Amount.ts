@@ -28,6 +28,7 @@ const amountMembers: ReadonlySet<string> = new Set([
   "value",
   "total",
   "runningTotal",
+  "amount",
   "totalDebt",
   "threshold",
   "before",

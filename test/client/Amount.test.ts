@@ -2,6 +2,8 @@ import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { centsOf, decimalOf, parseExact } from "../../src/client/Amount.ts"
 import { decimalFromCents } from "../../src/account/Money.ts"
+import { openApi } from "../../src/edge/route/OpenApi.ts"
+import { routes } from "../../src/edge/server/Routes.ts"
 
 describe("amounts of the client", () => {
   it("the client writes and reads amounts as the service does", () => {
@@ -32,6 +34,23 @@ describe("amounts of the client", () => {
     })
   })
 
+  it("the client reads every member as text that the OpenAPI document calls an amount", () => {
+    const found = new Set<string>()
+    const search = (value: unknown): void => {
+      if (typeof value !== "object" || value === null) return
+      const { properties = {} } = value as { readonly properties?: Readonly<Record<string, unknown>> }
+      for (const [name, member] of Object.entries(properties)) {
+        const { $ref, allOf = [] } = member as { readonly $ref?: string; readonly allOf?: ReadonlyArray<object> }
+        const references = [$ref, ...allOf.map((part) => "$ref" in part && part.$ref)]
+        if (references.includes("#/components/schemas/Amount")) found.add(name)
+      }
+      for (const member of Object.values(value)) search(member)
+    }
+    search(openApi(routes))
+    expect([...found]).toContain("amount")
+    for (const name of found) expect(parseExact(`{"${name}":-1.10}`)).toEqual({ [name]: "-1.10" })
+  })
+
   it("a text inside of JSON is not searched for amounts", () => {
     for (const text of ['"total":5', '\\"value\\":1.00', "\\", '"', '\\\\"total\\\\": 1']) {
       const json = `{"productName":${JSON.stringify(text)},"total" :\n -1.10}`
@@ -45,7 +64,7 @@ describe("amounts of the client", () => {
   })
 
   it("amounts in any JSON text are read as the JSON.parse of a newer runtime reads them", () => {
-    const names = new Set(["value", "total", "runningTotal", "totalDebt", "threshold", "before", "after"])
+    const names = new Set(["value", "total", "runningTotal", "amount", "totalDebt", "threshold", "before", "after"])
     const bySource = (json: string): unknown =>
       JSON.parse(json, (name, value: unknown, { source }: { readonly source?: string } = {}) =>
         typeof value === "number" && names.has(name) ? source : value

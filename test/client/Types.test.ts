@@ -85,6 +85,28 @@ describe("the types of the client", () => {
       all: Object.keys(page).toSorted()
     })
     const rejected: Record<keyof Client.RejectedPage, 1> = { rejected: 1, next: 1 }
+    const reversal: Record<keyof Client.AppliedReversal, 1> = {
+      kind: 1,
+      reversalId: 1,
+      purchaseId: 1,
+      userId: 1,
+      productName: 1,
+      productType: 1,
+      value: 1,
+      quantity: 1,
+      amount: 1,
+      reason: 1,
+      status: 1,
+      runningTotal: 1,
+      currency: 1,
+      number: 1,
+      storedAt: 1,
+      ledgerSequence: 1
+    }
+    const posted = membersOf("PostedReversal")
+    expect(posted.all).toEqual(Object.keys(reversal).toSorted())
+    const onlyApplied = ["quantity", "amount", "runningTotal", "currency", "number", "storedAt", "ledgerSequence"]
+    expect(posted.required).toEqual(posted.all.filter((name) => !onlyApplied.includes(name)))
     expect(membersOf("RejectedPage")).toEqual({ required: ["rejected"], all: Object.keys(rejected).toSorted() })
   })
 

@@ -168,7 +168,7 @@ describe("the feed of an account with reversals", () => {
         purchaseId: "p1",
         quantity: 1,
         total: -2_345n,
-        amount: -23.45,
+        amount: -2_345n,
         reason: "broken",
         runningTotal: 5_690n
       })

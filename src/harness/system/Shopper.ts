@@ -36,7 +36,7 @@ export interface ReadAccount {
   readonly entries: ReadonlyArray<Entry>
 }
 
-const amounts = new Set(["total", "value", "runningTotal", "totalDebt"])
+const amounts = new Set(["total", "value", "runningTotal", "totalDebt", "amount"])
 
 /** Parses a JSON text. Reads amounts exactly as cents from their digits, without a float. */
 // oxlint-disable-next-line typescript/no-explicit-any -- each test checks the values that it reads

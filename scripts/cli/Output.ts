@@ -28,7 +28,7 @@ export const membersText = (answer: object): string =>
     .join("\n")
 
 const reversalText = ({ storedAt, quantity, amount, reversalId, reason }: ReceiptReversal): string =>
-  `${"reversal".padEnd(18)} ${timeText(storedAt)}  ${quantity} pieces, ${amount}, ${plain(reversalId)}: ${plain(reason)}`
+  `${"reversal".padEnd(18)} ${timeText(storedAt)}  ${quantity === 1 ? "1 piece" : `${quantity} pieces`}, ${amount}, ${plain(reversalId)}: ${plain(reason)}`
 
 /** Writes a receipt. Leaves out the counts of repeats, conflicts and reversed pieces that are 0. */
 export const receiptText = (answer: PurchaseReceipt): string => {

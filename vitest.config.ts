@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config"
+import { LongestFirst } from "./test/support/LongestFirst.ts"
 import { SkippedTests } from "./test/support/SkippedTests.ts"
 
 export default defineConfig({
@@ -7,6 +8,7 @@ export default defineConfig({
     globalSetup: ["test/support/FetchedBroker.ts"],
     // The tests of one file share a broker; files run side by side, as many as there are cores.
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     testTimeout: 180_000,
     hookTimeout: 120_000,
     reporters: process.env["CI"]

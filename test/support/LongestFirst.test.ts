@@ -1,0 +1,25 @@
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import { describe, expect, it } from "vitest"
+import { createVitest } from "vitest/node"
+import { projectRoot } from "../../src/harness/system/TestBroker.ts"
+import { LongestFirst, longestFiles } from "./LongestFirst.ts"
+
+describe("The order of the files of tests", () => {
+  it.each(longestFiles)("the file %s, which is named as a long one, exists", (file) => {
+    expect(existsSync(join(projectRoot, file))).toBe(true)
+  })
+
+  it("the long files come first, the longest before the others", async () => {
+    const vitest = await createVitest("test", { root: projectRoot, watch: false, reporters: [] })
+    try {
+      const files = await vitest.globTestSpecifications()
+      const sorted = await new LongestFirst(vitest).sort(files.toReversed())
+      const first = sorted.slice(0, longestFiles.length).map(({ moduleId }) => moduleId)
+      expect(first).toEqual(longestFiles.map((file) => join(projectRoot, file)))
+      expect(sorted).toHaveLength(files.length)
+    } finally {
+      await vitest.close()
+    }
+  })
+})

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs"
 
-// The unit in which Linux shows processor times to programs, in microseconds. This unit of Linux does not depend on the
-// tick of the kernel.
+// The unit in which Linux shows processor times to programs, in microseconds. The unit of processor times does not
+// depend on the tick of the kernel.
 const microsecondsPerTick = 10_000
 
 /** Returns the processor time that a process has used, in microseconds; NaN on a machine without /proc. */

@@ -10,7 +10,7 @@ export const windowEntriesMax = 4_000_000
 
 /**
  * Keeps the window states of the users of one shard. If the window states of one user alone exceed the bound, they are
- * dropped. Then each revision of the user loads its whole windows again.
+ * dropped. Each revision of a user whose window states exceed the bound loads its windows again.
  */
 export class WindowCache {
   private readonly entriesMax: number

@@ -96,8 +96,8 @@ export const takeRulesAsOf = (
     const pull = yield* openJournalPull(connection, rulesFilter, "newest of each subject")
     const changed = new Set<string>()
     // The consumer has only the new value of a key that changed after `last` was read, and the new value is behind
-    // `last`. So all values that the consumer had at its creation are read too. Otherwise the rules of a key that
-    // changed after `last` would be missing.
+    // `last`. So all values that the consumer had at its creation are read too. Without these values, the rules of a
+    // key that changed after `last` would be missing.
     for (let taken = 0, values = 0; taken < last.sequence || values < pull.pending;) {
       for (const { subject, sequence, payload } of yield* pull.take) {
         taken = sequence

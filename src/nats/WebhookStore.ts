@@ -34,8 +34,8 @@ export const deadLettersMax = 1_000
 const deadPageBytes = 256 * 1_024
 
 /**
- * The time after which the broker drops the mark of a removed webhook. By then, every judge has read the mark of the
- * removed webhook, or has begun again and read all webhooks.
+ * The time after which the broker drops the mark of a removed webhook. When the mark is dropped, every judge has read
+ * it, or has begun again and read all webhooks.
  */
 const removedFor = Duration.hours(1)
 

@@ -326,7 +326,8 @@ export const runDeliverer = (
     const ready = yield* Queue.unbounded<Endpoint>()
     const fork = yield* forkInScope()
     const writer = new StateWriter(store, fork)
-    // This finalizer is registered first, so it runs last, when no attempt changes a state any more.
+    // The finalizer with the last writes is registered first, so it runs last, when no attempt changes a state any
+    // more.
     yield* Effect.addFinalizer(() => writer.flush)
     const deliveries = new Deliveries(settings, store, ready, fork, writer)
     yield* transport.serve(deliveries.ask)

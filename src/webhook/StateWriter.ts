@@ -85,8 +85,8 @@ export class StateWriter {
     })
 
   /**
-   * Writes the state of an endpoint. If another judge wrote the state first, takes the later of the two states. Both
-   * states have passed only alerts whose delivery was answered, so no alert is lost.
+   * Writes the state of an endpoint. If another judge wrote the state first, takes the later of the two states. Taking
+   * the later state loses no alert, because both states have passed only alerts whose delivery was answered.
    */
   private readonly write = (endpoint: Endpoint): Effect.Effect<void, BrokerFailure> =>
     Effect.suspend(() => {

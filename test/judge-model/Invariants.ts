@@ -78,8 +78,8 @@ const isInOrder = (script: Script, messages: ReadonlyArray<AlertMessage>, purcha
 
 /**
  * Returns whether the alerts of a purchase contradict the log of the client, which has only the client's own changes of
- * rules. The client does not know how many purchases a user has made. So this check looks only at rules that every
- * purchase meets.
+ * rules. The client does not know how many purchases a user has made. So the comparison with the client's log looks
+ * only at rules that every purchase meets.
  */
 const isChangeIgnored = (script: Script, shared: Shared, placed: Placed): boolean => {
   const position = shared.positions[shardOf(placed.user, shared.positions.length)]

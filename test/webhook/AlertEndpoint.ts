@@ -21,7 +21,8 @@ export const answer =
 export const silence: Answer = () => undefined
 
 /**
- * An HTTP server that receives deliveries. It counts its connections, keeps the deliveries, and answers as a test says.
+ * An HTTP server that receives deliveries. The server counts its connections, keeps the deliveries, and answers as a
+ * test says.
  */
 export class AlertEndpoint {
   private readonly server = createServer((request, response) => void this.take(request, response))

@@ -121,7 +121,8 @@ export const objectsOf = ({ size, symbols, prices }: EventColumns): Array<EventO
 const symbolNumbers = new Map(symbolNames.map((name, number) => [name, number]))
 
 /**
- * The number of events that are written into columns at once. This number of events fits into the processor's cache.
+ * The number of events that are written into columns at once. The columns of so many events fit into the processor's
+ * cache.
  */
 const batchEvents = 4_096
 

@@ -18,7 +18,9 @@ export interface Caller {
   readonly ended: () => Problem<"unauthenticated"> | undefined
 }
 
-/** The one caller of an edge that asks for no tokens. This caller may do everything. */
+/**
+ * The one caller of an edge that asks for no tokens. The caller of an edge that asks for no tokens may do everything.
+ */
 export const everybody: Caller = {
   id: "",
   name: "everybody",

@@ -97,8 +97,8 @@ export class RuleChangers {
         return { outcome: "ok", status, sequence: Number(exactJson(text).ledgerSequence) }
       case 204:
         return { outcome: "ok", status }
-      // These statuses say that the rule was not changed, because the rule is missing, a bound is reached, or the
-      // service is not available.
+      // The statuses 404, 409 and 503 say that the rule was not changed, because the rule is missing, a bound is
+      // reached, or the service is not available.
       case 404:
       case 409:
       case 503:

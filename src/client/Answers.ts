@@ -454,6 +454,11 @@ export interface SystemStatus {
   readonly storing: StoringHealth
   readonly applying: ApplyingHealth
   readonly partitions: ReadonlyArray<PartitionStatus>
+  /**
+   * The age in milliseconds of the oldest stored message that is not applied; 0 if no message waits. Missing if no
+   * worker has read any partition for minutes.
+   */
+  readonly oldestWaitingMilliseconds?: number
   /** The workers that were heard in the last minute and have not said that they end. */
   readonly workers: ReadonlyArray<WorkerStatus>
   /** How far purchases are judged by rules; left out if the broker does not say. */

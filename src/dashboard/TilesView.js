@@ -1,5 +1,5 @@
 import { byId } from "./Elements.js"
-import { count, plural, rate } from "./Format.js"
+import { count, duration, plural, rate } from "./Format.js"
 import { Sparkline } from "./Sparkline.js"
 
 /** The figures at the top of the page. */
@@ -11,16 +11,19 @@ export class TilesView {
    *   partitions: ReadonlyArray<{ waitingMessages?: number }>
    *   alerts?: ReadonlyArray<{ lagMilliseconds: number }>
    *   edge: { waitingPurchases: number }
+   *   oldestWaitingMilliseconds?: number
    * }} status
    * @param {import("./Rates.js").Rate | undefined} rates
    */
-  showStatus({ partitions, alerts, edge }, rates) {
+  showStatus({ partitions, alerts, edge, oldestWaitingMilliseconds: oldest }, rates) {
     const waiting = partitions.reduce((sum, { waitingMessages = 0 }) => sum + waitingMessages, 0)
     const unknown = partitions.filter(({ waitingMessages }) => waitingMessages === undefined).length
     // The number of messages that wait is not known for a partition that no worker reads.
     const known = unknown === partitions.length ? "?" : `${count(waiting)}+`
     byId("waiting").textContent = unknown === 0 ? count(waiting) : known
-    byId("waiting-edge").textContent = `and ${plural(edge.waitingPurchases, "purchase")} at this edge`
+    const atEdge = `and ${plural(edge.waitingPurchases, "purchase")} at this edge`
+    byId("waiting-edge").textContent =
+      oldest === undefined || waiting === 0 ? atEdge : `the oldest for ${duration(oldest)}, ${atEdge}`
     byId("applied").textContent = rates === undefined ? "–" : rate(rates.applied)
     byId("repeats").textContent = rates === undefined ? "–" : rate(rates.repeats)
     if (rates !== undefined) this.line.add(rates.applied)

@@ -65,6 +65,11 @@ export class QueueDepth extends Context.Service<
      * message waits. Reads the oldest waiting message from the broker.
      */
     readonly stoodStill: (partition: number, queue: PartitionQueue) => Effect.Effect<number, BrokerFailure>
+    /**
+     * Returns the age in milliseconds of the oldest message of a partition that waits, by the broker's clock; 0 if no
+     * message waits. Reads that message.
+     */
+    readonly oldestAge: (partition: number, queue: PartitionQueue) => Effect.Effect<number, BrokerFailure>
   }
 >()("purchases/nats/QueueDepth") {
   static readonly layer = Layer.effect(
@@ -84,12 +89,17 @@ export class QueueDepth extends Context.Service<
           if (some === null || some.length === 0 || consumers.length >= total) return queuesOf(consumers)
         }
       })
-      const stoodStill = (partition: number, { floor, movedAt, readAt }: PartitionQueue) =>
-        Effect.map(
-          readMessage(connection, inputStream, { seq: floor + 1, next_by_subj: partitionFilter(partition) }),
-          (oldest) => (oldest === undefined ? 0 : Math.max(0, readAt - Math.max(movedAt, oldest.storedAt)))
+      const oldest = (partition: number, { floor }: PartitionQueue) =>
+        readMessage(connection, inputStream, { seq: floor + 1, next_by_subj: partitionFilter(partition) })
+      const stoodStill = (partition: number, queue: PartitionQueue) =>
+        Effect.map(oldest(partition, queue), (message) =>
+          message === undefined ? 0 : Math.max(0, queue.readAt - Math.max(queue.movedAt, message.storedAt))
         )
-      return QueueDepth.of({ waiting, stoodStill })
+      const oldestAge = (partition: number, queue: PartitionQueue) =>
+        Effect.map(oldest(partition, queue), (message) =>
+          message === undefined ? 0 : Math.max(0, queue.readAt - message.storedAt)
+        )
+      return QueueDepth.of({ waiting, stoodStill, oldestAge })
     })
   )
 }

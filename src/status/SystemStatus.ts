@@ -13,6 +13,8 @@ const readingGood = Duration.millis(500)
 const readingWait = Duration.millis(2_500)
 /** The most partitions whose state is read at once. */
 const readsAtOnceMax = 16
+/** The most partitions whose oldest message is read in one reading. Each message has up to 500 purchases. */
+const agesReadMax = 16
 /**
  * The time after which a partition counts as stuck, if messages wait and no message was applied. The time until a
  * partition counts as stuck is longer than a slow commit. People see a stuck partition within five seconds.
@@ -50,6 +52,11 @@ export interface StatusReading {
   /** The time at which the broker was asked, in milliseconds since 1970, by the clock of this process. */
   readonly at: number
   readonly partitions: ReadonlyArray<PartitionStatus>
+  /**
+   * The age in milliseconds of the oldest message that is not applied; 0 if no message waits. It is `undefined` if no
+   * worker reads any partition.
+   */
+  readonly oldestAge?: number | undefined
   /** The newest sign of life of each worker that gave a sign of life in the last minute. */
   readonly workers: ReadonlyArray<WorkerStatus>
 }
@@ -114,6 +121,24 @@ const makeStatusOf = Effect.gen(function* () {
   })
 })
 
+/**
+ * Makes the function that returns the age of the oldest message that waits in any of the queues. It looks at the
+ * partitions in which most messages wait, at most {@link agesReadMax}.
+ */
+const makeOldestAge = Effect.map(QueueDepth, (queues) =>
+  Effect.fnUntraced(function* (waiting: ReadonlyMap<number, PartitionQueue>) {
+    if (waiting.size === 0) return undefined
+    const longest = [...waiting]
+      .filter(([, { depth }]) => depth > 0)
+      .sort(([, one], [, other]) => other.depth - one.depth)
+      .slice(0, agesReadMax)
+    const ages = yield* Effect.forEach(longest, ([partition, queue]) => queues.oldestAge(partition, queue), {
+      concurrency: readsAtOnceMax
+    })
+    return Math.max(0, ...ages)
+  })
+)
+
 const tooSlow = new BrokerUnavailable({
   operation: "read the state of the partitions",
   reason: `no answer in ${Duration.toMillis(readingWait)} ms`
@@ -127,6 +152,7 @@ const makeRead = Effect.fnUntraced(function* (leaseMilliseconds: number) {
   const queues = yield* QueueDepth
   const bucket = yield* WorkerBucket
   const statusOf = yield* makeStatusOf
+  const oldestAgeOf = yield* makeOldestAge
   const { partitions: partitionCount } = yield* Topology
 
   return Effect.gen(function* () {
@@ -138,7 +164,8 @@ const makeRead = Effect.fnUntraced(function* (leaseMilliseconds: number) {
       (partition) => statusOf(partition, waiting.get(partition), byName),
       { concurrency: readsAtOnceMax }
     )
-    return { at: yield* Clock.currentTimeMillis, partitions, workers }
+    const oldestAge = yield* oldestAgeOf(waiting)
+    return { at: yield* Clock.currentTimeMillis, partitions, oldestAge, workers }
   }).pipe(Effect.timeoutOrElse({ duration: readingWait, orElse: () => Effect.fail(tooSlow) }))
 })
 

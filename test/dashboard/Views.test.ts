@@ -108,6 +108,19 @@ describe("the two views of the page", needs(browserNeeded), () => {
     expect(await page.locator("#support").isVisible()).toBe(false)
   })
 
+  it("the operator sees how many messages wait, and how long the oldest of them has waited", async () => {
+    await open("#view=operate")
+    await page.route("**/status", async (route) => {
+      const response = await route.fetch()
+      const status = (await response.json()) as { partitions: Array<object> }
+      const partitions = status.partitions.map((partition) => ({ ...partition, waitingMessages: 6 }))
+      return route.fulfill({ response, json: { ...status, partitions, oldestWaitingMilliseconds: 12_345 } })
+    })
+    await untilText("#waiting", "12")
+    await untilText("#waiting-edge", "the oldest for 12 s, and 0 purchases at this edge")
+    await page.unrouteAll({ behavior: "ignoreErrors" })
+  })
+
   it("a user and a purchase of the live stream lead to the account and to the receipt", async () => {
     await open("#view=operate")
     await page.locator("#newest[data-feed=live]").waitFor({ state: "attached" })

@@ -106,7 +106,7 @@ describe("a reading of the status", () => {
     signs: ReadonlyArray<WorkerSign> = [],
     stoodStill = 0
   ) => {
-    const asked = { queues: 0, workers: 0, owners: [] as Array<number> }
+    const asked = { queues: 0, workers: 0, owners: [] as Array<number>, ages: [] as Array<number> }
     const layer = SystemStatus.layer(leaseMilliseconds).pipe(
       Layer.provide(
         Layer.mergeAll(
@@ -117,7 +117,12 @@ describe("a reading of the status", () => {
                 Effect.sync(() => (asked.queues += 1)),
                 waiting
               ),
-              stoodStill: () => Effect.succeed(stoodStill)
+              stoodStill: () => Effect.succeed(stoodStill),
+              oldestAge: (partition, { depth }) =>
+                Effect.sync(() => {
+                  asked.ages.push(partition)
+                  return 1_000 * depth + partition
+                })
             })
           ),
           Layer.succeed(
@@ -188,6 +193,21 @@ describe("a reading of the status", () => {
     expect(await troubleIn(Effect.succeed(queue({ readAt: 9_000, depth: 0 })), [sign(0)], 9_000)).toEqual([undefined])
   })
 
+  it("the age of the oldest waiting message is looked up in the 16 partitions in which most messages wait", async () => {
+    const of = (depths: ReadonlyArray<number>) =>
+      new Map(depths.map((depth, partition) => [partition, { epoch: 7, depth, floor: 0, movedAt: 0, readAt: 0 }]))
+    const ageOf = async (depths: ReadonlyArray<number>) => {
+      const { asked, run } = counted(Effect.succeed(of(depths)))
+      const { oldestAge } = await run(current)
+      return { oldestAge, ages: asked.ages }
+    }
+    expect(await ageOf([])).toEqual({ oldestAge: undefined, ages: [] })
+    expect(await ageOf([0, 0])).toEqual({ oldestAge: 0, ages: [] })
+    expect(await ageOf([0, 2, 1])).toEqual({ oldestAge: 2_001, ages: [1, 2] })
+    const many = Array.from({ length: 20 }, (_, partition) => partition)
+    expect(await ageOf(many)).toEqual({ oldestAge: 19_019, ages: many.slice(4).toReversed() })
+  })
+
   it("callers share two readings of the status a second, and an owner is looked up once an epoch", async () => {
     let epoch = 7
     const { asked, run } = counted(Effect.sync(() => queue({ epoch })))
@@ -199,10 +219,10 @@ describe("a reading of the status", () => {
         )
         yield* TestClock.adjust("499 millis")
         yield* current
-        expect(asked).toEqual({ queues: 1, workers: 1, owners: [7] })
+        expect(asked).toEqual({ queues: 1, workers: 1, owners: [7], ages: [0] })
         yield* TestClock.adjust("1 millis")
         yield* current
-        expect(asked).toEqual({ queues: 2, workers: 2, owners: [7] })
+        expect(asked).toEqual({ queues: 2, workers: 2, owners: [7], ages: [0, 0] })
         epoch = 9
         yield* TestClock.adjust("1 second")
         return [first.at(-1), yield* current].map((reading) => reading?.partitions[0]?.owner)

@@ -37,6 +37,10 @@ export const SystemState = Schema.Struct({
       })
     })
   ),
+  oldestWaitingMilliseconds: Schema.optionalKey(Count).annotateKey({
+    description:
+      "The age of the oldest message of the input log that is not applied, by the broker's clock; 0 if no message waits. It is that of the 16 partitions in which most messages wait. Missing if no worker has read any partition for some minutes."
+  }),
   workers: Schema.Array(
     Schema.Struct({
       worker: Schema.String,
@@ -164,12 +168,13 @@ const statusRoute = route({
       )
     )
     const shards = yield* Effect.flatMap(AlertStatus, ({ current }) => current)
-    const { at, partitions, workers } = reading
+    const { at, partitions, oldestAge, workers } = reading
     return reply(200, {
       at: instant(at),
       storing,
       applying: applyingOf(reading),
       partitions: partitions.map(partitionState),
+      ...(oldestAge === undefined ? {} : { oldestWaitingMilliseconds: oldestAge }),
       workers: workers
         .map((worker) => workerState(worker, partitions))
         .toSorted((one, other) => one.worker.localeCompare(other.worker)),

@@ -95,7 +95,8 @@ describe("a worker that lives and applies nothing of one partition", () => {
     await untilApplying(true)
     expect((await service.post(purchaseText({ purchaseId: "p1" }))).status).toBe(202)
     await untilApplying(false)
-    const { applying, partitions, workers } = await status()
+    const { applying, partitions, workers, oldestWaitingMilliseconds } = await status()
+    expect(oldestWaitingMilliseconds).toBeGreaterThan(3_500)
     const [partition] = applying.partitions
     expect(applying).toEqual({
       ok: false,

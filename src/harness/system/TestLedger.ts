@@ -65,7 +65,11 @@ const same = <A>(real: A): A => real
 /**
  * Starts a worker in the test's process, on a broker of the test. The worker gets the services that `replace` returns.
  */
-export const startWorker = async (settings: Settings, replace: Replacements = {}) => {
+export const startWorker = async (
+  settings: Settings,
+  replace: Replacements = {},
+  around: Layer.Layer<never> = Layer.empty
+) => {
   const replaced = Layer.mergeAll(
     Layer.effect(CommitChain, Effect.map(Effect.service(CommitChain), replace.chain ?? same)),
     Layer.effect(HeadStore, Effect.map(Effect.service(HeadStore), replace.heads ?? same)),
@@ -75,7 +79,11 @@ export const startWorker = async (settings: Settings, replace: Replacements = {}
   )
   const broker = replaced.pipe(Layer.provideMerge(brokerLayer(settings, "worker", "test worker")))
   const runtime = ManagedRuntime.make(
-    measuredWorkerLayer(settings).pipe(Layer.provideMerge(broker), Layer.provideMerge(quiet(settings)))
+    measuredWorkerLayer(settings).pipe(
+      Layer.provideMerge(broker),
+      Layer.provideMerge(quiet(settings)),
+      Layer.provideMerge(around)
+    )
   )
   await setUpStreams(settings)
   const worker = await runtime.runPromise(Effect.service(PartitionWorker))
@@ -129,11 +137,12 @@ export interface TestEdge {
  * Starts an edge in the test's process. Requests to an edge in the test's process go to `app.request`, without a
  * socket.
  */
-export const startEdge = async (settings: Settings): Promise<TestEdge> => {
+export const startEdge = async (settings: Settings, around: Layer.Layer<never> = Layer.empty): Promise<TestEdge> => {
   const runtime = ManagedRuntime.make(
     Layer.merge(edgeLayer(settings), accessLayer(settings)).pipe(
       Layer.provideMerge(brokerLayer(settings, "edge", "test edge")),
-      Layer.provideMerge(quiet(settings))
+      Layer.provideMerge(quiet(settings)),
+      Layer.provideMerge(around)
     )
   )
   await setUpStreams(settings)

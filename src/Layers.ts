@@ -26,6 +26,7 @@ import { Heads } from "./ledger/Heads.ts"
 import { HeadWriting } from "./ledger/HeadWriting.ts"
 import { History } from "./ledger/History.ts"
 import { HistorySearch } from "./ledger/HistorySearch.ts"
+import { UserPages } from "./ledger/UserPages.ts"
 import { TotalsBefore } from "./ledger/TotalsBefore.ts"
 import { ConnectionState } from "./nats/client/ConnectionState.ts"
 import { WorkCounters } from "./metrics/WorkCounters.ts"
@@ -175,6 +176,7 @@ export const epochLayer = Layer.mergeAll(
   OpenPurchases.layer,
   NoticeSender.layer,
   TotalsBefore.layer,
+  UserPages.layer,
   WorkCounters.layer
 ).pipe(Layer.provideMerge(Layer.mergeAll(AccountReader.layer, Heads.layer)))
 

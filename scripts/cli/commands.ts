@@ -20,6 +20,7 @@ import { rules } from "./rules.ts"
 import { status } from "./status.ts"
 import { tokens } from "./tokens.ts"
 import type { Column } from "./Table.ts"
+import { users } from "./users.ts"
 import { webhook } from "./webhook.ts"
 import { Unfinished } from "./Unfinished.ts"
 import { wholeNumber } from "./WholeNumber.ts"
@@ -169,6 +170,7 @@ export const purchases = root.pipe(
     total,
     history,
     exportCommand,
+    users,
     receipt,
     generate,
     importing,

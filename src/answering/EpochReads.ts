@@ -1,5 +1,6 @@
 import { Effect } from "effect"
 import type { Account } from "../account/Account.ts"
+import type { HeadUsers } from "../ledger/HeadUsers.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 
 /**
@@ -27,6 +28,8 @@ export interface EpochReads {
    * looks. The result is `undefined` for an account that cannot be read.
    */
   readonly lookAll: <A>(looks: ReadonlyArray<Look<A>>) => Effect.Effect<ReadonlyArray<A | undefined>>
+  /** The users of the partition, and the number of partitions of the ledger. */
+  readonly users: { readonly heads: HeadUsers; readonly partitions: number }
   /** Returns whether the epoch still owned the partition at some moment after the call. */
   readonly stillOwner: Effect.Effect<boolean, BrokerFailure>
 }

@@ -3,11 +3,19 @@ import { type Account, revisionsAfter } from "../account/Account.ts"
 import { reversalSetId } from "../account/Entry.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import type { AppliedId } from "../account/PurchaseIdSet.ts"
-import { type Consistency, type Question, Questions, Replies, type Reply } from "../protocol/Query.ts"
+import {
+  type AccountQuestion,
+  type Consistency,
+  Questions,
+  Replies,
+  type Reply,
+  type UsersQuestion
+} from "../protocol/Query.ts"
 import { encodeToken } from "../protocol/Subject.ts"
 import type { LedgerInconsistent } from "../ledger/AccountReader.ts"
 import { History } from "../ledger/History.ts"
 import { HistorySearch } from "../ledger/HistorySearch.ts"
+import { UserPages } from "../ledger/UserPages.ts"
 import { type ApplyingRevisions, TotalsBefore } from "../ledger/TotalsBefore.ts"
 import { type EpochReads, lookCommitted, lookStrong } from "./EpochReads.ts"
 
@@ -33,11 +41,11 @@ interface Snapshot {
 const askedSetId = (question: { readonly purchaseId: string } | { readonly reversalId: string }): string =>
   "reversalId" in question ? reversalSetId(question.reversalId) : question.purchaseId
 
-const seenBy = (question: Question, { purchaseIds }: Account): AppliedId | undefined =>
+const seenBy = (question: AccountQuestion, { purchaseIds }: Account): AppliedId | undefined =>
   question.kind === "receipt" || question.kind === "outcome" ? purchaseIds.get(askedSetId(question)) : undefined
 
 const snapshotFor =
-  (question: Question) =>
+  (question: AccountQuestion) =>
   (account: Account): Snapshot => ({
     total: account.total,
     count: account.count,
@@ -77,11 +85,11 @@ const decodeQuestions = Schema.decodeUnknownExit(Questions)
 const encodeReplies = Schema.encodeSync(Replies)
 
 /** The services with which replies are read from the journal. */
-export type JournalReads = History | HistorySearch | TotalsBefore
+export type JournalReads = History | HistorySearch | TotalsBefore | UserPages
 
 /** Returns the reply to a question for which the snapshot is not enough. Reads the rest from the journal. */
 const readOn = Effect.fnUntraced(function* (
-  question: Exclude<Question, { readonly kind: "total" }>,
+  question: Exclude<AccountQuestion, { readonly kind: "total" }>,
   snapshot: Snapshot
 ): Effect.fn.Return<Reply, BrokerFailure | LedgerInconsistent, JournalReads> {
   const history = yield* History
@@ -127,7 +135,7 @@ const readOn = Effect.fnUntraced(function* (
 const snapshotsFor = Effect.fnUntraced(function* (
   reads: EpochReads,
   consistency: Consistency,
-  questions: ReadonlyArray<Question>
+  questions: ReadonlyArray<AccountQuestion>
 ) {
   const inputs = questions.map((question) => (question.kind === "outcome" ? question.inputSequence : 0))
   const wanted = Math.max(0, ...inputs)
@@ -139,6 +147,23 @@ const snapshotsFor = Effect.fnUntraced(function* (
   // Readers of revisions need committed revisions only. They need not wait for input that is not applied.
   const isOfRevisions = questions.every(({ kind }) => kind === "revisions")
   return yield* isOfRevisions ? lookCommitted(reads, look) : lookStrong(reads, look)
+})
+
+/**
+ * Returns a page of the users of the partition. An old owner may lack users, so the ownership is checked after the read.
+ * Returns `undefined` if the epoch is over.
+ */
+const readUsers = Effect.fnUntraced(function* (
+  { users: { heads, partitions }, stillOwner }: EpochReads,
+  { partition, from, mark = heads.mark, limit, prefix }: UsersQuestion
+): Effect.fn.Return<Reply | undefined, BrokerFailure, UserPages> {
+  if (mark !== heads.mark) return { kind: "refused", reason: "place" }
+  const { users, next } = yield* (yield* UserPages).page(heads, { from, limit, prefix: encodeToken(prefix) })
+  if (!(yield* stillOwner)) return undefined
+  if (next !== undefined) return { kind: "users", users, next: { partition, from: next, mark } }
+  return partition + 1 < partitions
+    ? { kind: "users", users, next: { partition: partition + 1, from: 0 } }
+    : { kind: "users", users }
 })
 
 /**
@@ -156,7 +181,12 @@ export const answerQuestions = Effect.fnUntraced(function* (
     return undefined
   }
 
-  const { consistency, questions } = request.value
+  const { consistency, questions: asked } = request.value
+  const [first] = asked
+  // An edge sends a question about users alone.
+  if (first?.kind === "users")
+    return yield* Effect.map(readUsers(reads, first), (reply) => reply && encodeReplies([reply]))
+  const questions = asked.filter((question) => question.kind !== "users")
   const snapshots = yield* snapshotsFor(reads, consistency, questions)
   if (snapshots === undefined) return undefined
   const replies: Array<Reply> = []

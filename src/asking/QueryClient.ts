@@ -79,8 +79,12 @@ export class QueryClient extends Context.Service<
       const ask = (question: Question, { consistency, waitMilliseconds }: AskOptions) =>
         Effect.withFiber((fiber) =>
           Effect.callback<Reply, BrokerUnavailable | NotCurrent>((resume) => {
-            const lane = lanes[partitionOf(encodeToken(question.userId), partitions)]
-            if (lane === undefined || lane.isFull) return resume(Effect.fail(tooManyWait()))
+            const partition =
+              question.kind === "users" ? question.partition : partitionOf(encodeToken(question.userId), partitions)
+            const lane = lanes[partition]
+            // A cursor of users may name a partition that the ledger does not have.
+            if (lane === undefined) return resume(Effect.succeed({ kind: "refused", reason: "place" }))
+            if (lane.isFull) return resume(Effect.fail(tooManyWait()))
             const waiting: OpenQuestion = {
               question,
               consistency,

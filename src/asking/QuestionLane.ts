@@ -52,7 +52,7 @@ export interface LaneHands {
 }
 
 /** The kinds of dear questions. */
-const dearKinds: ReadonlyArray<Question["kind"]> = ["page", "search", "totalsBefore"]
+const dearKinds: ReadonlyArray<Question["kind"]> = ["page", "search", "totalsBefore", "users"]
 
 /**
  * Returns whether a question is dear: its reply may fill a message, and takes its owner many reads. Such a question

@@ -163,6 +163,16 @@ export interface HistoryPage extends AskedAccount {
   readonly next?: string
 }
 
+/** A user in the list of all users. */
+export type ListedUser = Account
+
+/** One page of the list of users, in the order of the ledger's own index. */
+export interface UserPage {
+  readonly users: ReadonlyArray<ListedUser>
+  /** The path of the next page; missing on the last page. */
+  readonly next?: string
+}
+
 /** The answer to `generate`. */
 export interface Generated {
   readonly userId: string

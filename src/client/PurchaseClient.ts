@@ -11,6 +11,7 @@ import type {
   Generated,
   HistoryEntry,
   HistoryPage,
+  ListedUser,
   NewWebhook,
   NewWebhookSecret,
   PostedPurchase,
@@ -27,6 +28,7 @@ import type {
   StoredReversal,
   StoredRule,
   SystemStatus,
+  UserPage,
   Webhook,
   WebhookSendOutcome
 } from "./Answers.ts"
@@ -226,6 +228,23 @@ export class PurchaseClient {
   async reversalReceipt(userId: string, reversalId: string, options: ReadOptions = {}): Promise<ReversalReceipt> {
     const path = `${userPath(userId)}/reversals/${encodeURIComponent(reversalId)}`
     return (await this.read(path, options)) as ReversalReceipt
+  }
+
+  /**
+   * Reads one page of all users. Their order is no order of their ids. A page with a `prefix` may be short or empty and
+   * still have `next`.
+   */
+  async usersPage({ prefix, ...options }: PageOptions & { readonly prefix?: string } = {}): Promise<UserPage> {
+    const query = prefix === undefined || options.next !== undefined ? "" : `prefix=${encodeURIComponent(prefix)}`
+    return (await this.read(withQuery(pagePath("/users", options), query), options)) as UserPage
+  }
+
+  /** Yields all users, or those whose ids begin with `prefix`, and reads the pages as they are taken. */
+  users(options: CallOptions & { readonly prefix?: string } = {}): AsyncGenerator<ListedUser> {
+    return itemsOf(
+      (next) => this.usersPage({ limit: pageLimit, ...options, next }),
+      ({ users }) => users
+    )
   }
 
   /** Reads one page of the rejected records, newest first. `next` of a page leads to the page after it. */

@@ -1,3 +1,4 @@
+import { FirstUsers } from "./FirstUsers.ts"
 import { hashWords, KeyedHash } from "./KeyedHash.ts"
 
 /** The bytes of one entry of a hint or a base: a hash of 128 bits, and a sequence as a float of 64 bits. */
@@ -5,6 +6,8 @@ export const headEntryBytes = 24
 
 /** The slots of an empty table. The number of slots is a power of two. */
 const capacityFirst = 1_024
+/** The token whose hash tells the keys of two tables apart. No user has an empty id. */
+const markToken = ""
 /** The table doubles above this share of used slots, so that a search stays short. */
 const loadMax = 0.7
 
@@ -46,6 +49,31 @@ export class HeadTable {
   /** The number of users that changed since the changes were last taken. */
   get changed(): number {
     return this.changedSlots.length
+  }
+
+  /** The number of slots. It changes when the table grows, and then users have other slots. */
+  get slots(): number {
+    return this.capacity
+  }
+
+  /** Names the key, and does not give it away. Tables with different keys have their users in different orders. */
+  get mark(): number {
+    return this.hash.of(markToken)[0] as number
+  }
+
+  /** Returns the hash of a user as a text. */
+  hashOf(userToken: string): string {
+    return this.hash.of(userToken).join(".")
+  }
+
+  /** Offers the users of some slots to a page of users. */
+  offerTo(page: FirstUsers, fromSlot: number, toSlot: number): void {
+    const { hashes, sequences } = this
+    for (let slot = fromSlot; slot < Math.min(toSlot, this.capacity); slot += 1) {
+      const sequence = sequences[slot] as number
+      const at = hashWords * slot
+      if (sequence !== 0) page.offer(hashes[at] as number, hashes[at + 1] as number, sequence, () => this.textAt(slot))
+    }
   }
 
   /** Returns the sequence of a user's newest revision, 0 for a user without one. */
@@ -99,6 +127,10 @@ export class HeadTable {
       view.setFloat64(at + 16, this.sequences[slot] as number, true)
     }
     return entries
+  }
+
+  private textAt(slot: number): string {
+    return this.hashes.subarray(hashWords * slot, hashWords * (slot + 1)).join(".")
   }
 
   /** Returns the slot of a hash, or the free slot where it belongs. */

@@ -7,9 +7,11 @@ import type { LedgerInconsistent } from "./AccountReader.ts"
 import { readChain, restoreHeads } from "./HeadRestore.ts"
 import { HeadWriter, type WriterHands } from "./HeadWriter.ts"
 import { HeadWriting } from "./HeadWriting.ts"
+import { type HeadUsers, headUsersOf } from "./HeadUsers.ts"
 
 /** The heads of one partition in one epoch. */
 export interface PartitionHeads {
+  readonly users: HeadUsers
   /** Returns the sequence of a user's newest revision, 0 for a user without one. */
   readonly find: (userToken: string) => number
   /** Takes note of a commit. Must not be called before the commit is acknowledged. */
@@ -50,6 +52,7 @@ export class Heads extends Context.Service<
         const writer = new HeadWriter(hands, partition, epoch, restored, behind)
         yield* Effect.forkScoped(writer.writeBehind)
         return {
+          users: headUsersOf(table),
           find: (userToken) => table.find(userToken),
           committed: (userTokens, sequence) => writer.committed(userTokens, sequence),
           write: writer.write

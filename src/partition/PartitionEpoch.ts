@@ -111,7 +111,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
   )
   const { stillOwner } = writer
   const serving = { partition, partitions, worker, epoch, isOpen, fail, actors, dispatched: watermark, stillOwner }
-  yield* serveQueries({ ...serving, position: () => progress.position })
+  yield* serveQueries({ ...serving, users: heads.users, position: () => progress.position })
 
   yield* begin
   yield* consumers.deleteBefore(partition, epoch).pipe(Effect.ignore, Effect.forkScoped)

@@ -3,6 +3,7 @@ import type { LookEnvelope } from "../actor/AccountActor.ts"
 import { ActorRegistry } from "../actor/ActorRegistry.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import { forkInScope } from "../runtime/ForkInScope.ts"
+import type { HeadUsers } from "../ledger/HeadUsers.ts"
 import { makeSingleFlightRead } from "../ledger/SingleFlightRead.ts"
 import { InputLog } from "../nats/InputLog.ts"
 import { QueryTransport } from "../nats/QueryTransport.ts"
@@ -26,6 +27,8 @@ export interface QueriedEpoch {
   readonly fail: (reason: string) => void
   readonly actors: { readonly tell: (userToken: string, envelope: LookEnvelope) => boolean }
   readonly dispatched: DispatchWatermark
+  /** The users of the partition. */
+  readonly users: HeadUsers
   /** Returns the input sequence up to which everything is in a stored commit or in the commit in flight. */
   readonly position: () => number
   /** Returns whether this epoch still owned the partition at some moment after the call. */
@@ -83,6 +86,7 @@ const makeEpochReads = Effect.fnUntraced(function* (queried: QueriedEpoch) {
     newestInput,
     dispatchedThrough: () => dispatched.dispatchedThrough,
     untilDispatched: (sequence) => dispatched.wait(sequence),
+    users: { heads: queried.users, partitions: queried.partitions },
     lookAll: lookAllWith(actors, registry.room),
     stillOwner: Effect.map(queried.stillOwner, (isOwner) => {
       if (!isOwner) fail("another epoch owns the partition")

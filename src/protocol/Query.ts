@@ -12,6 +12,10 @@ export const receiptReversalsMax = 100
 export const revisionsScannedMax = 200
 /** A page of a filtered history reads no further revision when it has looked at this many entries. */
 export const entriesScannedMax = 10_000
+/** The most users on one page. */
+export const usersLimitMax = 100
+/** The most users that an owner looks at for one page of users with a prefix. */
+export const usersLookedMax = 500
 /** The most entries on one page of history. */
 export const pageLimitMax = 1000
 
@@ -120,6 +124,21 @@ const RevisionsQuestion = Schema.Struct({
   limit: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: revisionsMax }))
 })
 
+/**
+ * Asks for users of a partition, in the order of its heads, which is no order of their ids. `mark` names that order; it is
+ * left out for the first page of the partition.
+ */
+const UsersQuestion = Schema.Struct({
+  kind: Schema.Literal("users"),
+  partition: Schema.Int,
+  from: Schema.Int,
+  mark: Schema.optionalKey(Schema.Int),
+  limit: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: usersLimitMax })),
+  /** Only users whose id begins with this text. */
+  prefix: Schema.String
+})
+export type UsersQuestion = typeof UsersQuestion.Type
+
 /** A question of an edge to the owner of a partition. */
 export const Question = Schema.Union([
   TotalQuestion,
@@ -130,9 +149,12 @@ export const Question = Schema.Union([
   OutcomeQuestion,
   ReversalOutcomeQuestion,
   TotalsBeforeQuestion,
-  RevisionsQuestion
+  RevisionsQuestion,
+  UsersQuestion
 ])
 export type Question = typeof Question.Type
+/** A question about one account. */
+export type AccountQuestion = Exclude<Question, UsersQuestion>
 
 /** The part of an entry that only a reversal has. */
 const EntryReversal = Schema.Struct({
@@ -234,6 +256,22 @@ const TotalsBeforeReply = Schema.Struct({
   totals: Schema.Array(TotalBefore)
 })
 const RevisionsReply = Schema.Struct({ kind: Schema.Literal("revisions"), sequences: Schema.Array(Schema.Number) })
+/** A user with the total and the counts of the newest revision that is committed. */
+export const ListedUser = Schema.Struct({
+  userId: Schema.String,
+  total: Schema.BigIntFromString,
+  count: Schema.Number,
+  reversals: Schema.Number
+})
+export type ListedUser = typeof ListedUser.Type
+const UsersReply = Schema.Struct({
+  kind: Schema.Literal("users"),
+  users: Schema.Array(ListedUser),
+  /** The beginning of the next page, in this partition or in the next one; left out on the last page. */
+  next: Schema.optionalKey(
+    Schema.Struct({ partition: Schema.Number, from: Schema.Number, mark: Schema.optionalKey(Schema.Number) })
+  )
+})
 /**
  * Says why a question is not answered. `place` means that its cursor does not belong to this account. `busy` means that
  * a bound was reached, and the edge should ask again. `unreadable` means that the journal's records of the account cannot
@@ -253,6 +291,7 @@ export const Reply = Schema.Union([
   OutcomeReply,
   TotalsBeforeReply,
   RevisionsReply,
+  UsersReply,
   RefusedReply
 ])
 export type Reply = typeof Reply.Type

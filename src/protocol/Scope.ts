@@ -2,6 +2,7 @@
 export const scopes = {
   "purchases:write": "Store purchases and reversals.",
   "users:read": "Read totals, histories, receipts and spending of users.",
+  "users:list": "List all users with their totals and counts.",
   "feed:read": "Follow purchases as they are applied.",
   "rejected:read": "Read rejected records.",
   "rejected:replay": "Send corrected purchases instead of rejected records.",

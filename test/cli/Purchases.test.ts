@@ -93,6 +93,12 @@ describe("scripts/purchases", () => {
     expect((await purchases("export", "ivy", "--after", "1")).out.split("\r\n")).toHaveLength(3)
   })
 
+  it("the command line lists users by a prefix of their ids", async () => {
+    await purchases("post", "jack-1", "Lamp", "12.50", "--id", "j1", "--wait", "10")
+    expect((await purchases("users", "--prefix", "jack", "--all")).out).toBe("         12.50 USD        1  jack-1\n")
+    expect(await purchases("users", "--prefix", "jill")).toEqual(done("No user's id begins with jill.\n"))
+  })
+
   it("a receipt has times with their year and zone, and names repeats only if a repeat came", async () => {
     await purchases("post", "eli", "Lamp", "12.50", "--id", "order-3", "--wait", "10")
     const time = String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`

@@ -192,6 +192,26 @@ it("an export is asked for again until it begins, and a break after that is a No
   expect(waits).toHaveLength(2)
 })
 
+it("users are listed page by page, all or by a prefix", async () => {
+  const { client } = clientOf()
+  for (const userId of ["zed-1", "zed-2", "zoe"]) await client.post(lamp(userId), { waitSeconds: 10 })
+  const listed = (await taken(client.users({ prefix: "zed-" }))).toSorted((one, other) =>
+    one.userId < other.userId ? -1 : 1
+  )
+  expect(listed).toEqual(
+    ["zed-1", "zed-2"].map((userId) => ({
+      userId,
+      total: "25.00",
+      currency: "USD",
+      purchaseCount: 1,
+      reversalCount: 0
+    }))
+  )
+  const all = (await taken(client.users())).map(({ userId }) => userId)
+  expect(all).toEqual(expect.arrayContaining(["zed-1", "zed-2", "zoe"]))
+  expect(new Set(all).size).toBe(all.length)
+})
+
 it("a history is read page by page", async () => {
   const { client, attempts } = clientOf()
   await client.generate(250, "finn")

@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import type { Consistency, LedgerEntry, Question, Reply } from "../../protocol/Query.ts"
+import type { Consistency, LedgerEntry, Question, Reply, UsersQuestion } from "../../protocol/Query.ts"
 import { type AskOptions, NotCurrent, QueryClient } from "../../asking/QueryClient.ts"
 import { wordField } from "../contract/Field.ts"
 import { problem } from "../contract/Problem.ts"
@@ -37,13 +37,14 @@ const accountUnreadable = problem(
 
 const ask = Effect.fnUntraced(function* <Kind extends Question["kind"]>(
   question: Extract<Question, { readonly kind: Kind }>,
-  options: AskOptions
+  options: AskOptions,
+  foreign = foreignCursor
 ) {
   const client = yield* QueryClient
   const answer = yield* client.ask(question, options)
   if (answer.kind === question.kind) return answer as AnswerOf<Kind>
   if (answer.kind !== "refused" || answer.reason === "busy") return yield* new NotCurrent({ waitedMilliseconds: 0 })
-  return yield* Effect.fail(answer.reason === "place" ? foreignCursor : accountUnreadable)
+  return yield* Effect.fail(answer.reason === "place" ? foreign : accountUnreadable)
 })
 
 /** Asks the owner of an account, and waits up to {@link readWaitMilliseconds}. */
@@ -70,6 +71,10 @@ export const searchHistory = (
   search: Omit<Extract<Question, { readonly kind: "search" }>, "kind">,
   consistency: AskedConsistency
 ) => read<"search">({ kind: "search", ...search }, consistency)
+
+/** Reads a page of the users of a partition. Fails with `foreign` for a cursor of another order of the users. */
+export const askUsers = (users: Omit<UsersQuestion, "kind">, foreign: typeof foreignCursor) =>
+  ask<"users">({ kind: "users", ...users }, { consistency: "strong", waitMilliseconds: readWaitMilliseconds }, foreign)
 
 /** Reads the totals of an account just before some moments, in milliseconds since 1970. */
 export const readTotalsBefore = (userId: string, moments: ReadonlyArray<number>, consistency: AskedConsistency) =>

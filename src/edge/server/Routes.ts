@@ -17,6 +17,7 @@ import { sessionRoutes } from "../access/routes.ts"
 import { spendingRoutes } from "../account/spending.ts"
 import { statusRoutes } from "../service/status.ts"
 import { webhookRoutes } from "../webhook/routes.ts"
+import { listRoutes } from "../account/users.ts"
 import { userRoutes } from "../account/routes.ts"
 
 /** Returns the given routes, followed by the routes that describe the whole list. */
@@ -29,6 +30,7 @@ const listed: ReadonlyArray<Route> = [
   ...purchaseRoutes,
   ...reversalRoutes,
   ...userRoutes,
+  ...listRoutes,
   ...exportRoutes,
   ...spendingRoutes,
   ...backTestRoutes,

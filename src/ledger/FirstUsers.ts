@@ -1,0 +1,59 @@
+/** A user of a head table. */
+export interface PlacedUser {
+  /** The place of the user in the order of pages: the first 53 bits of the hash. Two users hardly ever share one. */
+  readonly place: number
+  /** The whole hash of the user as a text. */
+  readonly hash: string
+  /** The sequence of the commit with the user's newest revision. */
+  readonly sequence: number
+}
+
+/** Returns the first 53 bits of a hash as a number, given its first two words. */
+const placeOf = (first: number, second: number): number => first * 2 ** 21 + (second >>> 11)
+
+/**
+ * The users of a table that come first in the order of their hashes, from a place on. A user keeps its place as long as
+ * the table keeps its key. Holds at most twice as many users as a page has, whatever the size of the table.
+ */
+export class FirstUsers {
+  private readonly from: number
+  private readonly limit: number
+  private users: Array<PlacedUser> = []
+  /** No user with a higher place is on the page. */
+  private highest = Number.POSITIVE_INFINITY
+  private isCut = false
+
+  /** `limit` is the number of users of the page. Users with the place of its last user are on the page too. */
+  constructor(from: number, limit: number) {
+    this.from = from
+    this.limit = limit
+  }
+
+  /** Takes a user if it may be on the page. `hash` returns the whole hash. */
+  offer(first: number, second: number, sequence: number, hash: () => string): void {
+    const place = placeOf(first, second)
+    if (place < this.from) return
+    if (place > this.highest) {
+      this.isCut = true
+      return
+    }
+    this.users.push({ place, hash: hash(), sequence })
+    if (this.users.length >= 2 * this.limit) this.cut()
+  }
+
+  /** Returns the users of the page in their order, and whether the table has users after them. */
+  page(): { readonly users: ReadonlyArray<PlacedUser>; readonly isCut: boolean } {
+    this.cut()
+    return { users: this.users, isCut: this.isCut }
+  }
+
+  private cut(): void {
+    this.users.sort((one, other) => one.place - other.place)
+    const last = this.users[this.limit - 1]
+    if (last === undefined) return
+    const kept = this.users.filter(({ place }) => place <= last.place)
+    if (kept.length < this.users.length) this.isCut = true
+    this.users = kept
+    this.highest = last.place
+  }
+}

@@ -1,0 +1,101 @@
+import { beforeAll, describe, expect, it } from "vitest"
+import { purchaseText, refusal, useService } from "../support/TestService.ts"
+
+const service = useService()
+
+interface Listed {
+  readonly userId: string
+  readonly total: number
+  readonly purchaseCount: number
+}
+interface Page {
+  readonly users: ReadonlyArray<Listed>
+  readonly next?: string
+}
+
+const pageAt = async (url: string): Promise<Page> => {
+  const { status, body } = await service.get(url)
+  expect({ url, status }).toEqual({ url, status: 200 })
+  return JSON.parse(body) as Page
+}
+
+/** Follows `next` to the last page. `between` runs before each further page. */
+const walk = async (first: string, between: (page: Page) => Promise<unknown> = async () => undefined) => {
+  const found: Array<Listed> = []
+  for (let url: string | undefined = first; url !== undefined;) {
+    const page: Page = await pageAt(url)
+    found.push(...page.users)
+    url = page.next
+    await between(page)
+  }
+  return found
+}
+const idsOf = (users: ReadonlyArray<Listed>) => users.map(({ userId }) => userId)
+
+const buy = async (userId: string, purchaseId: string) => {
+  expect((await service.post(purchaseText({ userId, purchaseId, value: 1, quantity: 1 }))).status).toBe(202)
+}
+/** Waits until everything that is stored for a user is applied. */
+const applied = (userId: string) => service.get(`/users/${encodeURIComponent(userId)}/total`)
+
+const ids = [...Array.from({ length: 60 }, (_, index) => `user-${index}`), "ann@x.org", "anna", "Ännchen", "änn", "ΩΩ"]
+
+beforeAll(async () => {
+  for (const [index, userId] of ids.entries()) {
+    for (let count = 0; count <= index % 3; count += 1) await buy(userId, `p${count}`)
+  }
+  await Promise.all(ids.map(applied))
+})
+
+describe("GET /users", () => {
+  it.each([1, 7, 100])("pages of %i users list each user once, with its total and counts", async (limit) => {
+    const found = await walk(`/users?limit=${limit}`)
+    expect(idsOf(found).toSorted()).toEqual(ids.toSorted())
+    for (const { userId, total, purchaseCount } of found) {
+      const count = (ids.indexOf(userId) % 3) + 1
+      expect({ userId, total, purchaseCount }).toEqual({ userId, total: count, purchaseCount: count })
+    }
+  })
+
+  it("a user is listed with all members, and the next page as a link", async () => {
+    const one = await service.get("/users?prefix=anna")
+    expect(one.body).toContain('{"userId":"anna","total":2.00,"currency":"USD","purchaseCount":2,"reversalCount":0}')
+    const { headers, body } = await service.get("/users?limit=2")
+    expect(headers["link"]).toBe(`<${(JSON.parse(body) as Page).next}>; rel="next"`)
+  })
+
+  it.each([
+    ["ann", ["ann@x.org", "anna"]],
+    ["user-1", ["user-1", ...Array.from({ length: 10 }, (_, index) => `user-1${index}`)]],
+    ["Ä", ["Ännchen"]],
+    ["a\u0308", ["änn"]],
+    ["nobody", []]
+  ])("the prefix %s lists the users whose ids begin with it", async (prefix, expected) => {
+    const found = await walk(`/users?limit=3&prefix=${encodeURIComponent(prefix)}`)
+    expect(idsOf(found).toSorted()).toEqual(expected.toSorted())
+  })
+
+  it("users are listed once although they buy meanwhile, and new users change nothing of that", async () => {
+    let bought = 0
+    const found = await walk("/users?limit=5", async ({ users }) => {
+      bought += 1
+      // A user that was listed, a user that may come later, and a new user.
+      const buyers = [users[0]?.userId ?? "user-0", `user-${59 - bought}`, `new-${bought}`]
+      for (const userId of buyers) await buy(userId, `later-${bought}`)
+      await Promise.all(buyers.map(applied))
+    })
+    const known = idsOf(found).filter((userId) => !userId.startsWith("new-"))
+    expect(known.toSorted()).toEqual(ids.toSorted())
+    expect(new Set(idsOf(found)).size).toBe(found.length)
+  })
+
+  const forged = (text: string) => Buffer.from(text).toString("base64url")
+  it.each([
+    ["limit=0", "limit must be a whole number from 1 to 100, and is 0."],
+    ["cursor=zz", "cursor was not given out by this service. Begin without a cursor."],
+    [`cursor=${forged("0.5.12345")}`, "cursor is not of this list any more. Begin without a cursor."],
+    [`cursor=${forged("999.0.")}`, "cursor is not of this list any more. Begin without a cursor."]
+  ])("the list of users refuses %s", async (query, detail) => {
+    expect(await service.get(`/users?${query}`)).toEqual(refusal("malformed-request", detail, "/users"))
+  })
+})

@@ -105,10 +105,11 @@ describe("a runtime that lacks something", () => {
     await expect(client.postAll([lamp]).next()).rejects.toThrow("lacks requests with a stream as their body")
     expect(requests()).toBe(0)
     vi.stubGlobal("Bun", {})
-    const onBun = new PurchaseClient({
-      url: "http://ledger",
-      fetch: () => new Response(`{"line":1,"status":"stored"}\n`)
-    })
+    const answer = async (request: Request) => {
+      await request.text()
+      return new Response('{"line":1,"status":"stored"}\n')
+    }
+    const onBun = new PurchaseClient({ url: "http://ledger", fetch: answer })
     expect(await onBun.postAll([lamp]).next()).toMatchObject({ value: { outcome: { status: "stored" } } })
   })
 })

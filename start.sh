@@ -84,7 +84,7 @@ for ((number = 1; number <= edges; number++)); do names+=("edge-$number"); done
 settings="HOST=$host PORT=$port"
 [[ $auth == none ]] || settings="$settings AUTH=$auth"
 
-# The broker of this script knows only the keys of this script.
+# The broker that start.sh starts knows only the keys of start.sh.
 use_own_keys() {
   unset NATS_CREDS_FILE NATS_CA_FILE NATS_CERT_FILE NATS_CERT_KEY_FILE
   export NATS_NKEY_FILE="$keys/{role}.nk"

@@ -1,4 +1,5 @@
-// The checkout of a web shop. It books each line of a cart once, however often the customer presses the button.
+// The checkout of a web shop. The checkout books each line of a cart once, however often the customer presses the
+// button.
 import { ClientFailure, PurchaseClient } from "../src/client/index.ts"
 
 const { PURCHASES_URL: url = "http://127.0.0.1:8081", PURCHASES_TOKEN: token } = process.env
@@ -21,11 +22,11 @@ const cart = {
 
 /** Books a line of the cart, and returns what the customer reads. Sets the exit code if the line is not booked. */
 const book = async (line: (typeof cart.lines)[number], index: number): Promise<string> => {
-  // The id follows from the cart, and not from the attempt. So a line that comes again counts once.
+  // The id of the purchase follows from the cart, and not from the attempt, so a line that comes again counts once.
   const purchaseId = `${cart.id}-${index + 1}`
   try {
     const { status, total } = await client.post({ purchaseId, userId: cart.userId, ...line }, { waitSeconds: 5 })
-    // `stored` is as safe as `applied`: the total has the purchase a little later.
+    // A purchase that is `stored` is as safe as one that is `applied`: the total has the purchase a little later.
     return `${line.productName}: ${total} is ${status}`
   } catch (failure) {
     if (!(failure instanceof ClientFailure)) throw failure

@@ -1,4 +1,5 @@
-// Copies all purchases into a SQLite file, and goes on after the last one when it starts again, also after kill -9.
+// Copies all purchases into a SQLite file, and goes on after the last copied purchase when it starts again, also after
+// kill -9.
 import { DatabaseSync } from "node:sqlite"
 import { centsOf, type FeedEvent, PurchaseClient } from "../src/client/index.ts"
 
@@ -18,7 +19,7 @@ const addEntry = database.prepare("INSERT INTO entries VALUES (?, ?, ?, ?, ?)")
 const movePlace = database.prepare("UPDATE place SET id = ?")
 const { id: after } = database.prepare("SELECT id FROM place").get() as { readonly id: string }
 
-/** Keeps the entries of an event and its place. Both are kept, or neither is: an event is neither lost nor doubled. */
+/** Keeps the entries of an event and its place in one transaction, so that an event is neither lost nor doubled. */
 const keep = ({ id, applied }: Extract<FeedEvent, { kind: "applied" }>): void => {
   database.exec("BEGIN IMMEDIATE")
   try {

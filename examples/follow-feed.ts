@@ -1,4 +1,4 @@
-// Prints the purchases of an account as they are applied, from the first one on, until it is stopped.
+// Prints the purchases of an account as they are applied, from the first purchase on, until the program is stopped.
 import { PurchaseClient } from "../src/client/PurchaseClient.ts"
 
 const { PURCHASES_URL: url = "http://127.0.0.1:8081", PURCHASES_TOKEN: token } = process.env
@@ -6,7 +6,7 @@ const client = new PurchaseClient({ url, ...(token === undefined ? {} : { token 
 
 const userId = process.argv[2] ?? "dora"
 
-// Keep the id of the last event that was handled. A later run goes on after it: `after: lastId`.
+// Keep the id of the last event that was handled. A later run goes on after that event with `after: lastId`.
 let lastId = "0"
 for await (const event of client.feed({ userId, after: lastId })) {
   if (event.kind === "applied") {

@@ -1,4 +1,5 @@
-// Stores the orders of a CSV file, like one that another system writes each night. A file that comes twice counts once.
+// Stores the orders of a CSV file, like a file that another system writes each night. A file that comes twice counts
+// once.
 import { createReadStream } from "node:fs"
 import { parse } from "csv-parse"
 import { centsOf, PurchaseClient } from "../src/client/index.ts"
@@ -23,12 +24,15 @@ const refuse = (order: string, reason: string): void => {
   console.error(`${order} is refused: ${reason}`)
 }
 
-/** Yields the purchases of the file. The client takes them no faster than they are answered, so any file fits. */
+/**
+ * Yields the purchases of the file. The client takes purchases no faster than they are answered, so a file of any size
+ * fits.
+ */
 async function* purchases() {
   const orders = createReadStream(file).pipe(parse({ columns: true, bom: true, skip_empty_lines: true }))
   for await (const { order, price, quantity, ...rest } of orders as AsyncIterable<Order>) {
     try {
-      // A price is text until it is integer cents. It is never a float.
+      // A price is a text until it is integer cents, and never a float.
       yield { purchaseId: order, ...rest, value: centsOf(price), quantity: Number(quantity) }
     } catch (failure) {
       refuse(order, (failure as Error).message)

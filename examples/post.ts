@@ -1,4 +1,4 @@
-// Sends one purchase twice under one idempotency key. It counts once.
+// Sends one purchase twice under one idempotency key, so that the purchase counts once.
 import { PurchaseClient } from "../src/client/PurchaseClient.ts"
 
 const { PURCHASES_URL: url = "http://127.0.0.1:8081", PURCHASES_TOKEN: token } = process.env

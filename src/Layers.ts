@@ -115,13 +115,13 @@ export const setUp = (settings: Settings) =>
 const targetRulesLayer = ({ testWebhookLoopback }: Pick<Settings, "testWebhookLoopback">) =>
   testWebhookLoopback ? Layer.succeed(TargetRules, openTargetRules) : Layer.empty
 
-/** The services of an edge for purchases and questions. They need the services of {@link brokerLayer}. */
+/** The services of an edge for purchases and questions, which need the services of {@link brokerLayer}. */
 export const purchasesLayer = Layer.mergeAll(
   PurchasePublisher.layer.pipe(Layer.provide(NoticeInbox.layer)),
   QueryClient.layer
 )
 
-/** Makes all services of an edge. They need the services of {@link brokerLayer}. */
+/** Makes all services of an edge, which need the services of {@link brokerLayer}. */
 export const edgeLayer = (settings: Pick<Settings, "workerLease" | "testWebhookLoopback">) =>
   edgeMetricsLayer.pipe(
     Layer.provideMerge(targetRulesLayer(settings)),
@@ -139,7 +139,7 @@ export const edgeLayer = (settings: Pick<Settings, "workerLease" | "testWebhookL
     Layer.provideMerge(purchasesLayer)
   )
 
-/** Makes the access of an edge. It needs the services of {@link brokerLayer}. */
+/** Makes the access of an edge, which needs the services of {@link brokerLayer}. */
 export const accessLayer = (
   settings: Pick<Settings, "auth" | "jwtKeys" | "jwtIssuer" | "jwtAudience">
 ): Layer.Layer<AccessControl, KeysUnreadable | BrokerFailure, AuditLog | Connection> => {
@@ -153,7 +153,7 @@ const janitorLayer = (settings: Settings) =>
   Layer.effectDiscard(
     Effect.gen(function* () {
       const worker = yield* PartitionWorker
-      // Without this check, a missing key would be noticed only when the input log is full.
+      // Without this check of the janitor's key, a missing key would be noticed only when the input log is full.
       yield* checkCredentials(settings.brokerFiles, "janitor")
       yield* Effect.forkScoped(
         janitor(
@@ -161,14 +161,14 @@ const janitorLayer = (settings: Settings) =>
             every: settings.janitorInterval,
             retention: settings.inputRetention
           },
-          // One janitor is enough, so only the owner of the first partition runs one.
+          // One janitor of the input log is enough, so only the owner of the first partition runs a janitor.
           () => worker.owned().includes(0)
         )
       )
     })
   )
 
-/** The services of an epoch below its actors. They need the services of {@link brokerLayer}. */
+/** The services of an epoch below its actors, which need the services of {@link brokerLayer}. */
 export const epochLayer = Layer.mergeAll(
   History.layer,
   HistorySearch.layer,
@@ -181,7 +181,8 @@ export const epochLayer = Layer.mergeAll(
 ).pipe(Layer.provideMerge(Layer.mergeAll(AccountReader.layer, Heads.layer)))
 
 /**
- * Makes all services of a worker, from the pull loop down to the chain. They need the services of {@link brokerLayer}.
+ * Makes all services of a worker, from the pull loop down to the chain. These services need the services of {@link
+ * brokerLayer}.
  */
 export const workerLayer = (settings: Settings) =>
   janitorLayer(settings).pipe(
@@ -231,12 +232,12 @@ const alertJanitorLayer = (settings: Settings) =>
     Effect.gen(function* () {
       const judge = yield* Judge
       const cleaning = { every: settings.janitorInterval, retention: settings.alertRetention }
-      // One janitor is enough, so only the judge of the first shard runs one.
+      // One janitor of alerts is enough, so only the judge of the first shard runs a janitor.
       yield* Effect.forkScoped(alertJanitor(cleaning, () => judge.shards().has(0)))
     })
   ).pipe(Layer.provide(AlertRetention.layer))
 
-/** Makes the services of a judge with its metrics. They need the services of {@link brokerLayer}. */
+/** Makes the services of a judge with its metrics, which need the services of {@link brokerLayer}. */
 export const judgeLayer = (settings: Settings) =>
   Layer.mergeAll(
     judgeMetricsLayer,

@@ -36,7 +36,9 @@ const duration = (name: string, fallback: Duration.Input, minimum: Duration.Inpu
     name
   ).pipe(Config.withDefault(Duration.fromInputUnsafe(fallback)))
 
-/** Reads a list that is separated by commas. Each item has to pass a check. An empty text is an empty list. */
+/**
+ * Reads a list that is separated by commas. Each item of the list has to pass `isItem`. An empty text is an empty list.
+ */
 const list = (name: string, isItem: (item: string) => boolean, expected: string) =>
   Config.schema(
     Schema.String.check(

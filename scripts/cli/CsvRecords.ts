@@ -17,7 +17,7 @@ const csvLine = (cells: ReadonlyArray<string>, delimiter: string): string =>
     .map((cell) => (cell.includes(delimiter) || /["\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell))
     .join(delimiter)
 
-/** Returns the columns of a file of refused records: those of the file, with the added ones in front. */
+/** Returns the columns of a file of refused records: the columns of the file, with the added columns in front. */
 const refusedColumns = (columns: ReadonlyArray<string>, idColumn: string): ReadonlyArray<string> => [
   ...[reasonColumn, idColumn].filter((name) => !columns.includes(name)),
   ...columns
@@ -67,7 +67,10 @@ async function* rowsOf(text: AsyncIterable<string>, delimiter: string): AsyncGen
   }
 }
 
-/** Opens a CSV text, whose first line has the names of the columns. Throws an UnusableFile if it has no first line. */
+/**
+ * Opens a CSV text, whose first line has the names of the columns. Throws an UnusableFile if the text has no first
+ * line.
+ */
 export const csvRecords = async (text: AsyncIterable<string>, delimiter: string): Promise<FileRecords> => {
   const rows = rowsOf(text, delimiter)
   const first = await rows.next()

@@ -6,19 +6,22 @@ import { UnusableFile } from "./UnusableFile.ts"
 /** The exit codes, which `--help` lists. A signal ends a command as it ends other programs. */
 export const exitCode = {
   done: 0,
-  /** The service refused the request, or found nothing. */
+  /** The exit code if the service refused the request, or found nothing. */
   refused: 1,
-  /** The command line, PURCHASES_URL, PURCHASES_TOKEN or a file of the command line is wrong. */
+  /** The exit code if the command line, PURCHASES_URL, PURCHASES_TOKEN or a file of the command line is wrong. */
   usage: 2,
-  /** The service cannot be reached, or cannot do the command now. */
+  /** The exit code if the service cannot be reached, or cannot do the command now. */
   unavailable: 3,
-  /** The reader of the output has gone: 128 plus the number of SIGPIPE, as for other programs of a pipe. */
+  /**
+   * The exit code if the reader of the output has gone: 128 plus the number of SIGPIPE, as for other programs of a
+   * pipe.
+   */
   outputClosed: 141
 } as const
 
 /**
- * Matches the advice of a problem to callers of the API. People do not need the advice, because the command line
- * follows it by itself.
+ * Matches the advice of a problem to callers of the API. People do not need the advice, because the command line itself
+ * follows the advice.
  */
 const advice =
   /(?: Nothing was changed; try again\.| Try again, or ask for .*| Send it again with the same .*?\.| Lines up to .*)+$/

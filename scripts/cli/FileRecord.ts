@@ -13,7 +13,7 @@ export interface FileRecord {
   readonly line: number
   /** The number of characters that the record takes, roughly. */
   readonly size: number
-  /** The reason why the record cannot be read; `undefined` if it can. */
+  /** The reason why the record cannot be read; `undefined` if the record can be read. */
   readonly problem: string | undefined
   /** Returns the text of a column; `undefined` if the record has no such text. */
   readonly text: (column: string) => string | undefined
@@ -26,9 +26,9 @@ export interface FileRecord {
 
 /** The records of an opened file. */
 export interface FileRecords {
-  /** The names of all columns; `undefined` if each record names its own. */
+  /** The names of all columns; `undefined` if each record names its own columns. */
   readonly columns: ReadonlyArray<string> | undefined
-  /** Returns the first line of a file of refused records; `undefined` if it has none. */
+  /** Returns the first line of a file of refused records; `undefined` if such a file has no first line of its own. */
   readonly refusedHeader: (idColumn: string) => string | undefined
   readonly records: AsyncIterable<FileRecord>
 }

@@ -88,7 +88,7 @@ export class ImportColumns {
     }
   }
 
-  /** The name of the column that has, or would have, the ids. */
+  /** The name of the column that has the ids, or would have them. */
   get idColumn(): string {
     return this.columnOf("purchaseId")
   }
@@ -110,12 +110,12 @@ export class ImportColumns {
     }
   }
 
-  /** Returns the id of a record: its own, or the given one if the record has none. */
+  /** Returns the id of a record: its own id, or `idWithout` if the record has no id. */
   idOf(record: FileRecord, idWithout: string): string {
     return record.text(this.idColumn) ?? idWithout
   }
 
-  /** Returns the purchase of a record, or the reason why the record has none. */
+  /** Returns the purchase of a record, or the reason why the record has no purchase. */
   purchaseOf(record: FileRecord, idWithout: string): ImportedPurchase | string {
     if (record.problem !== undefined) return record.problem
     const found: Partial<Record<Member, string>> = { purchaseId: this.idOf(record, idWithout) }

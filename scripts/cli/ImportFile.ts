@@ -11,7 +11,7 @@ export type Format = (typeof formats)[number]
 
 const formatsByEnding: Readonly<Record<string, Format>> = { ".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson" }
 
-/** Returns the format that the ending of a file's name tells. Throws an UnusableFile if it tells none. */
+/** Returns the format that the ending of a file's name tells. Throws an UnusableFile if the ending tells no format. */
 export const formatOf = (path: string): Format => {
   const format = formatsByEnding[extname(path).toLowerCase()]
   if (format === undefined) {
@@ -20,7 +20,7 @@ export const formatOf = (path: string): Format => {
   return format
 }
 
-/** A file of purchases, which is read as often as needed. A read holds a few records at a time. */
+/** A file of purchases, which is read as often as needed. A read of the file holds a few records at a time. */
 export class ImportFile {
   readonly path: string
   private readonly format: Format
@@ -34,7 +34,10 @@ export class ImportFile {
     this.delimiter = delimiter
   }
 
-  /** Reads the file from its beginning. Throws an UnusableFile, now or in the records, if it cannot be read. */
+  /**
+   * Reads the file from its beginning. Throws an UnusableFile, now or while records are taken, if the file cannot be
+   * read.
+   */
   async open(): Promise<FileRecords> {
     return this.format === "csv" ? csvRecords(this.text(), this.delimiter) : jsonRecords(this.text())
   }

@@ -9,7 +9,7 @@ import { newRunState, type RunState, type StateFile } from "./StateFile.ts"
 import { StoringRun } from "./StoringRun.ts"
 import { UnusableFile } from "./UnusableFile.ts"
 
-/** The bounds of the records that are held at once, and after which the state is kept. */
+/** The bounds of a batch: of the records that are held at once, after which the state is kept. */
 const batchBounds = { records: 5_000, characters: 4 * 1024 * 1024 }
 /** The most reasons that are kept for a message. */
 const reasonsMax = 10
@@ -19,11 +19,11 @@ type Means = Pick<Asked, "clientTelling" | "signal" | "timeoutMilliseconds" | "o
 interface ImportSettings {
   readonly file: ImportFile
   readonly columns: ImportColumns
-  /** What decides the ids and contents, beside the content of the file. */
+  /** The parts of the command line that decide the ids and contents of purchases, beside the content of the file. */
   readonly work: Readonly<Record<string, string>>
   readonly stateFile: StateFile | undefined
   readonly refusedPath: string | undefined
-  /** The records are checked, and nothing is sent. */
+  /** Whether the records are only checked, and nothing is sent. */
   readonly isDry: boolean
 }
 
@@ -49,8 +49,8 @@ export async function* batchesOf(
 }
 
 /**
- * Imports a file: reads it whole first, then stores its purchases batch by batch. A record that cannot be stored goes
- * into the file of refused records.
+ * Imports a file: first reads the whole file, and after that stores its purchases batch by batch. A record that cannot
+ * be stored goes into the file of refused records.
  */
 export class ImportRun {
   private readonly settings: ImportSettings
@@ -124,7 +124,7 @@ export class ImportRun {
     )
   }
 
-  /** Stores the purchases of a batch, writes down its refused records in their order, and then keeps the state. */
+  /** Stores the purchases of a batch, writes down its refused records in their order, and last keeps the state. */
   private async settle(batch: ReadonlyArray<FileRecord>, hash: string): Promise<void> {
     const { columns, isDry } = this.settings
     const refused = new Map<FileRecord, string>()

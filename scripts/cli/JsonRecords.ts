@@ -18,7 +18,7 @@ const textOf = (value: unknown): string | undefined => {
   return isExactNumber(value) ? value.rawJSON : undefined
 }
 
-/** Returns the object of a line, or the reason why the line has none. */
+/** Returns the object of a line, or the reason why the line has no object. */
 const objectIn = (text: string): JsonObject | string => {
   try {
     const value: unknown = JSON.parse(text, exact)

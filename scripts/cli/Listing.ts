@@ -26,7 +26,7 @@ export async function* listed<Item>(
   }
 }
 
-/** The most items of one table. A longer list is several tables, so that it is printed as it comes. */
+/** The most items of one table. A longer list is several tables, so that its items are printed as they come. */
 const tableItemsMax = 100
 
 /** The ways to show an item of a list. */

@@ -11,7 +11,7 @@ export const counted = (count: number): string => count.toLocaleString("en-US")
 /** Writes a time of an answer with its date and its zone, to the second. */
 export const timeText = (instant: string): string => `${instant.slice(0, 19).replace("T", " ")} UTC`
 
-/** Quotes a word for a shell if it needs that. */
+/** Quotes a word for a shell if the word needs quotes. */
 export const shellWord = (word: string): string =>
   /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 

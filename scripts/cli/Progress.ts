@@ -20,7 +20,7 @@ export const barText = (what: string, done: number, whole: number): string => {
 
 /**
  * A line on stderr that shows what a command does, from one second after the start on. The line is drawn on a terminal
- * only, and is erased before anything else is printed there.
+ * only, and is erased before anything else is printed on the terminal.
  */
 export class Progress {
   private readonly stream: NodeJS.WriteStream
@@ -40,12 +40,12 @@ export class Progress {
     this.timer.unref()
   }
 
-  /** Sets what the line says. The function is called for each drawing. */
+  /** Sets the function that returns the text of the line. The function is called for each drawing. */
   show(text: () => string): void {
     this.text = text
   }
 
-  /** Erases the line. It comes again when nothing was printed for a second. */
+  /** Erases the line. The line comes again when nothing was printed for a second. */
   makeRoom(): void {
     this.quietSince = performance.now()
     this.erase()

@@ -22,7 +22,7 @@ const isPrice = (text: string): boolean => {
   }
 }
 
-/** Returns the problem of a text that is not an exact price; `undefined` if it is one. */
+/** Returns the problem of a text that is not an exact price; `undefined` if the text is an exact price. */
 export const priceProblem = (text: string): string | undefined =>
   isPrice(text) ? undefined : `must be a price from 0.01 to ${decimalOf(valueMax)}, like 12.50`
 

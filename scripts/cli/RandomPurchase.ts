@@ -14,8 +14,8 @@ const numbersFrom = (seed: number): ((below: number) => number) => {
 }
 
 /**
- * Returns one of the random purchases of a run. Its id and its content follow from the run and the number. So a run that
- * is repeated sends the same purchases, and each counts once.
+ * Returns one of the random purchases of a run. The id and the content of the purchase follow from the run and the
+ * number. A run that is repeated thus sends the same purchases, and each counts once.
  */
 export const randomPurchase = (userId: string, run: string, number: number): NewPurchase => {
   const purchaseId = `${run}-${number}`

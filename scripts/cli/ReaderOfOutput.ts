@@ -1,8 +1,8 @@
 import { exitCode } from "./ExitCode.ts"
 
 /**
- * Ends the process at the first write that fails. Prints nothing if the reader of the output has gone, as other programs
- * do. Prints the reason on stderr otherwise.
+ * Ends the process at the first write that fails. Prints nothing if the reader of the output has gone, as other
+ * programs do. If a write fails for another reason, prints the reason on stderr.
  */
 export const endWithReaderOfOutput = (): void => {
   for (const stream of [process.stdout, process.stderr]) {

@@ -12,15 +12,15 @@ import {
 import { UnusableFile } from "./UnusableFile.ts"
 
 /**
- * The file of refused records. Until the import is done, the records are in a file beside it, whose name ends with
- * `.part`. So a file of refused records is always whole, and is never written over.
+ * The file of refused records. Until the import is done, the refused records are in another file, whose name ends with
+ * `.part`. A file of refused records is thus always whole, and is never written over.
  */
 export class RefusedFile {
   readonly path: string
   private readonly part: string
   private readonly header: string | undefined
   private readonly file: number
-  /** The bytes that are written. */
+  /** The number of bytes that are written to the file. */
   bytes: number
 
   private constructor(path: string, header: string | undefined, file: number, bytes: number) {
@@ -32,8 +32,8 @@ export class RefusedFile {
   }
 
   /**
-   * Opens the file behind its first `bytes` bytes, which an earlier run has written. Throws an UnusableFile if the file
-   * exists already, or if it cannot be written.
+   * Opens the file behind its first `bytes` bytes, which an earlier run has written. Throws an UnusableFile if the
+   * final file exists already, or if the file cannot be written.
    */
   static open(path: string, header: string | undefined, bytes: number): RefusedFile {
     if (existsSync(path)) {
@@ -53,7 +53,7 @@ export class RefusedFile {
     }
   }
 
-  /** Puts the file of a run that is done in its place, if the run ended before it did so itself. */
+  /** Puts the file of a run that is done in its place, if the run ended before it put the file there. */
   static settle(path: string): void {
     if (!existsSync(path) && existsSync(`${path}.part`)) renameSync(`${path}.part`, path)
   }
@@ -70,7 +70,7 @@ export class RefusedFile {
     this.bytes += text.length
   }
 
-  /** Closes the file. Puts it in its place, or removes it if it is empty. */
+  /** Closes the file. Puts the file in its place, or removes the file if it is empty. */
   finish(): void {
     closeSync(this.file)
     if (this.bytes > 0) renameSync(this.part, this.path)

@@ -6,7 +6,7 @@ const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 
 const RunState = Schema.Struct({
   v: Schema.Literal(1),
-  /** The command whose work this is, with all that decides the ids and the contents. */
+  /** The command that does the work, with all values that decide the ids and the contents of its purchases. */
   work: Schema.Record(Schema.String, Schema.String),
   /** The number of purchases from the first on that are stored or refused. */
   settled: count,
@@ -17,7 +17,7 @@ const RunState = Schema.Struct({
   isDone: Schema.Boolean
 })
 
-/** How far a command is that stores many purchases. */
+/** The state of a command that stores many purchases: how far the command is. */
 export type RunState = typeof RunState.Type
 
 const decodeState = Schema.decodeUnknownSync(Schema.fromJsonString(RunState))
@@ -33,7 +33,7 @@ export const newRunState = (work: RunState["work"]): RunState => ({
   isDone: false
 })
 
-/** The file in which a command keeps how far it is, so that the same command goes on there. */
+/** The file in which a command keeps how far it is, so that the same command goes on from that point. */
 export class StateFile {
   readonly path: string
 
@@ -41,7 +41,10 @@ export class StateFile {
     this.path = path
   }
 
-  /** Returns the kept state; `undefined` if there is no file yet. Throws an UnusableFile if the file has no state. */
+  /**
+   * Returns the kept state; `undefined` if the file does not exist yet. Throws an UnusableFile if the file has no
+   * state.
+   */
   read(): RunState | undefined {
     try {
       return decodeState(readFileSync(this.path, "utf8"))
@@ -54,8 +57,8 @@ export class StateFile {
   }
 
   /**
-   * Returns the kept state of this work, or the state of its beginning. Throws an UnusableFile if the file has the state
-   * of other work.
+   * Returns the kept state of some work, or the state of work that has not begun. Throws an UnusableFile if the file
+   * has the state of other work.
    */
   of(work: RunState["work"]): RunState {
     const state = this.read()
@@ -68,7 +71,7 @@ export class StateFile {
     )
   }
 
-  /** Keeps a state. A process that ends while it writes leaves the state before. */
+  /** Keeps a state. A process that ends while it writes a state leaves the earlier state. */
   write(state: RunState): void {
     const part = `${this.path}.part`
     try {

@@ -51,7 +51,7 @@ export class StoringRun {
 
   /**
    * Stores all purchases. Throws a TimedOut if no purchase was settled for the timeout. Throws the reason of the signal
-   * if that is aborted.
+   * if the signal is aborted.
    */
   async store(settings: RunSettings): Promise<void> {
     const patience = new Patience(settings.timeoutMilliseconds, settings.signal)
@@ -81,8 +81,8 @@ export class StoringRun {
   }
 
   /**
-   * Sends purchases until all are sent, or until the service could not take one. Returns the first such problem;
-   * `undefined` if there was none.
+   * Sends purchases until all are sent, or until the service could not take one. Returns the first problem of a
+   * purchase that the service could not take; `undefined` if it took all purchases.
    */
   private async round(
     client: PurchaseClient,
@@ -125,8 +125,8 @@ export class StoringRun {
   }
 
   /**
-   * Yields the purchases to send again and then new ones, while `isWanted` says so. Adds the number of each to
-   * `unanswered`.
+   * Yields the purchases to send again, followed by new purchases, while `isWanted` returns `true`. Adds the number of
+   * each to `unanswered`.
    */
   private *wanted(again: Array<number>, unanswered: Array<number>, isWanted: () => boolean): Generator<NewPurchase> {
     while (isWanted()) {

@@ -4,11 +4,13 @@ import { plain } from "./Output.ts"
 /** A column of a table. */
 export interface Column<Item> {
   readonly name: string
-  /** Returns the text of an item in this column; it may have any characters. */
+  /** Returns the text of an item in this column, with any characters. */
   readonly cell: (item: Item) => string | number
-  /** Numbers are set to the right. */
+  /** Whether the column has numbers, which are set to the right. */
   readonly isNumber?: true
-  /** The column may be cut if the table is wider than the terminal. Ids and amounts are never cut. */
+  /**
+   * Whether the column may be cut if the table is wider than the terminal. Columns of ids and amounts are never cut.
+   */
   readonly mayBeCut?: true
   /** Returns the colour of an item's cell; `undefined` for no colour. */
   readonly colour?: (item: Item) => "green" | "red" | undefined
@@ -45,7 +47,7 @@ const padded = (text: string, width: number, isNumber: boolean): string => {
   return isNumber ? blanks + text : text + blanks
 }
 
-/** Returns the widths of the columns. Columns that may be cut share the width that is left by the others. */
+/** Returns the widths of the columns. Columns that may be cut share the width that the other columns leave. */
 const widthsOf = <Item>(
   columns: ReadonlyArray<Column<Item>>,
   rows: ReadonlyArray<ReadonlyArray<string>>,

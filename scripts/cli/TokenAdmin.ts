@@ -10,7 +10,7 @@ import { readEnvironment } from "../../src/Settings.ts"
 /** How long a command waits for the broker. */
 const brokerWait = "10 seconds"
 
-/** A command that changes tokens cannot be done. The message is for people. */
+/** The failure of a command that changes tokens. Its message is for people. */
 export class TokenFailure extends Schema.TaggedError<TokenFailure>()("TokenFailure", { reason: Schema.String }) {
   override get message() {
     return this.reason
@@ -34,7 +34,7 @@ const found = Effect.fnUntraced(function* (id: string) {
   return { sequence: stored.sequence, record: decodeTokenRecord(stored.text) }
 })
 
-/** Writes down who asks for the change of a token, and then makes the change. */
+/** Writes down who asks for the change of a token, and after that makes the change. */
 const replace = Effect.fnUntraced(function* (what: string, id: string, record: TokenRecord, at: number) {
   const store = yield* TokenStore
   const log = yield* AuditLog

@@ -1,4 +1,4 @@
-/** A file of the command line cannot be used as it is. The message is for people. */
+/** The failure of a command whose file cannot be used as it is. The message of the failure is for people. */
 export class UnusableFile extends Error {
   override readonly name = "UnusableFile"
 }

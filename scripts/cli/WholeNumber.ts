@@ -1,6 +1,6 @@
 import { Schema } from "effect"
 
-/** Returns a schema of the whole numbers between two bounds. Its message names the bounds. */
+/** Returns a schema of the whole numbers between two bounds. The message of the schema names the bounds. */
 export const wholeNumber = (minimum: number, maximum: number) =>
   Schema.Number.check(
     Schema.makeFilter(

@@ -10,7 +10,7 @@ import { user } from "./PurchaseArguments.ts"
 import type { Column } from "./Table.ts"
 import { wholeNumber } from "./WholeNumber.ts"
 
-/** Writes the purchase of an alert, and what the rule measured of it. */
+/** Writes the purchase of an alert, and the values that the rule measured of the purchase. */
 export const matchText = ({ purchase, measured: { before, after } }: WouldBeAlert): string => {
   const { storedAt, userId, quantity, productName, value, purchaseId } = purchase
   const measured = before === undefined ? after : `${before} → ${after}`

@@ -9,7 +9,10 @@ import { millisecondsIn } from "./TimeSpan.ts"
 
 const momentPattern = /^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:.]+([Zz]|[+-][0-9]{2}:[0-9]{2})$/
 
-/** Returns the moment that a text names: itself, or a time like `24h` before now. `undefined` if it names none. */
+/**
+ * Returns the moment that a text names: the text itself, or a time like `24h` before now. Returns `undefined` if the
+ * text names no moment.
+ */
 const momentIn = (text: string): string | undefined => {
   const before = millisecondsIn(text)
   if (before !== undefined) return new Date(Date.now() - before).toISOString()

@@ -7,7 +7,7 @@ import { Unfinished } from "./Unfinished.ts"
 
 const notWhole = "The export is not complete. Do not use what was printed; run the command again."
 
-/** Writes bytes to stdout, and waits until their reader takes more. */
+/** Writes bytes to stdout, and waits until the reader of stdout takes more. */
 const written = async (bytes: Uint8Array): Promise<void> => {
   if (!process.stdout.write(bytes)) await once(process.stdout, "drain")
 }

@@ -33,8 +33,8 @@ interface Given {
 }
 
 /**
- * Returns the shell command that continues the run. A word that begins with - stands behind --, or it would be an
- * option.
+ * Returns the shell command that continues the run. A word that begins with - stands behind --, because without -- the
+ * word would be an option.
  */
 const continuation = ({ count, user, run, stateFile, urlWords }: Given): string => {
   const named = run.startsWith("-") ? [`--run=${run}`] : ["--run", run]
@@ -43,13 +43,16 @@ const continuation = ({ count, user, run, stateFile, urlWords }: Given): string 
   return commandText([...urlWords, "generate", ...rest])
 }
 
-/** Returns the name of the run: the given one, or that of the kept state, or a new one. */
+/** Returns the name of the run: the given name, the name in the kept state, or a new name. */
 const runOf = (given: string | undefined, stateFile: StateFile | undefined): string =>
   given ?? stateFile?.read()?.work["run"] ?? newRunId()
 
 type Means = Pick<Asked, "clientTelling" | "signal" | "timeoutMilliseconds" | "onRetry" | "progress">
 
-/** The storing of all purchases of a run. With a state file it is done in parts, and a part that is done is kept. */
+/**
+ * The storing of all purchases of a run. With a state file the purchases are stored in parts, and the state is kept
+ * after each part.
+ */
 class Generation {
   private readonly given: Given
   private state: RunState

@@ -8,7 +8,10 @@ import { Unfinished } from "./Unfinished.ts"
 
 const say = (message: string): void => void process.stderr.write(`purchases: ${message}\n`)
 
-/** Prints the message of a failure, and sets the exit code. If a signal ended the command, it ends the process too. */
+/**
+ * Prints the message of a failure, and sets the exit code. If a signal ended the command, the same signal ends the
+ * process.
+ */
 const endWith = (failure: unknown): void => {
   const cause = failure instanceof Unfinished ? failure.cause : failure
   if (cause instanceof Interrupted) {

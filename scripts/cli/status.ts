@@ -82,8 +82,8 @@ const statusText = ({ storing, applying, partitions, workers, edge }: SystemStat
 
 export const status = Command.make("status", {}, () =>
   asking(async ({ client, signal, print, terminal }) => {
-    // `ready` asks once, and fails with the reason if nothing can be stored. Without this check, `status` would be
-    // asked again and again.
+    // `ready` asks once, and fails with the reason if nothing can be stored. Without this check, the command would ask
+    // for `status` again and again.
     await client.ready({ signal })
     const found = await client.status({ signal })
     print(found, terminal === undefined ? statusText(found) : statusTables(found, terminal))

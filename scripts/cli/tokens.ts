@@ -50,8 +50,8 @@ const out = Flag.String("out").pipe(
 const printed = (text: string): void => void process.stdout.write(`${text}\n`)
 
 /**
- * Has a token made, and prints it or writes it into a new file. The file is made first, so that no token is made whose
- * secret cannot be kept. A file that exists is not overwritten.
+ * Has a token made, and prints the token or writes it into a new file. The file is made first, so that no token is made
+ * whose secret cannot be kept. A file that exists is not overwritten.
  */
 const handOut = Effect.fnUntraced(function* (make: Effect.Effect<IssuedToken, unknown>, file: Option.Option<string>) {
   const { json } = yield* root
@@ -76,7 +76,7 @@ const usersOf = (only: Option.Option<string>, prefix: Option.Option<string>): To
 const limitFlag = (name: string, what: string) =>
   Flag.Int(name).pipe(Flag.withSchema(wholeNumber(1, 1_000_000_000)), Flag.withDescription(what), Flag.optional)
 
-/** The flags of the limits of a token. Without one of them the limit of the edge counts. */
+/** The flags of the limits of a token. Where a flag is missing, the limit of the edge counts. */
 const limitFlags = {
   points: limitFlag("points", "The points that the caller may spend in a second"),
   reads: limitFlag("reads", "The most reads that the caller has open at once"),

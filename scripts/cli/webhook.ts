@@ -8,7 +8,7 @@ import { user } from "./PurchaseArguments.ts"
 import type { Column } from "./Table.ts"
 import { wholeNumber } from "./WholeNumber.ts"
 
-/** The seconds in which the service says how a delivery ended, and a few more. */
+/** The longest wait for a delivery: the seconds in which the service says how a delivery ended, and a few more. */
 const deliverySeconds = 40
 /** The most dead letters that the service keeps of a webhook. */
 const deadLettersMax = 1_000
@@ -37,7 +37,7 @@ const deadColumns: ReadonlyArray<Column<DeadLetter>> = [
   { name: "answer", cell: ({ answer }) => answer.replaceAll(/\s+/g, " "), mayBeCut: true }
 ]
 
-/** Prints how a delivery ended. Fails if it was not delivered, so that the command ends with 1. */
+/** Prints how a delivery ended. Fails if the delivery did not succeed, so that the command ends with 1. */
 const printOutcome = (print: (value: unknown, text: string) => void, outcome: WebhookSendOutcome): void => {
   const { delivered, status, reason = "", answer } = outcome
   if (delivered) return print(outcome, `delivered, with the status ${status}`)

@@ -22,7 +22,8 @@ const packageJson = {
 }
 
 /**
- * Compiles `src/client` into a directory, beside a package.json, the license and a README. The directory is made anew.
+ * Compiles `src/client` into a directory, beside a package.json, the license and a README. The directory is removed
+ * first, if it exists.
  */
 const build = async (directory: string): Promise<void> => {
   await rm(directory, { recursive: true, force: true })

@@ -5,7 +5,7 @@ import { promisify } from "node:util"
 
 /** All workers or all judges of a system. */
 export interface Processes {
-  /** Kills all of these processes with SIGKILL, and returns their names when they have ended. */
+  /** Kills all processes of the role with SIGKILL, and returns their names when they have ended. */
   readonly kill: () => Promise<ReadonlyArray<string>>
   /** Starts `count` workers or judges. */
   readonly start: (count: number) => Promise<void>

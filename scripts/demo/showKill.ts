@@ -16,7 +16,7 @@ export interface Survivor extends Audited {
   readonly ledgerSequence: number
 }
 
-/** Waits until some purchases of a user are applied, and returns the number of applied purchases. */
+/** Waits until a part of a user's purchases is applied, and returns the number of applied purchases. */
 const someApplied = async ({ client }: Demonstration, userId: string): Promise<number> => {
   const deadline = performance.now() + firstAppliedMillisecondsMax
   while (performance.now() < deadline) {
@@ -27,7 +27,10 @@ const someApplied = async ({ client }: Demonstration, userId: string): Promise<n
   throw new Error(`nothing of ${userId} was applied within ${firstAppliedMillisecondsMax / 1_000} s`)
 }
 
-/** Returns the revisions of an account from the feed, from the first revision up to the one that applied a purchase. */
+/**
+ * Returns the revisions of an account from the feed, from the first revision up to the revision that applied a
+ * purchase.
+ */
 const revisionsUpTo = async (
   { client }: Demonstration,
   userId: string,

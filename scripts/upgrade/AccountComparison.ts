@@ -116,7 +116,7 @@ export const accountDifference = (former: FormerAccount, { account, entries }: N
 export const revisionSequences = ({ applying, idle }: Account): Array<number> =>
   [...applying, ...(idle ?? [])].sort((one, other) => one - other)
 
-/** Returns the first difference of a revision: of its content, or of the revisions that it names. */
+/** Returns the first difference of a revision: in its content, or in the revisions that it names. */
 export const revisionDifference = (
   former: FormerRevision,
   revision: Revision,

@@ -6,7 +6,7 @@ import { CommitChain, type JournalRecord } from "../../src/nats/CommitChain.ts"
  */
 const cachedLengthMax = 256 * 1024 * 1024
 
-/** A chain whose records are kept when they were read. Records never change. */
+/** Returns a chain that keeps the records that were read, because records never change. */
 const cached = (chain: (typeof CommitChain)["Service"]): (typeof CommitChain)["Service"] => {
   const records = new Map<number, JournalRecord>()
   let length = 0

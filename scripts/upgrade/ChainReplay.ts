@@ -39,8 +39,8 @@ interface PendingCommit {
 const nothingPending = (): PendingCommit => ({ lines: [], revisions: new Map(), bytes: 0 })
 
 /**
- * The revision after the newest of an account: the content of the former revision, with the sequences of the new
- * layout.
+ * Returns the revision after the newest revision of an account: the content of the former revision, with the sequences
+ * of the new layout.
  */
 const nextRevision = (account: Account, former: FormerRevision): Revision =>
   revisionOf(account, {
@@ -59,7 +59,7 @@ const follows = (account: Account, former: FormerRevision): boolean =>
   former.count === account.count + former.purchases.length &&
   former.total === former.purchases.reduce((total, purchase) => total + purchaseTotal(purchase), account.total)
 
-/** Tries again if the broker did not answer. A refusal is final. */
+/** Tries a write again if the broker did not answer. A refusal of the broker is final. */
 const untilAnswered = <A>(write: Effect.Effect<A, BrokerFailure | CommitConflict>) =>
   Effect.retry(write, {
     while: (failure) => failure._tag !== "BrokerRefused",
@@ -86,8 +86,8 @@ export interface ChainReplay {
   /** Takes the next revision of any account of the partition. */
   readonly take: (userToken: string, former: FormerRevision) => Effect.Effect<void, { readonly message: string }>
   /**
-   * Writes the commit that has a waiting revision of the user. Then writes a segment of all unsealed revisions of the
-   * user.
+   * Writes the commit that has a waiting revision of the user. After that, writes a segment of all unsealed revisions
+   * of the user.
    */
   readonly seal: (userToken: string) => Effect.Effect<void, { readonly message: string }>
   /** Writes the last commit, which has the position of the partition. */
@@ -95,8 +95,8 @@ export interface ChainReplay {
 }
 
 /**
- * Begins the chain of a partition with a take-over record. The commits before the last have position 0: nobody reads
- * them until the upgrade is done.
+ * Begins the chain of a partition with a take-over record. The commits before the last commit have position 0, because
+ * nobody reads these commits until the upgrade is done.
  */
 export const beginReplay = Effect.fnUntraced(function* (
   partition: number,

@@ -25,12 +25,12 @@ export interface FormerValue {
   readonly text: string
 }
 
-/** The size of the stream of the former layout. It must be the same before and after the upgrade. */
+/** The size of the stream of the former layout. This size must be the same before and after the upgrade. */
 export interface FormerState {
   readonly messages: number
   readonly bytes: number
   readonly lastSequence: number
-  /** The number of keys: at least the number of accounts. */
+  /** The number of keys, which is at least the number of accounts. */
   readonly keys: number
 }
 
@@ -42,8 +42,8 @@ interface StreamInfo {
     readonly num_subjects?: number
   }
   /**
-   * The cluster of the stream, which only a broker in a cluster names. Without a leader the broker answers too, but
-   * with old values.
+   * The cluster of the stream, which only a broker in a cluster names. A broker without a leader answers too, but with
+   * old values.
    */
   readonly cluster?: { readonly leader?: string }
 }
@@ -99,7 +99,7 @@ export const makeFormerLedger = (connection: BrokerConnection, pageValuesMax: nu
       max_bytes: pageBytesMax
     }).pipe(Effect.orElseSucceed((): ReadonlyArray<StoredMessage> => []))
 
-  // A replica may be behind, so its page counts only if it begins with the first message that the leader names.
+  // A replica may be behind, so its page counts only if the page begins with the first message that the leader names.
   const pageFrom = Effect.fnUntraced(function* (filter: string, from: number) {
     const page = yield* pageOfReplica(filter, from)
     const first = yield* readMessage(connection, formerLedgerStream, { seq: from, next_by_subj: prefix + filter })

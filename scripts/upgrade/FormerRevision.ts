@@ -21,7 +21,7 @@ const FormerRecord = Schema.fromJsonString(
 )
 const decodeRecord = Schema.decodeUnknownSync(FormerRecord)
 
-/** Reads a revision of the former layout. Throws a SchemaError if the text is no such revision. */
+/** Reads a revision of the former layout. Throws a SchemaError if the text is not a revision of the former layout. */
 export const decodeFormerRevision = (text: string): FormerRevision => {
   const { total, count, decidedThrough, purchases, repeats, previous } = decodeRecord(text)
   return {

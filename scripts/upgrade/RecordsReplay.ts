@@ -13,7 +13,7 @@ export interface WrittenRecords {
   readonly steps: number
 }
 
-/** Whether a record is the newest of its key: a worker that crashed may have written the same record twice. */
+/** Returns whether a record is the newest of its key: a worker that crashed may have written the same record twice. */
 const isNewest = (former: FormerLedger) => (value: FormerValue) =>
   Effect.map(former.newestOf(value.key), (sequence) => sequence === value.sequence)
 

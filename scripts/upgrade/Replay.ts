@@ -12,7 +12,7 @@ export interface ReplayLimits {
    * the partitions.
    */
   readonly accountsOfPassMax: number
-  /** The most purchase ids in memory. If there are more, segments are written early. */
+  /** The most purchase ids in memory. If there are more ids, segments are written early. */
   readonly unsealedIdsMax: number
   /** The values of the former layout that are read at once. */
   readonly pageValuesMax: number
@@ -65,7 +65,7 @@ const replayPass = Effect.fnUntraced(function* (plan: ReplayPlan, partitions: Re
     for (const { key, text } of part) yield* chain.take(tokenOfKey(key), decodeFormerRevision(text))
   })
 
-  // Each partition takes its revisions in order. The partitions work concurrently.
+  // Each partition takes its revisions in order. The partitions take their revisions concurrently.
   const takePage = Effect.fnUntraced(function* (page: ReadonlyArray<FormerValue>) {
     const parts = Map.groupBy(page, ({ key }) => chainOf(tokenOfKey(key)))
     const taking = Array.from(parts, ([chain, part]) => (chain === undefined ? Effect.void : takePart(chain, part)))

@@ -38,7 +38,7 @@ export class ReplayedAccounts {
     this.unsealed.add(userToken)
   }
 
-  /** Forgets the ids of an account, because segments cover all of them now. */
+  /** Forgets the ids of an account, because segments cover all ids of the account now. */
   sealed(userToken: string): void {
     const account = this.of(userToken)
     this.ids -= account.purchaseIds.size

@@ -34,7 +34,10 @@ export interface UpgradeReport {
 type Chain = (typeof CommitChain)["Service"]
 type Records = (typeof RejectedRecords)["Service"]
 
-/** Replacements of services of the broker. Each function gets the real service, and returns the service to use. */
+/**
+ * Replacements of services of the broker. Each function of the replacements gets the real service, and returns the
+ * service to use.
+ */
 export interface Replacements {
   readonly chain?: (real: Chain) => Chain
   readonly records?: (real: Records) => Records
@@ -44,7 +47,7 @@ export interface UpgradeOptions {
   readonly settings: UpgradeSettings
   readonly limits: ReplayLimits
   readonly report: UpgradeReport
-  /** Replaces services of the broker. Only tests use it. */
+  /** Replaces services of the broker. Only tests replace services. */
   readonly replace?: Replacements
 }
 
@@ -54,7 +57,7 @@ interface FormerSetup {
   readonly replicas: number
 }
 
-/** Reads the settings of the former installation. Fails if there is no former installation. */
+/** Reads the settings of the former installation. Fails if the broker has no former installation. */
 const readSetup = Effect.fnUntraced(function* (connection: BrokerConnection) {
   const ledger = yield* streamConfigOf(connection, formerLedgerStream)
   if (ledger === undefined) {
@@ -81,7 +84,7 @@ const refuseWorkers = Effect.fnUntraced(function* (lease: Duration.Duration) {
   yield* refuse("workerAlive", problem)
 })
 
-/** Gives signs of life until the scope closes, so that no other upgrade begins meanwhile. */
+/** Gives signs of life until the scope closes, so that no other upgrade begins before that. */
 const giveSigns = (
   heartbeat: Duration.Duration
 ): Effect.Effect<void, { readonly message: string }, WorkerBucket | Scope.Scope> =>

@@ -20,8 +20,8 @@ const remove = (connection: BrokerConnection, stream: string) =>
   )
 
 /**
- * Creates the journal with the mark of an unfinished upgrade. A journal with that mark was left by an upgrade that did
- * not end, and is removed first, after its heads. Any other journal is left alone.
+ * Creates the journal with the mark of an unfinished upgrade. A journal with the mark of an unfinished upgrade was left
+ * by an upgrade that did not end, and is removed first, after its heads. Any other journal is left alone.
  */
 export const beginJournal = Effect.fnUntraced(function* (connection: BrokerConnection, replicas: number) {
   const journal = yield* streamConfigOf(connection, journalStream)
@@ -41,7 +41,7 @@ export const beginJournal = Effect.fnUntraced(function* (connection: BrokerConne
   return isLeft
 })
 
-/** Marks the journal as complete. From then on workers and edges start. */
+/** Marks the journal as complete. Workers and edges start only on a journal that is marked as complete. */
 export const markDone = (connection: BrokerConnection): Effect.Effect<void, BrokerFailure> =>
   Effect.gen(function* () {
     const config = yield* streamConfigOf(connection, journalStream)

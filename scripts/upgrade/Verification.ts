@@ -22,7 +22,7 @@ import { refuse } from "./UpgradeFailure.ts"
 
 /** The most steps of one record that the product reads; three are usual. */
 const replayStepsMax = 100
-/** The accounts that are compared at once. The whole history of each is in memory meanwhile. */
+/** The accounts that are compared at once. The whole history of each compared account is in memory. */
 const accountsAtOnce = 8
 /** The revisions of one account that are read at once. */
 const revisionsAtOnce = 16
@@ -50,7 +50,7 @@ const historyOf = Effect.fnUntraced(function* (userToken: string, newest: number
   return entries
 })
 
-/** Reads the receipt of the newest purchase, and compares it with the history. */
+/** Reads the receipt of the newest purchase, and compares the receipt with the history. */
 const verifyReceipt = Effect.fnUntraced(function* (
   userToken: string,
   newest: LedgerEntry | undefined,
@@ -96,7 +96,7 @@ const verifyAccount = Effect.fnUntraced(function* (former: FormerLedger, heads: 
   return { revisions: before.revisions, purchases: before.count }
 })
 
-/** Opens the heads of a partition up to its last commit, after a comparison of its position. */
+/** Opens the heads of a partition up to its last commit, after a comparison of the partition's position. */
 const openPartition = Effect.fnUntraced(function* (former: FormerLedger, partition: number) {
   const chain = yield* CommitChain
   const before = yield* former.position(partition)
@@ -114,8 +114,8 @@ const openPartition = Effect.fnUntraced(function* (former: FormerLedger, partiti
 })
 
 /**
- * Reads every account as the product does, from its head to its whole history, and compares it with all revisions of the
- * former layout. Fails with the first difference. Writes the heads in the end.
+ * Reads every account as the product does, from its head to its whole history, and compares each account with all
+ * revisions of the former layout. Fails with the first difference. Writes the heads in the end.
  */
 export const verifyAccounts = Effect.fnUntraced(function* ({ former, partitions, progress }: VerificationPlan) {
   const numbers = Array.from({ length: partitions }, (_, partition) => partition)

@@ -10,8 +10,8 @@ export type { Delivered, DeliveredPurchase, DeliveredReversal } from "./Delivere
 export type { Refusal, Targets } from "./Reversing.ts"
 
 /**
- * The bounds of the part of an account that no segment covers. To seal this part means to store it as a segment. The
- * defaults are {@link sealBounds}.
+ * The bounds of the part of an account that no segment covers. To seal ids is to store them in a segment. The default
+ * bounds of sealing are {@link sealBounds}.
  */
 export interface SealBounds {
   /**
@@ -20,13 +20,13 @@ export interface SealBounds {
   readonly idsMin: number
   readonly revisionsMin: number
   /**
-   * At this many unsealed revisions, the next revision waits until the segment in flight is stored. This number bounds
-   * the commits that are read to load an account.
+   * At this many unsealed revisions, the next revision waits until the segment in flight is stored. `revisionsMax`
+   * bounds the commits that are read to load an account.
    */
   readonly revisionsMax: number
   /**
-   * At this many unsealed ids, the next revision waits too. A segment takes no further revision that would bring it
-   * above this number.
+   * At this many unsealed ids, the next revision waits until the segment in flight is stored. A segment takes no
+   * further revision that would bring the segment above this number of ids.
    */
   readonly idsMax: number
 }
@@ -53,32 +53,35 @@ export interface Account {
   /** The number of reversals among the entries. */
   reversals: number
   /**
-   * The input sequence up to which the purchases of the account are decided. Input up to this sequence that is read
-   * again is skipped.
+   * The input sequence up to which the purchases of the account are decided. Input up to the sequence `decidedThrough`
+   * that is read again is skipped.
    */
   decidedThrough: number
   /** When the broker stored the newest applied purchase, in milliseconds since 1970; 0 before the first purchase. */
   storedThrough: number
-  /** The sequence of the commit with the newest revision, 0 before the first. */
+  /** The sequence of the commit with the newest revision, 0 before the first revision. */
   revisionSequence: number
   /** The number of newest revisions that no stored segment covers. */
   unsealedRevisions: number
   /**
-   * The repeats that the unsealed revisions counted, and the pieces that they took back, by id; `undefined` without
-   * such counts. Counts that the segment in flight covers are left out.
+   * The repeats and the reversed pieces that the unsealed revisions count, by id; `undefined` if they count none.
+   * Counts of repeats that the segment in flight covers are left out.
    */
   unsealedRepeats: Map<string, Counts> | undefined
   /** The number of unsealed revisions that the segment in flight covers; 0 if no segment is in flight. */
   sealing: number
   /** The sequence of the newest revision that a segment covers, or will cover when it is stored. */
   sealedThrough: number
-  /** The sequence of the newest segment, 0 before the first. */
+  /** The sequence of the newest segment, 0 before the first segment. */
   segment: number
   /** The segments that the next segment names. */
   links: SegmentLinks
   /** The ids of all entries. */
   readonly purchaseIds: PurchaseIdSet
-  /** The sequences of the revisions that applied something, oldest first. The list only grows, and only at its end. */
+  /**
+   * The sequences of the revisions that applied something, oldest first. The list `applying` only grows, and only at
+   * its end.
+   */
   applying: Array<number>
   /**
    * The sequences of revisions that only count repeats, oldest first; `undefined` without such revisions, as in most
@@ -95,7 +98,10 @@ export interface Decision {
   readonly repeats: ReadonlyMap<string, Repeats>
   /** Deliveries under an id that was applied with another content. */
   readonly conflicts: ReadonlyArray<Delivered>
-  /** Reversals that are refused. They leave no trace in the account, so their records are stored first. */
+  /**
+   * Reversals that are refused. A refused reversal leaves no trace in the account, so its rejected record is stored
+   * before the position passes it.
+   */
   readonly refusals: ReadonlyArray<Refusal>
   /** The fingerprints of `applied`, in the same order. */
   readonly fingerprints: ReadonlyArray<number>
@@ -115,7 +121,7 @@ const noConflicts: ReadonlyArray<Delivered> = []
 const noEntries: ReadonlyArray<AppliedPurchase> = []
 const noRefusals: ReadonlyArray<Refusal> = []
 const noTargets: Targets = new Map()
-/** Lists of up to this many sequences take no more memory than they need. Most accounts have few. */
+/** Lists of up to this many sequences take no more memory than they need. Most accounts have few revisions. */
 const exactLengthMax = 4
 
 /** Returns the account of a new user. */
@@ -139,8 +145,8 @@ export const emptyAccount = (): Account => ({
 
 /**
  * Returns the applied purchases whose contents {@link decide} needs for delivered reversals: the sequence of the commit
- * that applied each, by purchase id. Returns `undefined` if it needs none. A reversal that was decided before, or whose
- * purchase is not applied, needs no content.
+ * that applied each, by purchase id. Returns `undefined` if {@link decide} needs no content. A reversal that was
+ * decided before, or whose purchase is not applied, needs no content.
  */
 export const targetsNeeded = (
   { purchaseIds, decidedThrough }: Account,
@@ -158,13 +164,13 @@ export const targetsNeeded = (
 
 /**
  * Decides how deliveries change an account, and changes nothing. Each purchase id is applied once. The same id with the
- * same content is a repeat, and with another content it is a conflict. The same holds for reversal ids. Input that the
- * account has decided before is skipped, because it was counted or refused then. Such input comes after a crash, when
- * the log is read again.
+ * same content is a repeat, and with another content it is a conflict. Each reversal id is applied once, too. Input
+ * that the account has decided before is skipped, because it was counted or refused then. Input that was decided before
+ * comes after a crash, when the log is read again.
  *
- * A reversal is refused if its purchase is not applied, or if it asks for more pieces than are left. Its purchase may be
- * one of the same deliveries, before it. Other purchases that reversals name are in `targets`, as {@link targetsNeeded}
- * names them.
+ * A reversal is refused if its purchase is not applied, or if it asks for more pieces than are left. The purchase of a
+ * reversal may be an earlier one of the same deliveries. Other purchases that reversals name are in `targets`, as
+ * {@link targetsNeeded} names them.
  *
  * The times of an account's entries never fall. If the broker's clock steps back, an entry gets the time of the entry
  * before it. Windows of rules and totals of the past need times that rise.
@@ -229,7 +235,7 @@ export const decide = (
 /** Returns whether a decision leaves nothing to write: all input had been decided before, or was refused. */
 export const isEmpty = (decision: Decision): boolean => decision.applied.length === 0 && decision.repeats.size === 0
 
-/** Returns whether a segment should be stored. Revisions need not wait for the segment yet. */
+/** Returns whether a segment should be stored, although no revision has to wait for the segment yet. */
 export const isSealDue = (
   { purchaseIds, unsealedRevisions, unsealedRepeats, sealing }: Account,
   { idsMin, revisionsMin }: SealBounds = sealBounds
@@ -238,8 +244,8 @@ export const isSealDue = (
   (purchaseIds.unsealedSize + (unsealedRepeats?.size ?? 0) >= idsMin || unsealedRevisions >= revisionsMin)
 
 /**
- * Returns whether the account is at a bound. Its next revision then has to wait for the segment in flight, and has to
- * name that segment.
+ * Returns whether the account is at a bound, so that its next revision has to wait for the segment in flight, and has
+ * to name that segment.
  */
 export const mustAwaitSeal = (
   { purchaseIds, unsealedRevisions, sealing }: Account,
@@ -255,7 +261,7 @@ const unsealedRevisionsOf = ({ purchaseIds, idle, sealedThrough }: Account): Arr
   return revisions.sort((one, other) => one.sequence - other.sequence)
 }
 
-/** Cuts revisions into parts that each fit into one segment. A revision stays whole. */
+/** Cuts revisions into parts that each fit into one segment. Each revision stays whole in one part. */
 const partsOfRevisions = (
   revisions: ReadonlyArray<SealedRevision>,
   idsMax: number
@@ -286,7 +292,7 @@ const partsOfRepeats = (repeats: ReadonlyMap<string, Counts>): Array<ReadonlyMap
 
 /**
  * Begins to seal everything that is unsealed. Returns the contents of the segments, in the order in which to store
- * them. There are several only if the ids or the counts of repeats are too many for one segment.
+ * them. Returns several segments only if the ids or the counts of repeats are too many for one segment.
  */
 export const beginSeal = (account: Account, { idsMax }: SealBounds = sealBounds): ReadonlyArray<SegmentContent> => {
   const revisions = partsOfRevisions(unsealedRevisionsOf(account), idsMax)
@@ -310,7 +316,7 @@ export const beginSeal = (account: Account, { idsMax }: SealBounds = sealBounds)
 
 /**
  * Ends the sealing that {@link beginSeal} began, when all of its segments are stored. `segment` is the sequence of the
- * last one.
+ * last segment.
  */
 export const endSeal = (account: Account, segment: number, links: SegmentLinks): void => {
   account.segment = segment
@@ -331,7 +337,8 @@ const previousOf = (account: Account): Array<number> => {
 }
 
 /**
- * Returns the revision that records a decision. The account must be the one of the decision, and unchanged since then.
+ * Returns the revision that records a decision. The account must be the account of the decision, unchanged since the
+ * decision.
  */
 export const revisionOf = (account: Account, decision: Decision): Revision => ({
   total: decision.total,
@@ -356,8 +363,8 @@ const appended = (list: Array<number>, sequence: number): Array<number> => {
 }
 
 /**
- * Takes the time of the newest purchase of a revision. Callers that read an account need this only if its newest
- * revisions have no purchase.
+ * Takes the time of the newest purchase of a revision. Callers that read an account need this time only if the newest
+ * revisions of the account have no purchase.
  */
 export const takeStoredThrough = (account: Account, { purchases }: Pick<Revision, "purchases">): void => {
   // In older ledgers the times of purchases may fall.
@@ -392,7 +399,8 @@ const takeMembers = (
 
 /**
  * Takes a committed revision into the account. `sequence` is the sequence of the revision's commit. A caller that has
- * just decided the revision passes the fingerprints of its purchases. Otherwise the fingerprints are computed.
+ * just decided the revision passes the fingerprints of its purchases. Without passed fingerprints, the function
+ * computes the fingerprints of the purchases.
  */
 export const evolve = (
   account: Account,
@@ -411,8 +419,8 @@ export const evolve = (
 }
 
 /**
- * Takes the ids of a segment into an account that is being read. The order of calls matters. First come all segments in
- * any order, then {@link takeSealedOrder}, and then the unsealed revisions by {@link evolve}, oldest first.
+ * Takes the ids of a segment into an account that is being read. A caller first passes all segments in any order, next
+ * calls {@link takeSealedOrder}, and last passes the unsealed revisions to {@link evolve}, oldest first.
  */
 export const takeSegment = (account: Account, { revisions, repeats }: SegmentContent): void => {
   account.purchaseIds.addSealed(revisions)

@@ -9,7 +9,10 @@ export type EntryRequest = Purchase | Reversal
 /** Returns whether a request is a reversal, and not a purchase. */
 export const isReversalRequest = (request: EntryRequest): request is Reversal => "reversalId" in request
 
-/** Stands before a reversal id in the purchaseId set. No id can hold a control character, so no purchase id begins so. */
+/**
+ * Stands before a reversal id in the purchaseId set. No id can hold a control character, so no purchase id begins with
+ * this mark.
+ */
 const reversalMark = "\u0001"
 
 /** Returns the id under which the purchaseId set keeps a reversal. */
@@ -23,7 +26,7 @@ export const reversalIdOf = (setId: string): string | undefined =>
 export const setIdOf = ({ purchaseId, reversal }: Pick<AppliedPurchase, "purchaseId" | "reversal">): string =>
   reversal === undefined ? purchaseId : reversalSetId(reversal.reversalId)
 
-/** Returns the change of the total by an entry, in cents. It is negative for a reversal. */
+/** Returns the change of the total by an entry, in cents. The change is negative for a reversal. */
 export const entryTotal = (entry: Pick<AppliedPurchase, "valueCents" | "quantity" | "reversal">): Cents =>
   entry.reversal === undefined ? purchaseTotal(entry) : -purchaseTotal(entry)
 

@@ -3,11 +3,14 @@ import { fnvStep } from "./TextHash.ts"
 
 /** How many numbers are kept for each id: its tag, the sequence of its commit, and its fingerprint. */
 const numbersOfId = 3
-/** The room doubles up to this many ids, and then grows by this many ids each time. Most accounts have few ids. */
+/**
+ * The room of a list doubles up to this many ids, and grows by this many ids each time after that. Most accounts have
+ * few ids.
+ */
 const roomStepMax = 4
 /**
- * Fills the free room for numbers. This value has a fraction, so the engine keeps the array as plain floats, which the
- * garbage collector skips.
+ * Fills the free room for numbers. The value `freeNumber` has a fraction, so the engine keeps the array as plain
+ * floats, which the garbage collector skips.
  */
 const freeNumber = 0.5
 /** The free room to add to a list with 0, 1, 2, … ids. */
@@ -35,8 +38,8 @@ const tagOf = (id: string): number => {
 
 /**
  * Keeps ids in arrays, in the order in which they were added, and searches them from the front. For few ids, the arrays
- * take less memory than a table. A search compares tags, which lie side by side. It reads an id only if its tag is
- * equal.
+ * take less memory than a table. A search compares tags, which lie side by side. A search reads an id only if the id
+ * has the wanted tag.
  */
 export class IdList implements AppliedIds {
   private count = 0

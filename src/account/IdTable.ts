@@ -1,7 +1,7 @@
 import type { AppliedIds } from "./AppliedIds.ts"
 import { fnvOffset, fnvStep, spreadBits } from "./TextHash.ts"
 
-/** The fewest ids that a table has room for. The room doubles when it is full. */
+/** The fewest ids that a table has room for. The room of a table doubles when the table is full. */
 const roomMin = 32
 /** The room for each id, in bytes: the length of a UUID. Longer ids make the room grow. */
 const bytesOfIdUsual = 36
@@ -18,7 +18,7 @@ const numbersOfId = 3
  */
 const numbersOfSlot = 2
 
-// Each process has another seed. So nobody can choose ids that all begin their search at one slot.
+// Each process has another seed. The seed keeps callers from choosing ids that all begin their search at one slot.
 const seed = Math.floor(Math.random() * 0x1_0000_0000)
 
 /**
@@ -28,9 +28,9 @@ const seed = Math.floor(Math.random() * 0x1_0000_0000)
 const unaccounted = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes)
 
 /**
- * Keeps ids in a hash table with open addressing, in typed arrays. The table only grows. The garbage collector does not
- * walk over it, and it is filled faster than a Map. Ids are compared as UTF-8. Different ids have different bytes,
- * because no id has an unpaired surrogate.
+ * Keeps ids in a hash table with open addressing, in typed arrays. A table of ids only grows. The garbage collector
+ * does not walk over the typed arrays, and they are filled faster than a Map. Ids are compared as UTF-8. Different ids
+ * have different bytes, because no id has an unpaired surrogate.
  */
 export class IdTable implements AppliedIds {
   private count = 0
@@ -92,8 +92,8 @@ export class IdTable implements AppliedIds {
   }
 
   /**
-   * Writes an id behind the other ids, where the search can compare it with them. The id stays there if it is added.
-   * Returns the end of the id.
+   * Writes an id behind the other ids, where the search can compare the new id with them. An id that is added stays at
+   * that place. Returns the end of the id.
    */
   private write(id: string): number {
     const begin = this.endOf(this.count - 1)
@@ -106,7 +106,10 @@ export class IdTable implements AppliedIds {
     return begin + this.bytes.write(id, begin)
   }
 
-  /** Returns the hash of the id that was written last. Its lowest bits choose the slot, so the bits are spread. */
+  /**
+   * Returns the hash of the id that was written last. The lowest bits of the hash choose the slot, so the bits are
+   * spread.
+   */
   private hash(end: number): number {
     let hash = seed ^ fnvOffset
     for (let index = this.endOf(this.count - 1); index < end; index += 1) {

@@ -12,7 +12,7 @@ export const productTextLengthMax = 200
 export const reasonLengthMax = 200
 
 const plain = /^[A-Za-z0-9_@+-][A-Za-z0-9_@+. -]*$/
-// An id is one segment of a path. So it can hold no separator, and must not be `.` or `..`, which clients resolve.
+// An id is one segment of a path. An id can hold no separator, and must not be `.` or `..`, which clients resolve.
 const pathSyntax = /[/\\]|^\.{1,2}$/
 
 /**
@@ -73,8 +73,8 @@ export const productTextProblem = (text: string): string | undefined => visibleT
 /** Returns the problem of the reason of a reversal that is NFC already, or `undefined`. */
 export const reasonTextProblem = (text: string): string | undefined => visibleTextProblem(text, reasonLengthMax)
 
-// The pattern is for JSON Schema and can be read by all tools. The descriptions of the fields state the rules that the
-// pattern cannot express.
+// The pattern of an id or of a text is for JSON Schema, and all tools can read the pattern. The descriptions of the
+// fields state the rules that the pattern cannot express.
 const normalized = (problem: (text: string) => string | undefined, maxLength: number, pattern: string) =>
   Schema.String.check(
     Schema.makeFilter(
@@ -89,15 +89,17 @@ const endOfId = `[^ /\\\\${control}]`
 const idPattern = `^${endOfId}(${inId}*${endOfId})?$`
 const textPattern = `^ *[^ ${control}][^${control}]*$`
 
-/** Decodes a user id. Fails if it is not in normalization form C or breaks a rule of {@link userIdProblem}. */
+/** Decodes a user id. Fails if the id is not in normalization form C or breaks a rule of {@link userIdProblem}. */
 export const UserId = normalized(userIdProblem, userIdLengthMax, idPattern).pipe(Schema.brand("UserId"))
 export type UserId = typeof UserId.Type
 
-/** Decodes a purchase id. Fails if it is not in normalization form C or breaks a rule of {@link purchaseIdProblem}. */
+/**
+ * Decodes a purchase id. Fails if the id is not in normalization form C or breaks a rule of {@link purchaseIdProblem}.
+ */
 export const PurchaseId = normalized(purchaseIdProblem, purchaseIdLengthMax, idPattern).pipe(Schema.brand("PurchaseId"))
 export type PurchaseId = typeof PurchaseId.Type
 
-/** Decodes the id of a reversal. It follows the rules of purchase ids, and is an id of another kind. */
+/** Decodes the id of a reversal. A reversal id follows the rules of purchase ids, and is an id of another kind. */
 export const ReversalId = normalized(purchaseIdProblem, purchaseIdLengthMax, idPattern).pipe(Schema.brand("ReversalId"))
 export type ReversalId = typeof ReversalId.Type
 
@@ -105,17 +107,20 @@ export type ReversalId = typeof ReversalId.Type
  * Decodes a stored user id without checks, because stored records follow the rules of the time when they were written.
  */
 export const StoredUserId = Schema.String.pipe(Schema.brand("UserId"))
-/** Decodes a stored purchase id without checks, for the same reason. */
+/**
+ * Decodes a stored purchase id without checks, because stored records follow the rules of the time when they were
+ * written.
+ */
 export const StoredPurchaseId = Schema.String.pipe(Schema.brand("PurchaseId"))
 
 /**
- * Decodes a product name or type. Fails if it is not in normalization form C or breaks a rule of {@link
+ * Decodes a product name or type. Fails if the text is not in normalization form C or breaks a rule of {@link
  * productTextProblem}.
  */
 export const ProductText = normalized(productTextProblem, productTextLengthMax, textPattern)
 
 /**
- * Decodes the reason of a reversal. Fails if it is not in normalization form C or breaks a rule of {@link
+ * Decodes the reason of a reversal. Fails if the reason is not in normalization form C or breaks a rule of {@link
  * reasonTextProblem}.
  */
 export const ReasonText = normalized(reasonTextProblem, reasonLengthMax, textPattern)

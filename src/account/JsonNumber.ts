@@ -11,7 +11,7 @@ export type NumberProblem = "form" | "places" | "size"
 const usual = /^(-?(?:0|[1-9][0-9]{0,14}))(?:\.([0-9]{1,2}))?$/
 const jsonNumber = /^(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?$/
 
-/** Counts the zeros at one end of digits. A regular expression for this would take quadratic time. */
+/** Counts the zeros at one end of digits. A regular expression that counts zeros would take quadratic time. */
 const zeros = (digits: string, end: "first" | "last"): number => {
   let count = 0
   while (count < digits.length && digits.at(end === "first" ? count : -1 - count) === "0") count += 1
@@ -20,8 +20,8 @@ const zeros = (digits: string, end: "first" | "last"): number => {
 
 /**
  * Reads the text of a JSON number as an exact integer of units. With `places` 2, the texts `12.5`, `12.500` and
- * `1.25E+1` are all 1250. Returns the problem if the value is refused. It uses no float, and its cost does not depend
- * on the exponent.
+ * `1.25E+1` are all 1250. Returns the problem if the value is refused. The function uses no float, and its cost does
+ * not depend on the exponent.
  */
 export const integerFrom = (text: string, places: 0 | 2): bigint | NumberProblem => {
   const [, before, after = ""] = usual.exec(text) ?? []

@@ -18,8 +18,8 @@ export const isWholeNumber = (value: unknown, max: number): value is number =>
 export const currency = "USD" as const
 
 /**
- * Reads the text of a JSON number as cents, without a float. Returns the problem if it has more than two decimal places
- * or more than 15 digits before the point.
+ * Reads the text of a JSON number as cents, without a float. Returns the problem if the number has more than two
+ * decimal places or more than 15 digits before the point.
  */
 export const centsFromDecimal = (text: string): Cents | NumberProblem => integerFrom(text, 2)
 

@@ -30,7 +30,7 @@ export const purchaseTotal = (purchase: { readonly valueCents: Cents; readonly q
   purchase.valueCents * BigInt(purchase.quantity)
 
 /**
- * One purchase as it stands in the input log. Its price of one piece is in integer cents. A purchase id belongs to its
+ * One purchase as it stands in the input log. The price of one piece is in integer cents. A purchase id belongs to its
  * user. The same id of another user is another purchase.
  */
 export const Purchase = Schema.Struct({
@@ -48,7 +48,8 @@ export type Purchase = typeof Purchase.Type
 
 /**
  * Reads a purchase from parsed JSON, by the same rules as the schema. Returns `undefined` if the rules refuse it. The
- * schema can then give the reason. A worker reads every purchase, and this is several times faster than the schema.
+ * schema can give the reason of a refusal. A worker reads every purchase with this function, which is several times
+ * faster than the schema.
  */
 export const readPurchase = (candidate: unknown): Purchase | undefined => {
   if (typeof candidate !== "object" || candidate === null) return undefined

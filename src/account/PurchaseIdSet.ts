@@ -4,7 +4,7 @@ import { IdTable } from "./IdTable.ts"
 import type { Counts, Repeats } from "./Revision.ts"
 import type { SealedRevision } from "./Segment.ts"
 
-/** A set with more ids than this uses a table. Most accounts have fewer. */
+/** A set with more ids than `listedMax` uses a table. Most accounts have fewer ids. */
 const listedMax = 32
 
 /** An id of the set. */
@@ -38,9 +38,8 @@ export const addCounts = (counted: Map<string, Counts>, setId: string, more: Cou
 
 /**
  * The ids of all entries of an account, with their fingerprints and counts. A purchase stands under its id, and a
- * reversal under an id of its own that no purchase can have. The ids of sealed segments
- * come first, and then the unsealed ids. A worker keeps millions of ids, so large sets do not make an object for each
- * id.
+ * reversal under an id of its own that no purchase can have. In the set, the ids of segments come first, and after them
+ * the unsealed ids. A worker keeps millions of ids, so large sets do not make an object for each id.
  */
 export class PurchaseIdSet {
   private ids: AppliedIds = new IdList()
@@ -94,7 +93,7 @@ export class PurchaseIdSet {
   }
 
   /**
-   * Adds an id that the commit with the sequence `revision` applied. It counts as unsealed until the next call of
+   * Adds an id that the commit with the sequence `revision` applied. The id counts as unsealed until the next call of
    * {@link seal}.
    */
   add(purchaseId: string, revision: number, fingerprint: number): void {
@@ -122,7 +121,7 @@ export class PurchaseIdSet {
     this.sealed = this.ids.size
   }
 
-  /** Adds to the counts of an id. The id itself may be added later. */
+  /** Adds to the counts of an id. The id may be added to the set after its counts. */
   count(setId: string, more: Counts): void {
     this.counted ??= new Map()
     addCounts(this.counted, setId, more)

@@ -13,8 +13,8 @@ import { isWholeNumber, quantityMax } from "./Money.ts"
 import { textsFingerprint } from "./TextHash.ts"
 
 /**
- * A request to take back pieces of an applied purchase, as it stands in the input log. Without a quantity it takes back
- * all pieces that are left when it is decided. A reversal id belongs to its user, and is no purchase id.
+ * A request to take back pieces of an applied purchase, as it stands in the input log. A reversal without a quantity
+ * takes back all pieces that are left when it is decided. A reversal id belongs to its user, and is no purchase id.
  */
 export const Reversal = Schema.Struct({
   reversalId: ReversalId,
@@ -38,7 +38,7 @@ export const isReversal = (candidate: unknown): boolean =>
 
 /**
  * Reads a reversal from parsed JSON, by the same rules as the schema. Returns `undefined` if the rules refuse it. The
- * schema can then give the reason.
+ * schema can give the reason of a refusal.
  */
 export const readReversal = (candidate: unknown): Reversal | undefined => {
   if (typeof candidate !== "object" || candidate === null) return undefined
@@ -56,7 +56,10 @@ export const readReversal = (candidate: unknown): Reversal | undefined => {
   return isWholeNumber(quantity, quantityMax) ? { ...read, quantity } : undefined
 }
 
-/** The content of a request that tells a repeat of a reversal from a conflict. `asked` is 0 for all pieces left. */
+/**
+ * The content of a request that tells a repeat of a reversal from a conflict. `asked` is 0 if the reversal asks for all
+ * pieces that are left.
+ */
 interface Content {
   readonly purchaseId: string
   readonly asked: number

@@ -11,7 +11,7 @@ export interface Refusal {
   readonly reason: RefusalReason
   /** The pieces of the purchase that were left; 0 if the purchase is not applied. */
   readonly left: number
-  /** The account's total at that moment, in cents. */
+  /** The account's total when the reversal is refused, in cents. */
   readonly totalAfter: Cents
 }
 
@@ -50,8 +50,8 @@ export class Reversing {
   }
 
   /**
-   * Returns the entry of a reversal whose id is new. Returns `undefined` if it is refused now, or was refused before.
-   * `earlier` has the entries that the same decision has applied, and `total` is the total after them.
+   * Returns the entry of a reversal whose id is new. Returns `undefined` if the reversal is refused now, or was refused
+   * before. `earlier` has the entries that the same decision has applied, and `total` is the total after them.
    */
   entryOf(
     delivered: DeliveredReversal,
@@ -60,7 +60,7 @@ export class Reversing {
     total: Cents
   ): AppliedPurchase | undefined {
     const { reversal, inputSequence, inputIndex } = delivered
-    // This input was decided before, and its id is unknown. So it was refused, and its record is stored.
+    // Input that was decided before, under an id that is not in the set, was refused, and its record is stored.
     if (inputSequence <= this.account.decidedThrough) return undefined
     const { reversalId, purchaseId, reason, quantity: asked = 0 } = reversal
     const known = this.account.purchaseIds.get(purchaseId)

@@ -1,6 +1,9 @@
 import type { Cents } from "./Money.ts"
 
-/** The most earlier revisions that one revision names. The more it names, the fewer round trips a page of history takes. */
+/**
+ * The most earlier revisions that one revision names. The more earlier revisions a revision names, the fewer round
+ * trips a page of history takes.
+ */
 export const previousRevisionsMax = 20
 
 /** The part of an entry that only a reversal has. */
@@ -11,16 +14,17 @@ export interface AppliedReversal {
   /** The pieces that the request named; 0 if it asked for all pieces that were left. */
   readonly asked: number
   /**
-   * The sequence of the newest earlier commit with a reversal of the same purchase; 0 without one. Reversals of the same
-   * purchase in one commit name the same earlier commit.
+   * The sequence of the newest earlier commit with a reversal of the same purchase; 0 without an earlier reversal.
+   * Reversals of the same purchase in one commit name the same earlier commit.
    */
   readonly previous: number
 }
 
 /**
  * An entry of an account: a purchase as it was applied, with its place and time in the input log. An entry with the
- * member `reversal` takes pieces of an earlier purchase back. It has the content of that purchase, and `quantity` is the
- * number of pieces that it takes back. A purchase has no member `reversal`, not even one with the value `undefined`.
+ * member `reversal` takes pieces of an earlier purchase back. A reversal has the content of its purchase, and its
+ * `quantity` is the number of pieces that it takes back. A purchase has no member `reversal`, not even one with the
+ * value `undefined`.
  */
 export interface AppliedPurchase {
   readonly purchaseId: string
@@ -47,15 +51,15 @@ export interface Repeats {
 export interface Counts extends Repeats {
   /** The pieces of the purchase that were taken back. */
   readonly reversed: number
-  /** The sequence of the newest commit with a reversal of the purchase; 0 without one. */
+  /** The sequence of the newest commit with a reversal of the purchase; 0 without a reversal. */
   readonly lastReversal: number
 }
 
-/** The change that one commit made to one account. It is one line of the commit. */
+/** The change that one commit made to one account. A revision is one line of its commit. */
 export interface Revision {
   /** The account's total after the revision, in cents. */
   readonly total: Cents
-  /** The account's number of entries after the revision. Purchases and reversals count. */
+  /** The account's number of entries, which are purchases and reversals, after the revision. */
   readonly count: number
   /** The account's number of reversals after the revision. */
   readonly reversals: number

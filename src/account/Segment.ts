@@ -26,8 +26,8 @@ export interface SegmentContent {
 
 /**
  * The segments that the next segment of an account names. Every {@link linksMax}th segment is a directory. Later
- * segments name the directory instead of the segments that the directory names. So all segments of a million ids are
- * found in three rounds of reads.
+ * segments name the directory instead of the segments that the directory names. With directories, all segments of a
+ * million ids are found in three rounds of reads.
  */
 export interface SegmentLinks {
   /** The sequences of the segments after the newest directory, newest first. */

@@ -2,7 +2,7 @@
 export const windowUnits = ["hour", "day", "month"] as const
 export type WindowUnit = (typeof windowUnits)[number]
 
-/** A stretch of time in milliseconds since 1970. It includes `from` and excludes `to`. */
+/** A stretch of time in milliseconds since 1970. The stretch includes `from` and excludes `to`. */
 export interface Window {
   readonly from: number
   readonly to: number
@@ -28,7 +28,7 @@ export const windowStart = ({ by, timeZone }: WindowKind, at: number): number =>
   return (by === "day" ? moment : moment.with({ day: 1 })).startOfDay().epochMilliseconds
 }
 
-/** Returns the end of the window that holds a moment. This is the start of the next window. */
+/** Returns the end of the window that holds a moment. The end of a window is the start of the next window. */
 export const windowEnd = (kind: WindowKind, at: number): number => {
   const start = windowStart(kind, at)
   const begun = zonedAt(start, kind.timeZone)
@@ -46,8 +46,8 @@ export const windowStartBefore = (kind: WindowKind, at: number, windows: number)
 }
 
 /**
- * Cuts a range into at most `windowsMax` windows, oldest first. The first and the last are cut off where the range
- * begins or ends inside a window.
+ * Cuts a range into at most `windowsMax` windows, oldest first. The first and the last window are cut off where the
+ * range begins or ends inside them.
  */
 export const windowsOf = (kind: WindowKind, range: Window, windowsMax: number): ReadonlyArray<Window> => {
   const windows: Array<Window> = []

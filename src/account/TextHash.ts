@@ -15,9 +15,9 @@ export const fnv1a = (text: string): number => {
 export const murmurStep = (hash: number, unit: number): number => Math.imul(hash ^ unit, 0x85ebca6b)
 
 /**
- * Returns a fingerprint of 53 bits of two texts and three amounts. It combines two multiplicative hashes, FNV-1a and one
- * with a multiplier of murmur3. Both hashes run over the UTF-16 units of the texts, the length of each text, and the
- * amounts.
+ * Returns a fingerprint of 53 bits of two texts and three amounts. The fingerprint combines two multiplicative hashes:
+ * FNV-1a, and a hash with a multiplier of murmur3. Both hashes run over the UTF-16 units of the texts, the length of
+ * each text, and the amounts.
  */
 export const textsFingerprint = (one: string, other: string, ...amounts: readonly [number, number, number]): number => {
   let low = fnvOffset
@@ -40,7 +40,10 @@ export const textsFingerprint = (one: string, other: string, ...amounts: readonl
   return ((high >>> 0) & 0x1fffff) * 0x1_0000_0000 + (low >>> 0)
 }
 
-/** Spreads the bits of a hash with the last steps of murmur3. Texts that differ in few bits then get distant hashes. */
+/**
+ * Spreads the bits of a hash with the last steps of murmur3. Spreading gives texts that differ in few bits distant
+ * hashes.
+ */
 export const spreadBits = (hash: number): number => {
   let spread = murmurStep(hash, hash >>> 16)
   spread = Math.imul(spread ^ (spread >>> 13), 0xc2b2ae35)

@@ -31,14 +31,14 @@ import type { ActorRequests } from "./ActorRequests.ts"
 import { LruEntry } from "./LruList.ts"
 
 /**
- * An actor takes no further message into a revision that has this many purchases. The last message may add {@link
- * messagePurchasesMax} purchases, and the revision still fits into a commit.
+ * An actor takes no further message into a revision that has this many purchases. The last message of a revision may
+ * add {@link messagePurchasesMax} purchases, and the revision still fits into a commit.
  */
 export const revisionPurchasesMax = commitRevisionsMax - messagePurchasesMax
 /**
- * An actor takes no further message into a revision that has this many bytes. The last message adds at most half of the
- * broker's `max_payload`, so the revision stays below `max_payload`. A UTF-16 unit counts as three bytes, the most that
- * it takes in UTF-8.
+ * An actor takes no further message into a revision that has this many bytes. The last message of a revision adds at
+ * most half of the broker's `max_payload`, so the revision stays below `max_payload`. A UTF-16 unit counts as three
+ * bytes, the most that it takes in UTF-8.
  */
 export const revisionBytesMax = 256 * 1024
 
@@ -56,7 +56,7 @@ export interface PurchasesEnvelope<Tag> {
 export interface LookEnvelope {
   readonly kind: "look"
   readonly look: (account: Account) => void
-  /** Called instead of `look` if the account cannot be read. Without this function the look is dropped. */
+  /** Called instead of `look` if the account cannot be read. Without the function `unreadable`, the look is dropped. */
   readonly unreadable?: () => void
 }
 
@@ -82,19 +82,25 @@ export interface ActorContext<Tag> {
   /** Called when a revision is committed. The purchases of the revision came in `messages`. */
   readonly applied: (revision: Revision, messages: ReadonlyArray<InputMessage<Tag>>) => void
   /**
-   * Called when an account cannot be read. Its purchases are rejected from then on, and the actors of all other users go
-   * on.
+   * Called when an account cannot be read. The further purchases of this account are rejected, and the actors of all
+   * other users go on.
    */
   readonly unreadable: (userToken: string, problem: string) => void
-  /** Called when purchases of an account that cannot be read are rejected. Their records are stored by then. */
+  /**
+   * Called when purchases of an account that cannot be read are rejected. The rejected records are stored before the
+   * call.
+   */
   readonly refused: (rejections: ReadonlyArray<Rejection>) => void
   /** Returns whether this epoch still owned the partition at some moment after the call. */
   readonly stillOwner?: Effect.Effect<boolean, BrokerFailure>
-  /** Called when the conflict of a purchase is counted by a stored commit. Its rejected record is stored by then. */
+  /**
+   * Called when the conflict of a purchase is counted by a stored commit. The rejected record of the conflict is stored
+   * before the call.
+   */
   readonly conflict: (rejection: Rejection) => void
   /**
-   * Called when the position has passed reversals that are refused. Their rejected records, in the same order, are
-   * stored by then. The reversals came in `messages`.
+   * Called when the position has passed reversals that are refused. The rejected records of the reversals, in the same
+   * order, are stored before the call. The refused reversals came in `messages`.
    */
   readonly reversalsRefused: (
     refusals: ReadonlyArray<Refusal>,
@@ -102,8 +108,8 @@ export interface ActorContext<Tag> {
     messages: ReadonlyArray<InputMessage<Tag>>
   ) => void
   /**
-   * Called when a request failed, when its outcome is unknown, or when an actor failed. The call ends the epoch, and so
-   * all of its actors.
+   * Called when a request failed, when its outcome is unknown, or when an actor failed. The call of `failed` ends the
+   * epoch and all of its actors.
    */
   readonly failed: (reason: string) => void
 }
@@ -112,18 +118,18 @@ export interface ActorContext<Tag> {
 export interface ActorHands<Tag> extends ActorContext<Tag> {
   readonly requests: ActorRequests
   readonly sealing: SealBounds
-  /**
-   * Schedules a call of {@link ResidentActor.turn}. In that turn, the actor takes envelopes that its mailbox has by
-   * then.
-   */
+  /** Schedules a call of {@link ResidentActor.turn}. In its turn, the actor takes envelopes from its mailbox. */
   readonly wake: (actor: ResidentActor) => void
   /** Takes note that an actor has loaded its account. */
   readonly loaded: (actor: ResidentActor) => void
-  /** Takes note that an actor has finished the work that it took. `purchaseIds` is the size of its purchaseId set. */
+  /**
+   * Takes note that an actor has finished the work that it took. `purchaseIds` is the size of the actor's purchaseId
+   * set.
+   */
   readonly finished: (actor: ResidentActor, purchaseIds: number) => void
 }
 
-/** The part of an actor that {@link ActorSlots} uses. It does not depend on the actor's epoch. */
+/** The part of an actor that {@link ActorSlots} uses. This part of an actor does not depend on the actor's epoch. */
 export abstract class ResidentActor extends LruEntry {
   /** When the actor was last given an envelope, in milliseconds. */
   usedAt = 0
@@ -135,7 +141,7 @@ export abstract class ResidentActor extends LruEntry {
   abstract readonly isPassive: boolean
   /** Takes envelopes from the actor's mailbox, if the actor has loaded its account. */
   abstract turn(): void
-  /** Ends the actor. It does nothing from then on. */
+  /** Ends the actor. An actor that is ended does nothing. */
   abstract end(): void
 }
 
@@ -203,7 +209,10 @@ const unreadableOf = (delivered: Delivered): Rejection => {
   return rejectionOf(delivered, `the account of this user cannot be read; ${again} when the account is repaired`)
 }
 
-/** Returns the rejected record of a reversal that is refused. Its reason says what was asked, and what is left. */
+/**
+ * Returns the rejected record of a reversal that is refused. The reason in the record says how many pieces were asked
+ * for, and how many are left.
+ */
 const refusalOf = ({ delivered, reason, left }: Refusal): Rejection => {
   const { reversalId, purchaseId, quantity } = delivered.reversal
   const problem = {
@@ -216,9 +225,9 @@ const refusalOf = ({ delivered, reason, left }: Refusal): Rejection => {
 }
 
 /**
- * The actor of one user. It holds the account with its purchaseId set, and takes the envelopes of its mailbox in order.
- * It decides the purchases that wait together, and proposes them as one revision. It goes on when that revision is
- * committed. An actor ends with its epoch.
+ * The actor of one user. The actor holds the account with its purchaseId set, and takes the envelopes of its mailbox in
+ * order. The actor decides the purchases that wait together, and proposes them as one revision. The actor goes on when
+ * its revision is committed. An actor ends with its epoch.
  *
  * An actor is an object and not a fiber, because a worker has a hundred thousand actors. Requests to the broker run as
  * effects, and no code of the actor runs while it waits for them. At most one revision of an actor waits for a commit,
@@ -237,15 +246,18 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
   private isBusy = false
   private isOver = false
   /**
-   * Whether the actor has decided nothing since its account was loaded. Such an actor decides only after a segment that
-   * is due is stored. Without this wait, an actor that leaves memory after each revision would store the same segment
-   * again and again. No revision would ever name the segment.
+   * Whether the actor has decided nothing since its account was loaded. A fresh actor decides only after a segment that
+   * is due is stored. Without this wait for the segment, an actor that leaves memory after each revision would store
+   * the same segment again and again. No revision would ever name a segment that is stored again and again.
    */
   private isFresh = true
   /** The work that waits until the segment in flight is stored; `undefined` if no work waits. */
   private held: Work<Tag> | undefined
   private sealed: StoredSegment | undefined
-  /** The messages whose purchases are in the revision that waits for its commit. The next four fields belong to the same revision. */
+  /**
+   * The messages whose purchases are in the revision that waits for its commit. The four fields after `parts` belong to
+   * the same revision.
+   */
   parts: ReadonlyArray<InputMessage<Tag>> = noParts
   private looks: ReadonlyArray<LookEnvelope> = noLooks
   private decision: Decision | undefined
@@ -359,8 +371,8 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
   }
 
   /**
-   * Rejects the purchases of an account that cannot be read. Their records are stored before the position passes them,
-   * so a person can replay them when the account is repaired.
+   * Rejects the purchases of an account that cannot be read. The rejected records are stored before the position passes
+   * the purchases, so a person can replay them when the account is repaired.
    */
   private refuse({ messages, deliveries, looks } = this.takeWaiting()): void {
     this.parts = messages
@@ -411,7 +423,9 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     this.readAndDecide(account, held)
   }
 
-  /** Decides work. First reads the purchases that its reversals name, if it has such reversals. */
+  /**
+   * Decides work. Before that, reads the purchases that the reversals of the work name, if {@link decide} needs them.
+   */
   private readAndDecide(account: Account, work: Work<Tag>): void {
     const needed = targetsNeeded(account, work.deliveries)
     if (needed === undefined) return this.decide(account, work)
@@ -435,11 +449,14 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     if (conflicts.length === 0 && refusals.length === 0) return hands.writer.submit(this)
     const rejections = [...conflicts.map(conflictOf), ...refusals.map(refusalOf)]
     this.rejections = rejections
-    // The records are stored before the commit that counts the conflicts and passes the refusals.
+    // The rejected records are stored before the commit that counts the conflicts and passes the refused reversals.
     hands.requests.record(userToken, rejections, () => this.step(this.submit, undefined))
   }
 
-  /** Lets the position pass work that leaves nothing to write. The records of refusals are stored first. */
+  /**
+   * Lets the position pass work that leaves nothing to write. The records of refused reversals are stored before the
+   * position passes.
+   */
   private passOver(account: Account, { messages, looks }: Work<Tag>, refusals: ReadonlyArray<Refusal>): void {
     const { userToken, hands } = this
     const pass = (committed: () => void) => {

@@ -11,12 +11,12 @@ export interface ActorSettings extends SlotBounds {
 }
 
 /**
- * The bounds at which actors seal a part of their account's purchaseId set. It is a reference with a default, so that a
- * simulation of few purchases can lower the bounds.
+ * The bounds at which actors seal a part of their account's purchaseId set. The bounds are a reference with a default,
+ * so that a simulation of few purchases can lower the bounds.
  */
 export const Sealing = Context.Reference<SealBounds>("purchases/actor/Sealing", { defaultValue: () => sealBounds })
 
-/** The actors of one partition epoch. They end when its scope closes. */
+/** The actors of one partition epoch. The actors end when the scope of the epoch closes. */
 export interface EpochActors<Tag> {
   /**
    * Puts an envelope into the mailbox of a user's actor, and makes the actor if it is not in memory. Returns `false` if
@@ -29,13 +29,13 @@ export interface EpochActors<Tag> {
 /**
  * The actors of a worker, one for each user, with a bounded mailbox each. An actor without work leaves memory after a
  * while, or at once if another actor needs its slot. The actor that was unused for longest leaves first. If all slots
- * have actors with work, `tell` returns `false`. The caller then waits for `room`, and the broker keeps further
- * messages meanwhile.
+ * have actors with work, `tell` returns `false`. A caller that got `false` waits for `room`, and the broker keeps
+ * further messages meanwhile.
  */
 export class ActorRegistry extends Context.Service<
   ActorRegistry,
   {
-    /** Makes the actors of an epoch. They end when the scope closes. */
+    /** Makes the actors of an epoch, which end when the scope closes. */
     readonly forEpoch: <Tag>(
       context: ActorContext<Tag>
     ) => Effect.Effect<EpochActors<Tag>, never, Scope.Scope | ActorServices>
@@ -93,7 +93,7 @@ export class ActorRegistry extends Context.Service<
 
             return {
               tell: (userToken: string, envelope: Envelope<Tag>) => {
-                // An actor that is made now would never be ended, and would keep its slot for ever.
+                // An actor that is made after its epoch would never be ended, and would keep its slot for ever.
                 if (isOver) return true
                 let actor = actors.get(userToken)
                 if (actor === undefined) {

@@ -11,8 +11,8 @@ import { recordAll, RejectedRecords } from "../nats/RejectedRecords.ts"
 import { forkInScope } from "../runtime/ForkInScope.ts"
 
 /**
- * The wait before an account is read again whose record is missing, and the most such reads. A broker that has lost its
- * lead may answer without a record for as long as an election takes.
+ * The wait before another read of an account of which a record is missing, and the most of these reads. A broker that
+ * has lost its lead may answer without a record for as long as an election takes.
  */
 const missingRetryWait = Duration.seconds(1)
 const missingRetriesMax = 4
@@ -81,7 +81,7 @@ export const makeActorRequests = (
       fork(answered)
     }
 
-    /** Reads records of an account. Reads them again while one is missing, for some seconds. */
+    /** Reads records of an account, again and again for some seconds while a record is missing. */
     const readPatiently = <A>(
       userToken: string,
       read: Effect.Effect<A, BrokerFailure | LedgerInconsistent>,

@@ -3,9 +3,9 @@ import type { ResidentActor } from "./AccountActor.ts"
 import { LruList } from "./LruList.ts"
 
 /**
- * The most actors that load their account at once. At this number, other users wait until half of these actors have
- * loaded their accounts. Actors that need the same commit share one read of that commit, so many loads at once take
- * fewer reads. There is a bound because each load takes memory.
+ * The most actors that load their account at once. If this many actors load, other users wait until half of these
+ * actors have loaded their accounts. Actors that need the same commit share one read of that commit, so many loads at
+ * once take fewer reads. The number of loads at once is bounded because each load takes memory.
  */
 export const loadingMax = 8_192
 
@@ -82,7 +82,7 @@ export class ActorSlots {
     this.giveRoom()
   }
 
-  /** Takes note that an actor has finished its work. `purchaseIds` is the size of its purchaseId set. */
+  /** Takes note that an actor has finished its work. `purchaseIds` is the size of the actor's purchaseId set. */
   finished(actor: ResidentActor, purchaseIds: number): void {
     this.weigh(actor, purchaseIds)
     this.giveRoom()

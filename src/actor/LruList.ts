@@ -27,7 +27,7 @@ export class LruList<A extends LruEntry> {
     return entry.newer !== undefined || this.newestEntry === entry
   }
 
-  /** Makes an entry the newest. Adds it if it was not in the list. */
+  /** Makes an entry the newest, and adds the entry if it was not in the list. */
   use(entry: A): void {
     if (this.newestEntry === entry) return
     this.delete(entry)
@@ -38,7 +38,7 @@ export class LruList<A extends LruEntry> {
     this.count += 1
   }
 
-  /** Removes an entry. Returns `false` if it was not in the list. */
+  /** Removes an entry. Returns `false` if the entry was not in the list. */
   delete(entry: A): boolean {
     if (!this.has(entry)) return false
     const { older, newer } = entry

@@ -4,8 +4,8 @@ import type { HeadUsers } from "../ledger/HeadUsers.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 
 /**
- * A function that looks at an account in the turn of its actor. It copies the values that it needs, and keeps no part
- * of the account.
+ * A function that looks at an account in the turn of its actor. A look copies the values that it needs, and keeps no
+ * part of the account.
  */
 export interface Look<A> {
   readonly userToken: string
@@ -36,9 +36,9 @@ export interface EpochReads {
 
 /**
  * Looks at accounts when they include all input that was stored before the call. Returns `undefined` if the epoch is
- * over. The first look is current if the log holds no newer input. Otherwise waits until the actors have the newer
- * input, and looks again. Checks ownership last, because input that another owner applied may be purged already.
- * Neither the log nor our position would show such input.
+ * over. The first look is current if the log holds no newer input. If the log holds newer input, waits until the actors
+ * have that input, and looks again. Checks ownership last, because input that another owner applied may be purged
+ * already. Neither the log nor the position of this worker would show input that is purged.
  */
 export const lookStrong = Effect.fnUntraced(function* <A>(reads: EpochReads, look: Effect.Effect<A>) {
   const dispatchedThrough = reads.dispatchedThrough()

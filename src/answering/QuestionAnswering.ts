@@ -71,8 +71,8 @@ export const notAnswered = ""
 const unreadable: Reply = { kind: "refused", reason: "unreadable" }
 
 /**
- * Returns the reply of a read of one account. If its records cannot be read, the account is refused, and the other
- * questions of the request are answered.
+ * Returns the reply of a read of one account. If the records of the account cannot be read, the reply refuses the
+ * account, and the other questions of the request are answered.
  */
 const unlessUnreadable = <R>(
   reading: Effect.Effect<Reply, BrokerFailure | LedgerInconsistent, R>
@@ -144,7 +144,7 @@ const snapshotsFor = Effect.fnUntraced(function* (
     questions.map((question) => ({ userToken: encodeToken(question.userId), look: snapshotFor(question) }))
   )
   if (consistency !== "strong") return yield* look
-  // Readers of revisions need committed revisions only. They need not wait for input that is not applied.
+  // Readers of revisions need committed revisions only, so they need not wait for input that is not applied.
   const isOfRevisions = questions.every(({ kind }) => kind === "revisions")
   return yield* isOfRevisions ? lookCommitted(reads, look) : lookStrong(reads, look)
 })

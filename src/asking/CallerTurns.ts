@@ -5,7 +5,7 @@ export const AskingCaller = Context.Reference<string>("purchases/asking/AskingCa
 
 /** A queue in which callers take turns. The items of one caller keep their order. */
 export class CallerTurns<Item extends { readonly caller: string }> {
-  /** The items of each caller. The first caller is the next. No list is empty. */
+  /** The items of each caller. The first caller of the map has the next turn. No list of the map is empty. */
   private readonly byCaller = new Map<string, Array<Item>>()
   private items = 0
 

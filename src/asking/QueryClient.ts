@@ -8,7 +8,7 @@ import { Topology } from "../nats/Topology.ts"
 import { AskingCaller } from "./CallerTurns.ts"
 import { QuestionLane, questionsWaitingMax, type WaitingQuestion } from "./QuestionLane.ts"
 
-/** The time that an owner has to answer. After that the edge asks the owner, or the next owner, again. */
+/** The time that an owner has to answer. After this time the edge asks the owner, or the next owner, again. */
 const attemptTimeoutMilliseconds = 2_400
 /**
  * The time between two checks for questions that got no reply in time. One timer for all questions takes less work than
@@ -28,7 +28,7 @@ export class NotCurrent extends Schema.TaggedError<NotCurrent>()("NotCurrent", {
 export interface AskOptions {
   readonly consistency: Consistency
   /**
-   * The longest wait of the caller. This is a plain number, because the wait is compared with the clock for each
+   * The longest wait of the caller. The wait is a plain number, because it is compared with the clock for each
    * question.
    */
   readonly waitMilliseconds: number

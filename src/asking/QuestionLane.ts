@@ -9,7 +9,10 @@ import type { Fork } from "../runtime/ForkInScope.ts"
 export const questionsWaitingMax = 8_192
 /** The most requests in flight to one partition. */
 export const requestsInFlightMax = 4
-/** The most of these requests that have a dear question. So another question always finds a free request soon. */
+/**
+ * The most requests in flight to one partition that have a dear question. With this bound, another question always
+ * finds a free request soon.
+ */
 export const dearInFlightMax = 2
 /**
  * How long the next request waits for the answer to the request before it, in milliseconds. Under load, fewer and
@@ -55,8 +58,8 @@ export interface LaneHands {
 const dearKinds: ReadonlyArray<Question["kind"]> = ["page", "search", "totalsBefore", "users"]
 
 /**
- * Returns whether a question is dear: its reply may fill a message, and takes its owner many reads. Such a question
- * travels alone.
+ * Returns whether a question is dear: its reply may fill a message, and takes its owner many reads. A dear question
+ * travels alone in its request.
  */
 const isDear = ({ question }: WaitingQuestion): boolean =>
   dearKinds.includes(question.kind) || (question.kind === "receipt" && "reversals" in question)
@@ -122,7 +125,7 @@ export class QuestionLane {
         if (early > 0) this.pumpAfter(Math.min(early, togetherMilliseconds))
         return
       }
-      // Dear questions and others take turns, if both wait.
+      // Dear questions and other questions take turns, if both wait.
       this.wasDear = mayBeDear && !(others && this.wasDear)
       const group = takeGroup(this.wasDear ? this.dear : this.waiting)
       if (group.length > 0) this.sendGroup(group, now)

@@ -41,7 +41,7 @@ export interface HistoryEntry extends PurchaseContent {
   readonly runningTotal: Decimal
   /** The time at which the broker stored the entry, like all times as text (ISO 8601, UTC). */
   readonly storedAt: string
-  /** Missing for a purchase. */
+  /** The kind of the entry; missing for a purchase. */
   readonly kind?: "reversal"
   readonly reversalId?: string
   /** The change of the total by a reversal, as a negative amount. */
@@ -209,7 +209,7 @@ export interface AppliedRevision extends Account {
   readonly repeats: ReadonlyArray<PurchaseRepeats>
   /** The reversals of the commit; missing if it has neither a reversal nor a repeat of one. */
   readonly reversals?: ReadonlyArray<HistoryEntry>
-  /** The repeats of reversals in the commit; missing like `reversals`. */
+  /** The repeats of reversals in the commit; missing if it has neither a reversal nor a repeat of one. */
   readonly reversalRepeats?: ReadonlyArray<ReversalRepeats>
   readonly appliedAt: string
 }
@@ -242,7 +242,7 @@ export interface Rule {
 /** A rule in the list of its user's rules. */
 export interface ListedRule {
   readonly ruleId: string
-  /** Grows with each change of the user's rules. */
+  /** The version of the rule, a number that grows with each change of the user's rules. */
   readonly version: number
   /** The number in the ids of the rule's alerts. */
   readonly number: number
@@ -261,7 +261,9 @@ export interface StoredRule extends ListedRule {
 /** All rules of a user, oldest first. */
 export interface RuleList {
   readonly userId: string
-  /** Purchases whose commit has a higher sequence are judged by these rules. It is 0 before the first rule. */
+  /**
+   * Purchases whose commit has a higher sequence are judged by these rules. The sequence is 0 before the first rule.
+   */
   readonly ledgerSequence: number
   readonly rules: ReadonlyArray<ListedRule>
 }
@@ -486,7 +488,7 @@ export interface SystemStatus {
 /** The end of an attempt to deliver alerts to a webhook. */
 export interface WebhookAttempt {
   readonly at: string
-  /** Missing if there was no answer. */
+  /** The status of the answer; missing if there was no answer. */
   readonly status?: number
   /** Why the attempt failed; missing if it did not fail. */
   readonly reason?: string

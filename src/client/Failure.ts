@@ -52,11 +52,11 @@ export interface ProblemBody {
 /** The failure of a call: the service cannot be asked, or does not do what it was asked for. */
 export abstract class ClientFailure extends Error {
   /**
-   * The purchases that were sent and may be stored, each with the id under which it was sent. Send them again with
-   * these ids: each counts once. Without these ids they would count as new purchases.
+   * The purchases that were sent and may be stored, each with the id under which it was sent. Send the purchases again
+   * with these ids: each counts once. Without these ids the purchases would count as new.
    */
   unanswered: ReadonlyArray<NewPurchase & { readonly purchaseId: string }> = []
-  /** The reversals that were sent and may be stored. Send them again with these ids: each counts once. */
+  /** The reversals that were sent and may be stored. Send the reversals again with these ids: each counts once. */
   unansweredReversals: ReadonlyArray<NewReversal & { readonly reversalId: string }> = []
 }
 

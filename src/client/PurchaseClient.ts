@@ -56,7 +56,7 @@ export interface PageOptions extends CallOptions {
 }
 
 export interface AlertOptions extends CallOptions {
-  /** Waits up to 5 s until all purchases up to this sequence are judged, like the `ledgerSequence` of a receipt. */
+  /** Waits up to 5 s until all purchases up to this sequence, like the `ledgerSequence` of a receipt, are judged. */
   readonly through?: number
 }
 
@@ -193,8 +193,8 @@ export class PurchaseClient {
   }
 
   /**
-   * Yields a user's history of purchases and reversals, newest first unless `order` says otherwise, and reads the pages as
-   * they are taken. A page has `pagePurchases`.
+   * Yields a user's history of purchases and reversals, newest first unless `order` says otherwise, and reads the pages
+   * as they are taken. Each page has up to `pagePurchases` entries.
    */
   history(
     userId: string,
@@ -326,8 +326,9 @@ export class PurchaseClient {
 
   /**
    * Makes or changes the webhook of a user. Members that are left out stay as they are. `resume` skips the alerts that
-   * are not delivered yet. The answer has a `secret` if the webhook is new. If it has none after an attempt without an
-   * answer, ask for a new secret. Throws a ProblemError of kind `refused-by-rules` if the URL is not allowed.
+   * are not delivered yet. The answer has a `secret` if the webhook is new. If the answer has no `secret` after an
+   * attempt without an answer, ask for a new secret. Throws a ProblemError of kind `refused-by-rules` if the URL is not
+   * allowed.
    */
   async setWebhook(
     userId: string,
@@ -405,7 +406,8 @@ export class PurchaseClient {
 
   /**
    * Yields the commits of one account or of all as they come, until the signal is aborted. When the feed breaks off,
-   * the client opens it again after the last event, without a gap and without a repeat. Another edge may answer then.
+   * the client opens it again after the last event, without a gap and without a repeat. After a break, another edge may
+   * answer.
    */
   feed(options: FeedOptions = {}): AsyncGenerator<FeedEvent> {
     const path = options.userId === undefined ? "/feed" : `${userPath(options.userId)}/feed`

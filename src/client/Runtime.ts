@@ -17,8 +17,8 @@ const hasStreamedRequests = (): boolean => {
   }
   try {
     const isText = new Request("http://127.0.0.1", init as RequestInit).headers.has("content-type")
-    // Safari takes the stream, and refuses to send it. Safari does not read `duplex`. Bun does not read it either, and
-    // sends the stream.
+    // Safari takes the stream, and refuses to send it. Safari does not read `duplex`. Bun does not read `duplex`
+    // either, and sends the stream.
     return !isText && (isAsked || "Bun" in globalThis)
   } catch {
     return false

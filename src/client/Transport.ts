@@ -150,8 +150,8 @@ export class Transport {
   }
 
   /**
-   * Removes something, and repeats the request as {@link answer} does. The kind `not-found` counts as removed after an
-   * earlier attempt without an answer: that attempt may have removed it.
+   * Removes something, and repeats the request as {@link answer} does. After an attempt without an answer, the kind
+   * `not-found` counts as removed, because that attempt may have removed the thing.
    */
   async remove(path: string, headers: Record<string, string>, signal: AbortSignal | undefined): Promise<void> {
     await this.repeated(signal, 0, async (patience, attempt) => {

@@ -93,7 +93,8 @@ export class Address {
   }
 
   /**
-   * Makes a link to a state. Its address is that of the time at which it was made, so a click makes the changes anew.
+   * Makes a link to a state. The address in a link is that of the time at which the link was made, so a click makes the
+   * changes anew.
    *
    * @param {Place} changes
    * @param {Record<string, string>} attributes
@@ -102,7 +103,7 @@ export class Address {
   link(changes, attributes, text) {
     const link = make("a", { ...attributes, href: this.linkTo(changes) }, text)
     link.addEventListener("click", (event) => {
-      // Such clicks open another tab or window.
+      // Clicks with one of these keys open another tab or window.
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
       event.preventDefault()
       this.go(changes)

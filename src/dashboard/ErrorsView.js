@@ -43,7 +43,7 @@ export class ErrorsView {
     void this.read()
   }
 
-  /** Reads the metrics of the edge from time to time. A failure is told by the status. */
+  /** Reads the metrics of the edge from time to time. The poll for the status tells people of a failure. */
   async read() {
     const now = performance.now()
     if (now - this.readAt < metricsEveryMilliseconds || !rights.may("metrics:read")) return

@@ -12,8 +12,8 @@ const againMaxMilliseconds = 30_000
 const resumedMaxMilliseconds = 60_000
 
 /**
- * Returns the wait in milliseconds after a number of failures in a row. It is random, so that pages that were cut off
- * together do not come back together.
+ * Returns the wait in milliseconds after a number of failures in a row. The wait is random, so that pages that were cut
+ * off together do not come back together.
  *
  * @param {number} failures
  */
@@ -34,7 +34,7 @@ export class Feed {
   texts = []
   isOpen = false
   failures = 0
-  /** The id of the last event; empty before the first. */
+  /** The id of the last event; empty before the first event. */
   lastEventId = ""
   /** The time at which the feed was last known to be open, in milliseconds since 1970. */
   openAt = 0

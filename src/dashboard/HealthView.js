@@ -81,7 +81,10 @@ export const healthIn = (status) => {
   return { state: status.storing.ok ? "troubled" : "down", heading: trouble.heading, detail: trouble.detail }
 }
 
-/** Shows the health above everything else. The view of the operator shows it always, and others in trouble. @param {Health} health @param {boolean} isAlways */
+/**
+ * Shows the health above everything else. The view of the operator always shows the health, and other views show it
+ * only in trouble. @param {Health} health @param {boolean} isAlways
+ */
 export const showHealth = ({ state, heading, detail }, isAlways) => {
   const section = byId("health")
   section.hidden = !isAlways && (state === "ok" || state === "late")

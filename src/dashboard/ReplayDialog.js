@@ -6,7 +6,7 @@ import { ask, messageOf } from "./Service.js"
 const members = /** @type {const} */ (["userId", "purchaseId", "productName", "productType", "value", "quantity"])
 /**
  * The members that are numbers in JSON. An input that is not a number is sent as text, and the service answers what is
- * wrong with it.
+ * wrong with the input.
  */
 const numbers = new Set(["value", "quantity"])
 const number = /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/

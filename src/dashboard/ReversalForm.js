@@ -10,8 +10,8 @@ const waitSeconds = 5
 /** @typedef {{ userId: string, purchaseId: string, productName: string, value: string, left: number }} Receipt */
 
 /**
- * The form that takes back pieces of a purchase. It has two steps: the person fills it in, and then looks at what it
- * says before it is sent.
+ * The form that takes back pieces of a purchase. The form has two steps: a person fills it in, and looks at the whole
+ * reversal before it is sent.
  */
 export class ReversalForm {
   open = byId("reversal-open", HTMLButtonElement)
@@ -23,7 +23,7 @@ export class ReversalForm {
   send = byId("reversal-send", HTMLButtonElement)
   /** @type {Receipt | undefined} */
   receipt = undefined
-  /** The id of the reversal. It stays when the same reversal is sent again, so the reversal counts once. */
+  /** The id of the reversal. The id stays when the same reversal is sent again, so the reversal counts once. */
   reversalId = ""
 
   /** @param {() => void} sent called when a reversal is stored */

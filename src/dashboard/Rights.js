@@ -4,7 +4,7 @@
  * @property {{ scopes: ReadonlyArray<string>, users: "all" | "some" }} [caller]
  */
 
-/** What the token of this page allows. Without an answer of the service, the page shows everything. */
+/** The rights that the token of this page gives. Without an answer of the service, the page shows everything. */
 class Rights {
   /** @type {Session} */
   session = { needed: false }

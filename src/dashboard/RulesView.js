@@ -15,7 +15,7 @@ const readEveryMilliseconds = 700
 
 /** @typedef {{ ruleId: string, version: number, inWords: string, rule: Record<string, unknown> & { enabled: boolean } }} Listed */
 
-/** The rules and alerts of one user. The alerts follow their feed. */
+/** The rules and alerts of one user. The view follows the feed of the user's alerts. */
 export class RulesView {
   userId = ""
   /** @type {ReadonlyArray<Listed>} */

@@ -23,7 +23,10 @@ export class SignIn {
     this.leave.addEventListener("click", () => void this.end())
   }
 
-  /** Opens the dialog if the edge needs a token and has none. An edge that does not answer is asked by the page itself. */
+  /**
+   * Opens the dialog if the edge needs a token and has none. If the edge does not answer, the page itself asks the edge
+   * later.
+   */
   async begin() {
     try {
       const session = await ask("session")

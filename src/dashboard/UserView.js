@@ -20,7 +20,10 @@ const { timeZone } = Intl.DateTimeFormat().resolvedOptions()
 /** The parts of the address that choose a page of the history. */
 const partsOfHistory = /** @type {const} */ (["from", "to", "product", "productType", "order", "page"])
 
-/** The total, spending, history, rules and alerts of one user. They follow the feeds of the account and of its alerts. */
+/**
+ * The total, spending, history, rules and alerts of one user. The view follows the feeds of the account and of its
+ * alerts.
+ */
 export class UserView {
   /** @type {import("./Address.js").Place} */
   place = {}
@@ -131,7 +134,7 @@ export class UserView {
     this.rules.watch()
   }
 
-  /** Leaves the view of the user. Its state stays for the way back. */
+  /** Leaves the view of the user. The state of the view stays for the way back. */
   leave() {
     this.hide()
     void this.receipt.show(this.userId, undefined)

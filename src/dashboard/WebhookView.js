@@ -24,7 +24,7 @@ const membersOf = ({ url, state, paused, failures, lastAttempt, nextAttemptAt })
   ...(nextAttemptAt === undefined ? [] : [/** @type {const} */ (["Next attempt", moment(nextAttemptAt)])])
 ]
 
-/** The webhook of a user. It is read when a person opens it, because most users have none. */
+/** The webhook of a user. The webhook is read when a person opens this view, because most users have no webhook. */
 export class WebhookView {
   userId = ""
   element = byId("webhook", HTMLDetailsElement)

@@ -24,7 +24,10 @@ export interface FeedRequest {
 /** The reads of the stream that a reader needs while it catches up. */
 export interface FeedReads {
   readonly lastSequence: Effect.Effect<number, BrokerUnavailable | BrokerRefused>
-  /** Returns the next messages after a place, of one user or of all. Returns an empty list if there are none. */
+  /**
+   * Returns the next messages after a place, of one user or of all. Returns an empty list if there are no later
+   * messages.
+   */
   readonly pageAfter: (
     after: FeedPlace,
     userToken: string | undefined
@@ -81,8 +84,8 @@ export class CatchUp {
       const { userToken } = this.request
       let cursor = from
       while (true) {
-        // Messages that are not in memory are read from the stream. If the stream has none either, the reader has
-        // everything that is older than the messages in memory.
+        // Messages that are not in memory are read from the stream. If the stream has no such messages either, the
+        // reader has everything that is older than the messages in memory.
         const { floor } = this.tail.recent
         const known = this.tail.recent.after(cursor, userToken)
         const messages = known ?? (yield* this.reads.pageAfter(cursor, userToken))
@@ -90,7 +93,8 @@ export class CatchUp {
         if (last === undefined && !isAfter(floor, cursor)) return this.join(cursor)
         if (last === undefined) cursor = floor
         else {
-          // A page of the stream ends with a whole stored message. A cursor at its last line would read it again.
+          // A page of the stream ends with a whole stored message. A cursor at the last line of that message would read
+          // the message again.
           cursor = known === undefined ? behindCommit(last.place.sequence) : last.place
           yield* this.give(messages)
         }
@@ -108,8 +112,8 @@ export class CatchUp {
   }
 
   /**
-   * Passes new messages on to the reader from now on. No message is missed, because this runs in the same turn in
-   * which nothing was left to read.
+   * Passes new messages on to the reader from now on. No message is missed, because the reader joins in the same turn
+   * in which nothing was left to read.
    */
   private join(cursor: FeedPlace): void {
     // The reader may be ahead of this edge, if another edge served the reader before.

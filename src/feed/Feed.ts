@@ -73,7 +73,7 @@ const followTail = (stream: FollowedStream, run: Run): Observable<FeedTail> =>
 export interface StreamFeed {
   /**
    * Returns the items for a reader from its place on, without a gap and without a repeat. Reading begins with the
-   * subscription. An error is a {@link FeedFailure}, and comes before any item.
+   * subscription. An error of the items is a {@link FeedFailure}, and comes before any item.
    */
   readonly open: (request: FeedRequest) => Observable<FeedItem>
   /** Returns the number of readers. */

@@ -8,7 +8,7 @@ import { RecentMessages } from "./RecentMessages.ts"
  * small writes.
  */
 const gatherTime = Duration.millis(50)
-/** The number of gathered messages at which they are passed on at once. */
+/** The number of gathered messages at which all of them are passed on at once. */
 const gatheredMax = 256
 
 /** Messages in the order of the stream. All readers share the array. */

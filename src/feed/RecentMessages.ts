@@ -44,7 +44,7 @@ export class RecentMessages {
     return this.below
   }
 
-  /** The place of the newest message. Before the first message, this is the end of the stream. */
+  /** The place of the newest message. Before the first message, the place is the end of the stream. */
   get newest(): FeedPlace {
     return this.newestPlace
   }

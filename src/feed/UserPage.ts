@@ -19,9 +19,9 @@ const missing = (sequence: number) =>
 
 /**
  * Makes the function that returns the next revisions of one account after a place, oldest first. The list is empty only
- * if there are no such revisions. The owner names the commits, so no commit without this account is read. `inTurn`
- * bounds how many readers read commits at once. A reader that waits for the owner does not count, because an answer may
- * take seconds.
+ * if the account has no revisions after the place. The owner names the commits, so no commit without this account is
+ * read. `inTurn` bounds how many readers read commits at once. A reader that waits for the owner does not count towards
+ * this bound, because an answer may take seconds.
  */
 export const makeUserPage = Effect.fnUntraced(function* (
   inTurn: <A, E>(reading: Effect.Effect<A, E>) => Effect.Effect<A, E>

@@ -28,8 +28,9 @@ interface SenderServices {
 }
 
 /**
- * Sends waiting purchases to the input log. Each lane has one message in flight. Purchases that come meanwhile share
- * the next message. So the load sets the size of messages, and the order of each user's purchases is kept.
+ * Sends waiting purchases to the input log. Each lane has one message in flight. Purchases that come while a message is
+ * in flight share the next message. The load thus sets the size of messages, and the order of each user's purchases is
+ * kept.
  */
 export class GroupSender {
   private readonly services: SenderServices
@@ -89,7 +90,7 @@ export class GroupSender {
     const spans = traces && messageSpans(traces, group)
     const { subject, messageId, payload } = group
     const append = input.append(subject, messageId, payload, expected?.address, spans?.traceparents)
-    // The purchases behind this message would each wait for the same unavailable broker, so they fail now.
+    // The purchases behind this message would each wait for the same unavailable broker, so these purchases fail now.
     const appending = appendUntilKnown(append, (failure) => this.waiting.failLane(lane, failure))
     fork(
       Effect.map(Effect.exit(appending), (exit) => {
@@ -126,7 +127,7 @@ export class GroupSender {
     const failed = Exit.failCause(exit.cause)
     this.waiting.settle(members, () => failed)
     const failure = failureOf(exit)
-    // The purchases behind this message would each wait for the same unavailable broker, so they fail now.
+    // The purchases behind this message would each wait for the same unavailable broker, so these purchases fail now.
     if (failure?._tag === "BrokerUnavailable") this.waiting.failLane(lane, failure)
   }
 }

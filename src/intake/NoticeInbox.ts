@@ -9,13 +9,15 @@ import { NoticeTransport } from "../nats/NoticeTransport.ts"
  */
 export const messagesExpectedMax = 65_536
 /**
- * How long an edge waits for the notices of a stored message. A notice that is still missing then was lost, or its
+ * How long an edge waits for the notices of a stored message. A notice that is missing after this time was lost, or its
  * worker died.
  */
 export const noticeWaitMilliseconds = 1_000
 const overdueEvery = Duration.millis(100)
 
-/** Waits for the notice of one purchase. At most one of `applied` and `missed` is called, and only once. */
+/**
+ * Waits for the notice of one purchase. At most one of the functions `applied` and `missed` is called, and only once.
+ */
 export interface NoticeListener {
   /** The purchase is applied. `totalAfter` is the account's total after the purchase, in cents. */
   readonly applied: (totalAfter: Cents) => void
@@ -49,7 +51,8 @@ export class NoticeInbox extends Context.Service<
   {
     /**
      * Begins to expect the notices of a message. `listeners` has each listener under the index of its purchase in the
-     * message. Above {@link messagesExpectedMax} the notices count as missed as soon as the message is stored.
+     * message. Above {@link messagesExpectedMax} expected messages, the notices of a message count as missed as soon as
+     * the message is stored.
      */
     readonly expect: (listeners: Map<number, NoticeListener>) => Expected
   }

@@ -3,8 +3,8 @@ import type { PublishResult } from "./PublishResult.ts"
 import type { TraceContext } from "../runtime/Traces.ts"
 
 /**
- * Purchases and reversals that a caller gave together, with their results so far. Calls `done` when every one has its
- * result.
+ * Purchases and reversals that a caller gave together, with their results so far. Calls `done` when every purchase and
+ * reversal of the call has its result.
  */
 export class PublishCall {
   readonly purchases: ReadonlyArray<EntryRequest>
@@ -36,7 +36,7 @@ export class PublishCall {
     if (this.open === 0) this.done(this.results)
   }
 
-  /** Gives all purchases the same result. This is for calls whose purchases never reached a lane. */
+  /** Gives all purchases the same result. `settleAll` is for calls whose purchases never reached a lane. */
   settleAll(result: PublishResult): void {
     this.done(this.purchases.map(() => result))
   }

@@ -8,7 +8,7 @@ import type { PublishCall } from "./PublishCall.ts"
 
 // The bytes of a message around its purchases: the version and the brackets. Each comma is counted with its purchase.
 const frameBytes = 64
-// The most bytes of UTF-8 for one UTF-16 unit. An exact count would cost a pass over each text.
+// The most bytes of UTF-8 for one UTF-16 unit. An exact count of the bytes would cost a pass over each text.
 const unitBytesMax = 3
 
 /** A purchase or a reversal that waits in a lane, or is on its way to the broker. */
@@ -34,7 +34,7 @@ export interface PublishGroup {
  * Returns the id of a message. The id depends on the content alone, so the broker drops the same message if it comes
  * again. The id of a message with one purchase is made of the user, the purchase id and the fingerprint of the content.
  * The id of a message with several purchases is a digest of its payload. If every copy has to be stored, the id is
- * random. The id of a message with a reversal is random too. A refused reversal may be sent again, and is then decided
+ * random. The id of a message with a reversal is random too. A refused reversal may be sent again, and is decided
  * again.
  */
 const messageIdOf = (members: ReadonlyArray<WaitingPurchase>, payload: string): string => {
@@ -81,8 +81,8 @@ export class PublishLane {
   }
 
   /**
-   * Removes the purchases and reversals of the next message from the lane. Together they fit into `bytesMax` bytes,
-   * unless the first alone is larger.
+   * Removes the purchases and reversals of the next message from the lane. The purchases and reversals fit into
+   * `bytesMax` bytes together, unless the first of them alone is larger.
    */
   takeGroup(bytesMax: number): PublishGroup {
     const { members, payload } = this.takeNext(bytesMax)

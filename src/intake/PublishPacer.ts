@@ -45,7 +45,7 @@ export class PublishPacer {
     })
   }
 
-  /** Tells the pacer how long the broker took to answer the newest message. This sets the pace. */
+  /** Tells the pacer how long the broker took to answer the newest message. This time sets the pace. */
   answeredAfter(milliseconds: number): void {
     this.answeredAfterMilliseconds = milliseconds
   }

@@ -2,12 +2,12 @@ import { type Exit, Schema } from "effect"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import type { Stored } from "../nats/InputLog.ts"
 
-/** The most purchases that wait at an edge to be stored. The edge refuses further purchases. */
+/** The most purchases that wait at an edge to be stored. At this number, the edge refuses further purchases. */
 export const purchasesWaitingMax = 20_000
 
 /**
- * The edge holds as many purchases as it may. None of the new purchases was stored. The caller may send the purchases
- * again in a moment.
+ * The edge holds as many purchases as it may. None of the new purchases was stored, and the caller may send them again
+ * in a moment.
  */
 export class EdgeOverloaded extends Schema.TaggedError<EdgeOverloaded>()("EdgeOverloaded", {}) {
   override get message() {

@@ -56,7 +56,8 @@ const publishForNotice = (
         if (result === undefined) return
         if (Exit.isFailure(result)) return resume(Effect.failCause(result.cause))
         published = result.value
-        // The broker dropped this message. The notice goes to the sender of the first message with this id.
+        // The broker dropped this message as a repeat, and the notice goes to the sender of the first message with this
+        // id.
         if (published.duplicate) missed()
       },
       span
@@ -70,7 +71,7 @@ export class PurchasePublisher extends Context.Service<
   {
     /**
      * Stores purchases and reversals, and returns a result for each, in their order. With `storeEveryCopy` the broker
-     * stores a purchase even if it has stored the same purchase before. It stores every copy of a reversal.
+     * stores a purchase even if it has stored the same purchase before. The broker stores every copy of a reversal.
      */
     readonly publish: (
       purchases: ReadonlyArray<EntryRequest>,
@@ -85,8 +86,9 @@ export class PurchasePublisher extends Context.Service<
       otherwise: (published: Published) => Effect.Effect<A, E, R>
     ) => Effect.Effect<AppliedByNotice | A, PublishFailure | E, R>
     /**
-     * Waits for room for purchases and reversals of a body of lines, in the order of the calls. Succeeds when they have
-     * room. The `results` of the answer wait until all of them are stored or failed.
+     * Waits for room for purchases and reversals of a body of lines, in the order of the calls. Succeeds when all
+     * purchases and reversals of the call have room. The `results` of the answer wait until each purchase and reversal
+     * is stored or has failed.
      */
     readonly submit: (purchases: ReadonlyArray<EntryRequest>) => Effect.Effect<Submitted>
     /** Returns how many purchases wait to be stored. */

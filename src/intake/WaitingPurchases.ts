@@ -14,7 +14,7 @@ export const streamedWaitingMax = 10_000
 /** A call with purchases of a body of lines. The call waits for room. */
 export interface Submission {
   readonly call: PublishCall
-  /** Called once, when the purchases have room, or when they never will. */
+  /** Called once, when the purchases have room, or when they will never have room. */
   readonly admitted: () => void
 }
 

@@ -47,7 +47,7 @@ const missing = (userToken: string, what: string) =>
 
 /**
  * Decodes a revision of the commit at a sequence. Throws if the line is not a revision, or names a revision that is not
- * earlier. Revisions that name only earlier ones cannot be read for ever.
+ * earlier. If revisions could name later revisions, the reading of a chain of names might never end.
  */
 const readRevision = (line: string, sequence: number): Revision => {
   const revision = decodeRevision(line)
@@ -57,8 +57,8 @@ const readRevision = (line: string, sequence: number): Revision => {
 }
 
 /**
- * Returns the revision of a user in a commit; `undefined` if the commit has none. Fails with `LedgerInconsistent` if the
- * line cannot be read.
+ * Returns the revision of a user in a commit; `undefined` if the commit has no revision of the user. Fails with
+ * `LedgerInconsistent` if the line cannot be read.
  */
 const revisionIn = (
   commit: JournalRecord | undefined,
@@ -128,8 +128,8 @@ const orderOf = ({ revisions }: Segment): ReadonlyArray<SealedOrder> =>
   revisions.map(({ sequence, purchaseIds }) => ({ sequence, isIdle: purchaseIds.length === 0 }))
 
 /**
- * Reads the segment at a sequence. Fails with `LedgerInconsistent` if it is missing, of another account, or cannot be
- * read.
+ * Reads the segment at a sequence. Fails with `LedgerInconsistent` if the segment is missing, is of another account, or
+ * cannot be read.
  */
 const namedSegment = (chain: Chain, userToken: string, sequence: number) =>
   Effect.gen(function* () {
@@ -193,10 +193,13 @@ export class AccountReader extends Context.Service<
   {
     /**
      * Reads an account with its whole purchaseId set, given the sequence of its newest revision, or 0 for a new user.
-     * Reads that revision, and then only the revisions and segments that it names, directly or through others.
+     * Reads the newest revision, and only the revisions and segments that it names, directly or through others.
      */
     readonly load: (userToken: string, newest: number) => Effect.Effect<Account, BrokerFailure | LedgerInconsistent>
-    /** Returns the revision of an account in the commit at a sequence; `undefined` if the commit has none. */
+    /**
+     * Returns the revision of an account in the commit at a sequence; `undefined` if the commit has no revision of the
+     * account.
+     */
     readonly revisionAt: (
       userToken: string,
       sequence: number

@@ -28,8 +28,8 @@ export interface ChainEpoch<Tag> {
    */
   readonly committed: (messages: ReadonlyArray<InputMessage<Tag>>) => void
   /**
-   * Called when a commit failed, or when its outcome is unknown. The work in hand is void then, and a new epoch has to
-   * begin.
+   * Called when a commit failed, or when its outcome is unknown. After a failed commit the work in hand is void, and a
+   * new epoch has to begin.
    */
   readonly failed: (reason: string) => void
 }
@@ -38,12 +38,12 @@ export interface ChainEpoch<Tag> {
 export interface ChainWriter<Tag> {
   /** Queues a proposal. The queue is bounded because the input in hand is bounded. */
   readonly submit: (proposal: RevisionProposal<Tag>) => void
-  /** Waits until nothing is queued or in flight, or the epoch is over. */
+  /** Waits until no proposal is queued and no commit is in flight, or the epoch is over. */
   readonly settled: Effect.Effect<void>
   /**
    * Returns whether this epoch still owned the partition at some moment after the call. The acknowledgement of a commit
-   * that is published after the call is the proof. Without such a commit, asks the leader whether the chain has a later
-   * message.
+   * that is published after the call is the proof. Without a commit after the call, asks the leader whether the chain
+   * has a later message.
    */
   readonly stillOwner: Effect.Effect<boolean, BrokerFailure>
 }
@@ -53,8 +53,8 @@ const reasonOf = (exit: Exit.Failure<unknown, { readonly message: string }>): st
 
 /**
  * Writes the chain of a partition until the scope closes. One commit is in flight, and each commit expects the sequence
- * of the commit before it. Proposals that come while a commit is in flight share the next commit. So commits grow with
- * the load.
+ * of the commit before it. Proposals that come while a commit is in flight share the next commit. The size of commits
+ * thus grows with the load.
  */
 export const openChainWriter = <Tag>(
   epoch: ChainEpoch<Tag>

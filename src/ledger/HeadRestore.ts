@@ -42,7 +42,7 @@ const tableOf = Effect.fnUntraced(function* (store: (typeof HeadStore)["Service"
 
 /**
  * Reads the heads that the newest manifest of a partition names. Returns empty heads if a chunk is lost, or if the
- * manifest covers more than the chain has. The caller then makes the heads again from the chain.
+ * manifest covers more than the chain has. A caller that got empty heads makes the heads again from the chain.
  */
 export const restoreHeads = Effect.fnUntraced(function* (
   store: (typeof HeadStore)["Service"],

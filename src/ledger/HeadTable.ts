@@ -23,7 +23,7 @@ export class HeadTable {
   private hashes = new Uint32Array(hashWords * capacityFirst)
   /** The sequence of each slot, 0 if the slot is free. */
   private sequences = new Float64Array(capacityFirst)
-  /** 1 for each slot that changed since its entry was last taken, else 0. */
+  /** Has 1 for each slot that changed since its entry was last taken, and 0 for each other slot. */
   private isChanged = new Uint8Array(capacityFirst)
   private changedSlots: Array<number> = []
 
@@ -89,7 +89,7 @@ export class HeadTable {
     this.changedSlots.push(slot)
   }
 
-  /** Adds the entries of a hint or a base. A user that has a newer sequence in the table keeps the newer one. */
+  /** Adds the entries of a hint or a base. A user that has a newer sequence in the table keeps the newer sequence. */
   read(entries: Uint8Array): void {
     const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength)
     const words = new Uint32Array(hashWords)
@@ -107,7 +107,7 @@ export class HeadTable {
     return this.entriesOf(slots)
   }
 
-  /** Returns the entries of all users. No entry counts as changed afterwards. */
+  /** Returns the entries of all users. After the call, no entry counts as changed. */
   takeAll(): Uint8Array {
     this.changedSlots = []
     this.isChanged.fill(0)

@@ -5,7 +5,8 @@ const chunkBytesMax = 512 * 1024
 
 /**
  * Says when a worker writes heads: a hint with the heads that changed since the last write, or a base with all heads.
- * It is a reference with a default, so that a simulation of few purchases can make hints and bases more frequent.
+ * `HeadWriting` is a reference with a default, so that a simulation of few purchases can make hints and bases more
+ * frequent.
  */
 export const HeadWriting = Context.Reference<{
   /** The number of revisions after which a hint or a base is written. */
@@ -14,7 +15,7 @@ export const HeadWriting = Context.Reference<{
   readonly revisionsOfPartition: number
   /** The time after which a hint or a base is written if anything changed. */
   readonly time: Duration.Duration
-  /** The wait after a hint or a base could not be written. */
+  /** The wait before the next write, after a hint or a base could not be written. */
   readonly timeAfterFailure: Duration.Duration
   /** The most entries of one chunk. A chunk is one message of a hint or a base. */
   readonly chunkEntriesMax: number

@@ -14,7 +14,7 @@ export interface PartitionHeads {
   readonly users: HeadUsers
   /** Returns the sequence of a user's newest revision, 0 for a user without one. */
   readonly find: (userToken: string) => number
-  /** Takes note of a commit. Must not be called before the commit is acknowledged. */
+  /** Takes note of a commit. A caller must not call this before the commit is acknowledged. */
   readonly committed: (userTokens: ReadonlyArray<string>, sequence: number) => void
   /**
    * Writes the heads that changed as a hint, or all heads as a base. After a write that failed, the next write is a
@@ -28,8 +28,8 @@ export class Heads extends Context.Service<
   Heads,
   {
     /**
-     * Restores the heads of a partition up to an epoch's take-over record. Then writes the heads after commits of the
-     * epoch, again and again until the scope closes. Fails with `LedgerInconsistent` if the chain ends before the
+     * Restores the heads of a partition up to an epoch's take-over record. After that, writes the heads again and again
+     * after commits of the epoch, until the scope closes. Fails with `LedgerInconsistent` if the chain ends before the
      * take-over record.
      */
     readonly open: (

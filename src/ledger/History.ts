@@ -29,7 +29,10 @@ export const entryBytes = ({ purchaseId, productName, productType, reversal }: L
 /** The sequence of the revision that applied an entry, with the counts of its id. */
 type AppliedEntry = Omit<AppliedId, "fingerprint">
 
-/** Reads the newest reversals of a purchase, newest first, from the newest commit that has one. */
+/**
+ * Reads the newest reversals of a purchase, newest first, beginning with the newest commit that has a reversal of the
+ * purchase.
+ */
 const reversalsOf = Effect.fnUntraced(function* (
   reader: (typeof AccountReader)["Service"],
   userToken: string,
@@ -59,8 +62,8 @@ export class History extends Context.Service<
   History,
   {
     /**
-     * Returns the page of at most `limit` entries that begins at a cursor. Returns `undefined` if the cursor is not
-     * one of this account. Fails with `LedgerInconsistent` if a revision that the account names is missing.
+     * Returns the page of at most `limit` entries that begins at a cursor. Returns `undefined` if the cursor is not a
+     * cursor of this account. Fails with `LedgerInconsistent` if a revision that the account names is missing.
      */
     readonly page: (
       userToken: string,

@@ -13,7 +13,7 @@ const isAhead = ({ from, after }: HistoryFilter, { number, storedAt }: EntryPlac
 
 /**
  * The range of times and numbers of a filter, in the order of a page. The numbers of an account's entries rise, and
- * their times do not fall. So the entries of a range stand together.
+ * their times do not fall. For this reason the entries of a range stand together.
  */
 export class HistoryRange {
   readonly order: HistoryOrder

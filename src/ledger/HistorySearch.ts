@@ -76,7 +76,10 @@ class PageInProgress {
     return next === undefined ? { entries } : { entries, next }
   }
 
-  /** Takes the entries of a revision, from the index `taken` on. `isLast` says that no revision comes after it. */
+  /**
+   * Takes the entries of a revision, from the index `taken` on. `isLast` says that no revision comes after this
+   * revision.
+   */
   take({ sequence, entries }: Scanned, taken: number, isLast: boolean): void {
     for (const [at, entry] of entries.entries()) {
       if (at < taken) continue
@@ -100,7 +103,8 @@ class PageInProgress {
   /** Returns how many of the next revisions to read at once, if a revision has `size` entries on average. */
   wanted(size: number): number {
     const missing = Math.ceil((this.limit - this.entries.length) / size)
-    // A filter that few entries fit needs more revisions than the page has room for. So each round may read twice as many.
+    // A filter that few entries fit needs more revisions than the page has room for. For such a filter, each round may
+    // read twice as many revisions as the round before it.
     const most = Math.min(readsAtOnceMax, Math.max(missing, 2 * this.revisions))
     return Math.max(1, Math.min(most, revisionsScannedMax - this.revisions))
   }
@@ -115,7 +119,7 @@ class PageInProgress {
 interface RevisionReads<E> {
   readonly read: (indexes: ReadonlyArray<number>) => Effect.Effect<void, E>
   readonly get: (index: number) => Scanned | undefined
-  /** Returns a revision, and forgets it. */
+  /** Returns a revision, and forgets that revision. */
   readonly take: (index: number) => Scanned | undefined
 }
 
@@ -204,14 +208,15 @@ const fill = Effect.fnUntraced(function* <E>(
 /**
  * Finds the entries of an account that fit a filter, and returns them in pages. A page finds its beginning by a search
  * through the revisions, so a page at any date takes about as long as the newest page. A page reads a bounded number of
- * revisions: it may be short or empty, and its cursor still goes on.
+ * revisions: the page may be short or empty, and its cursor still goes on.
  */
 export class HistorySearch extends Context.Service<
   HistorySearch,
   {
     /**
-     * Returns a page. Returns `undefined` if the cursor is not one of this account. Fails with `LedgerInconsistent` if a
-     * revision that the account names is missing. If the times of an old account fall, a page may lack entries.
+     * Returns a page. Returns `undefined` if the cursor is not a cursor of this account. Fails with
+     * `LedgerInconsistent` if a revision that the account names is missing. If the times of an old account fall, a page
+     * may lack entries.
      */
     readonly page: (
       userToken: string,

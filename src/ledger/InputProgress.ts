@@ -43,7 +43,7 @@ export class InputProgress<Tag> {
     return message
   }
 
-  /** Moves the position over the messages that are finished now, and returns them. */
+  /** Moves the position over the finished messages, and returns these messages. */
   advance(): ReadonlyArray<InputMessage<Tag>> {
     const finished: Array<InputMessage<Tag>> = []
     for (let message = this.inHand[this.head]; message?.remaining === 0; message = this.inHand[this.head]) {

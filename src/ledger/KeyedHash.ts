@@ -19,8 +19,8 @@ const lastWordOf = (token: string): number => {
 }
 
 /**
- * Hashes subject tokens to 128 bits. It is HalfSipHash-2-4 with an output of 64 bits, run with each half of a key of
- * 128 bits. Without the key, nobody can choose two tokens with the same hash.
+ * Hashes subject tokens to 128 bits. The hash is HalfSipHash-2-4 with an output of 64 bits, run with each half of a key
+ * of 128 bits. A caller that does not know the key cannot choose two tokens with the same hash.
  */
 export class KeyedHash {
   readonly key: Uint32Array

@@ -4,13 +4,13 @@ import { headOf } from "../protocol/Commit.ts"
 import { CommitChain } from "../nats/CommitChain.ts"
 import { makeSingleFlightRead } from "./SingleFlightRead.ts"
 
-/** Proves that an epoch still owns its partition. Each strong read needs such a proof. */
+/** Proves that an epoch still owns its partition. Each strong read needs a proof of ownership. */
 export interface OwnerProof {
   /** Waits for the next commit of this epoch that is published. Returns `true` if that commit is stored. */
   readonly byNextCommit: Effect.Effect<boolean>
   /**
-   * Asks the leader for a later commit of another epoch. Returns `true` if there is none. Concurrent calls share one
-   * answer of the leader.
+   * Asks the leader for a later commit of another epoch. Returns `true` if there is no such commit. Concurrent calls
+   * share one answer of the leader.
    */
   readonly byLeader: Effect.Effect<boolean, BrokerFailure>
   /**

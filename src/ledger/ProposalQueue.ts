@@ -19,7 +19,10 @@ export interface RevisionProposal<Tag> {
    * memory.
    */
   readonly line: () => string | undefined
-  /** Called once with the sequence of the commit, when the commit is durable. Not called if the commit fails. */
+  /**
+   * Called once with the sequence of the commit, when the commit is durable. `committed` is not called if the commit
+   * fails.
+   */
   readonly committed: (sequence: number) => void
 }
 
@@ -28,7 +31,7 @@ export interface ProposedCommit<Tag> {
   readonly proposals: ReadonlyArray<RevisionProposal<Tag>>
   /** The lines of the proposals that have a revision to write. */
   readonly lines: ReadonlyArray<string>
-  /** The users of these lines, in the same order. */
+  /** The users of the lines in `lines`, in the same order. */
   readonly userTokens: ReadonlyArray<string>
 }
 

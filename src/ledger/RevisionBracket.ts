@@ -1,11 +1,14 @@
 import type { EntryPlace, HistoryRange } from "./HistoryRange.ts"
 
-/** A round of guesses has to leave at most this share of the bracket. Otherwise the next round cuts it in quarters. */
+/**
+ * A round of guesses has to leave at most this share of the bracket. If more of the bracket is left, the next round
+ * cuts the bracket in quarters.
+ */
 const shareLeftMax = 1 / 4
 
 /** A revision of the account with a place that bounds the bracket. */
 interface Bound extends EntryPlace {
-  /** The number of the revision, from 1, among those that applied something. */
+  /** The number of the revision, from 1, among the revisions that applied something. */
   readonly index: number
 }
 
@@ -13,13 +16,13 @@ const between = (low: number, high: number, wanted: number): number =>
   high > low ? Math.min(1, Math.max(0, (wanted - low) / (high - low))) : 0.5
 
 /**
- * The bracket of a search for the revision at which a page begins. Revisions are numbered from 1, oldest first. Pure:
- * the caller reads the revisions that `probes` names, and passes them to `take`.
+ * The bracket of a search for the revision at which a page begins. Revisions are numbered from 1, oldest first. The
+ * class reads nothing: the caller reads the revisions that `probes` names, and passes them to `take`.
  *
  * In the order `newest` the page begins at the newest revision whose oldest entry is not too new. In the order `oldest`
- * it begins at the oldest revision whose newest entry is not too old. The search guesses the place from the times and
- * numbers at the ends of the bracket. After a round of guesses that did not help, a round cuts the bracket in quarters.
- * So a search takes at most 1 + log2(revisions) rounds, and one to four if purchases come evenly.
+ * the page begins at the oldest revision whose newest entry is not too old. The search guesses the place from the times
+ * and numbers at the ends of the bracket. After a round of guesses that did not help, a round cuts the bracket in
+ * quarters. A search takes at most 1 + log2(revisions) rounds, and one to four rounds if purchases come evenly.
  */
 export class RevisionBracket {
   private readonly range: HistoryRange
@@ -45,7 +48,7 @@ export class RevisionBracket {
   }
 
   /**
-   * The revision at which reading begins. All revisions beside it that the page does not need hold entries that are
+   * The revision at which reading begins. All revisions beside this revision that the page does not need hold entries
    * before the range.
    */
   get start(): number {
@@ -70,7 +73,7 @@ export class RevisionBracket {
   take(index: number, oldest: EntryPlace, newest: EntryPlace): void {
     const isNewestFirst = this.range.order === "newest"
     // A revision is low if the boundary is in it or after it. In the order `newest` the page begins at the highest low
-    // revision. In the order `oldest` it begins behind the highest low one.
+    // revision. In the order `oldest` the page begins behind the highest low revision.
     const isLow = isNewestFirst ? !this.range.isBefore(oldest) : this.range.isBefore(newest)
     const place = isNewestFirst ? oldest : newest
     if (isLow && index > this.low.index) this.low = { ...place, index }
@@ -81,7 +84,7 @@ export class RevisionBracket {
     if (!isNewestFirst && index - 1 > this.low.index) this.low = { ...oldest, index: index - 1 }
   }
 
-  /** Ends a round: all revisions of `probes` are taken. */
+  /** Ends a round, after the caller has passed all revisions of `probes` to `take`. */
   endRound(): void {
     const left = this.high.index - this.low.index - 1
     this.isGuessing = !this.isGuessing || left <= this.width * shareLeftMax

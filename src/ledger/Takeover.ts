@@ -5,8 +5,8 @@ import { CommitChain, type JournalRecord } from "../nats/CommitChain.ts"
 import type { CommitConflict } from "../nats/client/ConditionalAppend.ts"
 
 /**
- * How often a take-over is tried, if another commit comes first each time. After that the take-over fails, and the
- * partition waits for its next epoch.
+ * How often a take-over is tried, if another commit comes first each time. After the last attempt the take-over fails,
+ * and the partition waits for its next epoch.
  */
 const attemptsMax = 10
 
@@ -29,8 +29,9 @@ export const readPosition = (partition: number): Effect.Effect<number, BrokerFai
   Effect.flatMap(CommitChain, (chain) => Effect.map(chain.newest(partition), positionOf))
 
 /**
- * Takes a partition over with a take-over record behind its newest commit. From then on no commit of an older owner can
- * be stored, however late it arrives. Fails with `CommitConflict` if another commit comes first at each attempt.
+ * Takes a partition over with a take-over record behind its newest commit. After the take-over record, no commit of an
+ * older owner can be stored, however late it arrives. Fails with `CommitConflict` if another commit comes first at each
+ * attempt.
  */
 export const takeOver = (
   partition: number,

@@ -5,28 +5,28 @@ import type { TotalBefore } from "../protocol/Query.ts"
 import { AccountReader, type LedgerInconsistent, namedRevision, type ReadRevision } from "./AccountReader.ts"
 
 /**
- * The most revisions that a worker reads at once for totals of the past. It is low because revisions that arrive
- * together are decoded without a pause.
+ * The most revisions that a worker reads at once for totals of the past. The number is low because revisions that
+ * arrive together are decoded without a pause.
  */
 const readsAtOnceMax = 4
 /** How often a search splits into halves that run at once. Deeper halves run one after the other. */
 const splitsMax = 2
 
 /**
- * The revisions of an account that applied something, as of one moment. The list may also have newer revisions, because
- * it grows.
+ * The revisions of an account that applied something, as of one moment. The list of their sequences may also have newer
+ * revisions, because the list grows.
  */
 export interface ApplyingRevisions {
-  /** The sequences of the commits with these revisions, oldest first. */
+  /** The sequences of the commits with the revisions, oldest first. */
   readonly sequences: ReadonlyArray<number>
-  /** The number of sequences that the list had at that moment. */
+  /** The number of sequences that the list had at the moment of the account's state. */
   readonly count: number
 }
 
 /**
- * Returns the number of the revision at which a search in the range from `low` to `high` looks next. It is the number
- * of the range that is divisible by the highest power of two. Unlike the middle of the range, this number stays the
- * same while revisions are added behind the searched moment.
+ * Returns the number of the revision at which a search in the range from `low` to `high` looks next. The result is the
+ * number of the range that is divisible by the highest power of two. Unlike the middle of the range, this number stays
+ * the same while revisions are added behind the searched moment.
  */
 export const probeIn = (low: number, high: number): number => {
   const highestDifference = 31 - Math.clz32((low - 1) ^ high)
@@ -55,12 +55,12 @@ const heldWithin = (stored: ReadRevision | undefined, moment: number): TotalBefo
 /**
  * Reads the totals of an account at moments of the past. An account applies purchases in the order of the input log, so
  * the times at which the broker stored these purchases rise. A binary search through the revisions finds each moment.
- * All moments of a question share one search, which reads no revision twice. It reads at most 1 + log2(revisions)
- * revisions for each moment.
+ * All moments of a question share one search, which reads no revision twice. The search reads at most 1 +
+ * log2(revisions) revisions for each moment.
  *
- * If the broker's clock steps back, the times of purchases do not rise for a while. The search still looks at the same
- * revisions in the same order each time, and a later moment never gets an earlier total. So the same question always
- * gets the same answer, and differences between moments add up.
+ * If the broker's clock steps back, the times of purchases do not rise for a while. In that case too, the search looks
+ * at the same revisions in the same order each time, and a later moment never gets an earlier total. The same question
+ * about totals thus always gets the same answer, and differences between moments add up.
  */
 export class TotalsBefore extends Context.Service<
   TotalsBefore,
@@ -91,7 +91,7 @@ export class TotalsBefore extends Context.Service<
 
         /**
          * Finds the totals of the `wanted` moments. All of these moments are after the first purchase of the revision
-         * `floor`. None is after the first purchase of the revision with the number `high + 1`.
+         * `floor`. None of these moments is after the first purchase of the revision with the number `high + 1`.
          */
         const place = (
           low: number,

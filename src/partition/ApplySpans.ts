@@ -2,7 +2,10 @@ import { tracesOfMessageMax } from "../protocol/Subject.ts"
 import type { ReadDelivery } from "../nats/Delivery.ts"
 import { type OpenSpan, readTraceparent, type Traces } from "../runtime/Traces.ts"
 
-/** The spans of the messages that an epoch has in hand and that carry traces. Each ends when its message is committed. */
+/**
+ * The spans of the messages that an epoch has in hand and that carry traces. Each span ends when its message is
+ * committed.
+ */
 export class ApplySpans {
   private readonly traces: Traces
   private readonly partition: number

@@ -1,6 +1,6 @@
 import { fnv1a, spreadBits } from "../account/TextHash.ts"
 
-/** The wish of a worker for a partition. */
+/** The weight with which a worker bids for a partition. */
 interface Bid {
   readonly worker: string
   readonly partition: number
@@ -25,7 +25,7 @@ const bidsOf = (workers: ReadonlyArray<string>, partitions: number): ReadonlyArr
 /**
  * Assigns each partition to one of the workers, whose names all differ: by rendezvous hashing with room for an equal
  * share at each worker. The shares of two workers differ by one partition at most. The result does not depend on the
- * order of the workers. It is empty if there are no workers.
+ * order of the workers. The result is empty if there are no workers.
  */
 export const assignmentOf = (workers: ReadonlyArray<string>, partitions: number): ReadonlyMap<number, string> => {
   const share = Math.floor(partitions / workers.length)

@@ -14,7 +14,7 @@ interface Addressed {
   readonly noticeTo: string | undefined
 }
 
-/** Returns the notice addresses of messages, by input sequence; `undefined` if no message has one. */
+/** Returns the notice addresses of messages, by input sequence; `undefined` if no message has a notice address. */
 const addressesOf = (messages: ReadonlyArray<InputMessage<Addressed>>): Map<number, NoticeAddress> | undefined => {
   let addresses: Map<number, NoticeAddress> | undefined
   for (const { sequence, tag } of messages) {

@@ -6,7 +6,7 @@ interface Waiter {
 }
 
 /**
- * Knows up to which input sequence everything was given to the actors of an epoch. Questions can wait here until that
+ * Knows up to which input sequence everything was given to the actors of an epoch. Questions can wait until that
  * sequence is high enough.
  */
 export class DispatchWatermark {

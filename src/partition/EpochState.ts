@@ -1,9 +1,9 @@
 import { Deferred, Effect, type Scope } from "effect"
 
-/** Whether an epoch is open. It ends once, with the reason that was given first. */
+/** Whether an epoch is open. An epoch ends once, with the reason that was given first. */
 export interface EpochState {
   readonly isOpen: () => boolean
-  /** Ends the epoch. Later reasons change nothing. */
+  /** Ends the epoch. Reasons after the first reason change nothing. */
   readonly fail: (reason: string) => void
   /** Waits for the end of the epoch, and returns the reason of the end. */
   readonly over: Effect.Effect<string>

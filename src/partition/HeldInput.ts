@@ -1,6 +1,6 @@
 import { type Effect, Latch } from "effect"
 
-/** The most messages of one partition that a worker holds. At this number the worker does not pull. */
+/** The most messages of one partition that a worker holds. At this number of messages the worker does not pull. */
 export const heldMessagesMax = 512
 
 interface Amount {
@@ -16,7 +16,8 @@ export class HeldInput {
   private readonly bytesMax: number
 
   /**
-   * `bytesMax` is the partition's share of the bytes that its worker may hold. One oversized message may come on top.
+   * `bytesMax` is the partition's share of the bytes that its worker may hold. One oversized message may come on top of
+   * this share.
    */
   constructor(bytesMax: number) {
     this.bytesMax = bytesMax
@@ -41,9 +42,9 @@ export class HeldInput {
   }
 
   /**
-   * Returns the numbers of messages and bytes to ask the broker for. `outstanding` was asked for and has not come yet.
-   * Returns `undefined` while less than half of the room is free. One request for half of the room is cheaper than one
-   * request after each message that is committed.
+   * Returns the numbers of messages and bytes to ask the broker for. The messages and bytes of `outstanding` were asked
+   * for and have not come yet. Returns `undefined` while less than half of the room is free. One request for half of
+   * the room is cheaper than one request after each message that is committed.
    */
   wanted(outstanding: Amount): Amount | undefined {
     const messages = heldMessagesMax - this.heldMessages - outstanding.messages

@@ -5,13 +5,13 @@ const bytesPerMebibyte = 1024 * 1024
 
 /**
  * The most bytes of input that a worker asks for and holds, over all partitions. A broker closes the connection of a
- * client for which 64 MiB wait. Everything that was asked for on that connection is then lost. So the bound is half of
- * 64 MiB, also for a slow worker.
+ * client for which 64 MiB wait. Everything that was asked for on a connection is lost when the broker closes it. For
+ * this reason the bound is half of 64 MiB, also for a slow worker.
  */
 export const inputBytesMax = 32 * bytesPerMebibyte
 /** The part of `inputBytesMax` that is kept for messages larger than a partition's share. */
 const oversizedBytesMax = 8 * bytesPerMebibyte
-/** The most bytes of one partition. A larger share does not make a partition faster. */
+/** The most bytes of the share of one partition. A larger share does not make a partition faster. */
 const partitionBytesMax = 4 * bytesPerMebibyte
 /** The bytes that are added for the two subjects of a delivery, which count beside its payload and headers. */
 const subjectsBytesMax = 4 * 1024

@@ -30,8 +30,8 @@ export interface DispatchingEpoch {
   readonly actors: EpochActors<OpenDelivery>
   readonly writer: Pick<ChainWriter<OpenDelivery>, "submit">
   /**
-   * Called when parts of a message are refused for good. The rejected records are stored by then, and the position has
-   * passed the message's parts.
+   * Called when parts of a message are refused for good. Before the call, the rejected records are stored, and the
+   * position has passed the refused parts.
    */
   readonly refused: (rejections: ReadonlyArray<Rejection>) => void
 }

@@ -19,8 +19,8 @@ export interface PumpedEpoch {
 }
 
 /**
- * Pulls the input of one epoch in the order of the log, as far as there is room. Passes each message on once and in
- * order. A missing delivery number ends the epoch, because a message was lost on its way.
+ * Pulls the input of one epoch in the order of the log, as far as there is room. Passes each message of the log on once
+ * and in order. A missing delivery number ends the epoch, because a message was lost on its way.
  */
 export class InputPump implements PullEvents {
   readonly held: HeldInput
@@ -85,8 +85,8 @@ export class InputPump implements PullEvents {
   }
 
   /**
-   * Takes no further messages. The consumer of the next owner starts behind this epoch's position, so it gets the
-   * messages that are not taken here.
+   * Takes no further messages. The consumer of the next owner starts behind this epoch's position, so that consumer
+   * gets the messages that this pump does not take.
    */
   stop(): void {
     this.isStopped = true
@@ -133,7 +133,7 @@ export class InputPump implements PullEvents {
     this.demand()
   }
 
-  /** Asks for one message of any size. Waits while too many partitions of the worker do the same. */
+  /** Asks for one message of any size. Waits while too many partitions of the worker ask for a message of any size. */
   oversized(): void {
     this.endOversized()
     if (this.isOversized || !this.isTaking) return

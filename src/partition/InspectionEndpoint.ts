@@ -15,7 +15,7 @@ import { type EpochReads, lookStrong } from "../answering/EpochReads.ts"
 
 /** The most purchases that a history shows. Longer histories are read over HTTP, page by page. */
 const purchasesShownMax = 20
-/** The most requests of one partition that are answered at once. Further requests get no answer. */
+/** The most requests of one partition that are answered at once. Further requests of the partition get no answer. */
 const requestsAnsweredMax = 16
 
 /** The epoch that answers for a partition. */

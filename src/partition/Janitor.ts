@@ -42,7 +42,7 @@ export const cleanOnce = Effect.fnUntraced(function* (settings: JanitorSettings)
   }
 })
 
-/** Cleans again and again for ever, while `isMine` returns `true`. A failure is logged. */
+/** Cleans the input log again and again while `isMine` returns `true`. A cleaning that fails is logged. */
 export const janitor = (settings: JanitorSettings, isMine: () => boolean) =>
   Effect.suspend(() => (isMine() ? cleanOnce(settings) : Effect.void)).pipe(
     Effect.catch((failure) => Effect.logWarning("could not clean up", failure.message)),

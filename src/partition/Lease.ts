@@ -4,7 +4,7 @@ import { assignmentOf } from "./Assignment.ts"
 /** A worker that takes part in the assignment of partitions. */
 export interface LeaseHolder {
   readonly worker: string
-  /** The number of this process. A later process under the same name has a higher number. */
+  /** The number of the worker's process. A later process under the same name has a higher number. */
   readonly instance: number
   readonly partitions: number
   /** A worker that was not heard for this long counts as gone. */
@@ -41,8 +41,8 @@ export class Lease {
   }
 
   /**
-   * Returns whether a later process under the same name is alive. Then no other worker would notice the death of this
-   * one, so this one must hold no partitions.
+   * Returns whether a later process under the same name is alive. While such a process lives, no other worker would
+   * notice the death of this process, so this process must hold no partitions.
    */
   isSucceeded(now: number): boolean {
     return now - this.successorHeardAt < this.holder.leaseMilliseconds
@@ -61,8 +61,8 @@ export class Lease {
   }
 
   /**
-   * Takes the signs that were given before this process listened. The age of these signs is computed from the broker's
-   * clock alone.
+   * Takes the signs that were given before this process listened. The age of such earlier signs is computed from the
+   * broker's clock alone.
    */
   recall(signs: ReadonlyArray<WorkerSign>, now: number): void {
     const brokersNow = Math.max(0, ...signs.map(({ storedAt }) => storedAt))

@@ -15,9 +15,9 @@ export interface MembershipSettings {
 }
 
 /**
- * Says which partitions this worker should own, by the signs of life of all workers. The answer can be wrong. Then two
- * workers want the same partition, or no worker wants it for a while. Epochs keep both cases safe, so that they only
- * cost time.
+ * Says which partitions this worker should own, by the signs of life of all workers. The answer can be wrong: two
+ * workers may want the same partition, or no worker wants it for a while. Epochs keep both cases of a wrong answer
+ * safe, so that they only cost time.
  */
 export class Membership extends Context.Service<
   Membership,
@@ -42,8 +42,8 @@ export class Membership extends Context.Service<
         const run = Effect.runForkWith(yield* Effect.context<never>())
         const now = () => clock.currentTimeMillisUnsafe()
 
-        // The first sign gives the process its number. Until the sign is answered, the number is 0, which belongs to no
-        // process.
+        // The first sign gives the process its number. Until the first sign is answered, the number is 0, which belongs
+        // to no process.
         const instance = yield* untilReady(bucket.announce(worker, 0))
         const leaseMilliseconds = Duration.toMillis(leaseTime)
         const lease = new Lease({ worker, instance, partitions, leaseMilliseconds })

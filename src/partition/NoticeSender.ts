@@ -8,7 +8,7 @@ export class NoticeSender extends Context.Service<
   {
     /** Keeps a notice for the next `flush`. */
     readonly add: (edge: string, notice: AppliedNotice) => void
-    /** Sends the notices that were kept. */
+    /** Sends the notices that were kept since the last call. */
     readonly flush: () => void
   }
 >()("purchases/query/NoticeSender") {

@@ -3,11 +3,11 @@ import type { AccountReads } from "../actor/AccountActor.ts"
 
 /**
  * The most purchases of all partitions that are given to actors and not committed. At this number, a partition that has
- * such purchases waits, and keeps its next message as undecoded bytes. If more purchases were decoded, their objects
+ * open purchases waits, and keeps its next message as undecoded bytes. If more purchases were decoded, their objects
  * would live so long that the garbage collector would move them several times.
  *
- * One purchase of each account that is being read from the broker does not count. Otherwise a worker whose accounts are
- * not in memory would have few reads in flight, and would mostly wait.
+ * One purchase of each account that is being read from the broker does not count towards the bound. If it counted, a
+ * worker whose accounts are not in memory would have few reads in flight, and would mostly wait.
  */
 export const openPurchasesMax = 1_000
 

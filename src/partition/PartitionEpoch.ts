@@ -20,8 +20,8 @@ import { untilStuck } from "./StuckWatch.ts"
 
 /**
  * The position of a partition is beyond the end of the input log. The cause is that the journal or the log was restored
- * or made anew. If the epoch went on, it would skip new input that is stored below the position. So the partition waits
- * for a person.
+ * or made anew. If the epoch went on, it would skip new input that is stored below the position. For this reason a
+ * partition whose position is beyond the log waits for a person.
  */
 export class PositionBeyondLog extends Schema.TaggedError<PositionBeyondLog>()("PositionBeyondLog", {
   partition: Schema.Number,
@@ -52,9 +52,9 @@ export interface RunningEpoch {
 }
 
 /**
- * Takes a partition over, and runs it until the scope closes. The protocol requires this order. The take-over record is
- * appended, which makes the epoch. The heads are read up to that record. Then a consumer of this epoch starts behind
- * the position.
+ * Takes a partition over, and runs it until the scope closes. The protocol requires this order: first the take-over
+ * record is appended, which makes the epoch. Next, the heads are read up to the take-over record. Last, a consumer of
+ * this epoch starts behind the position.
  */
 export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIdentity) {
   const { partition, partitions, worker } = identity

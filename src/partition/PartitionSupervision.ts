@@ -1,19 +1,22 @@
 import { Clock, Duration, Effect } from "effect"
 
 /**
- * The first wait between two epochs of a partition. It is short, because most causes of the end of an epoch pass at
- * once. The wait doubles up to `retryWaitMax`.
+ * The first wait between two epochs of a partition. The first wait is short, because most causes of the end of an epoch
+ * pass at once. With each further epoch the wait doubles, up to `retryWaitMax`.
  */
 const retryWait = Duration.millis(50)
 const retryWaitMax = Duration.seconds(2)
 /**
- * The longest wait between two epochs after a failure of the broker. It is short because readers wait until the broker
- * has a new leader and an epoch begins.
+ * The longest wait between two epochs after a failure of the broker. This wait is short because readers wait until the
+ * broker has a new leader and an epoch begins.
  */
 const brokerRetryWait = Duration.millis(200)
 /** An epoch that lives longer than this is good. After a good epoch, the wait is {@link retryWait} again. */
 const epochGood = Duration.seconds(5)
-/** A partition that could not be run for this long needs a person. The time is longer than an election. */
+/**
+ * A partition that could not be run for this long needs a person. The time `helplessAfter` is longer than an election
+ * of the broker.
+ */
 const helplessAfter = Duration.seconds(30)
 
 /** The tags of failures that pass as soon as the broker has a leader. */
@@ -29,7 +32,7 @@ interface EpochEnd {
 /** The next step after an epoch ended. */
 interface NextStep {
   readonly wait: Duration.Duration
-  /** Whether to log the reason. The same reason again and again is logged once. */
+  /** Whether to log the reason. A reason that comes again and again is logged once. */
   readonly isReasonNew: boolean
   /** Whether to ask a person for help. A person is asked once, and again only after a good epoch. */
   readonly isHelpNeeded: boolean

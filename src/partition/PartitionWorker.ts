@@ -6,7 +6,10 @@ import { Membership } from "./Membership.ts"
 import { type RunningEpoch, runPartitionEpoch } from "./PartitionEpoch.ts"
 import { superviseEpochs } from "./PartitionSupervision.ts"
 
-/** The time to commit purchases in hand when a partition goes to another worker. The other worker applies the rest. */
+/**
+ * The time to commit purchases in hand when a partition goes to another worker. The other worker applies the purchases
+ * that are not committed in this time.
+ */
 const handOverTimeout = Duration.millis(500)
 /** The time to commit purchases in hand when a worker is told to stop. */
 const drainTimeout = Duration.seconds(10)
@@ -20,8 +23,8 @@ export class PartitionWorker extends Context.Service<
   PartitionWorker,
   {
     /**
-     * Takes no further purchases, commits and acknowledges those in hand, and leaves the membership. Ends after 10
-     * seconds at the latest.
+     * Takes no further purchases, commits and acknowledges the purchases in hand, and leaves the membership. The drain
+     * ends after 10 seconds at the latest.
      */
     readonly drain: Effect.Effect<void>
     /** Returns the partitions whose epochs run now. */
@@ -82,8 +85,7 @@ export class PartitionWorker extends Context.Service<
           isDraining = true
           yield* Effect.logInfo("draining").pipe(Effect.annotateLogs({ actors: registry.resident() }))
           const draining = yield* Effect.forkChild(drainAll(running.values()))
-          // Readers wait for the next owner. The next owner applies the purchases that are not committed after this
-          // time.
+          // Readers wait for the next owner, which applies the purchases that are not committed after this time.
           yield* Fiber.join(draining).pipe(Effect.timeoutOption(handOverTimeout))
           yield* membership.leave
           yield* Fiber.join(draining)

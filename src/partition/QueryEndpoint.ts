@@ -13,7 +13,8 @@ import type { DispatchWatermark } from "./DispatchWatermark.ts"
 import { serveInspection } from "./InspectionEndpoint.ts"
 
 /**
- * The most requests of one partition that are answered at once. Further requests are declined, and the edge asks again.
+ * The most requests of one partition that are answered at once. Further requests of the partition are declined, and the
+ * edge asks again.
  */
 export const requestsAnsweredMax = 256
 
@@ -95,15 +96,18 @@ const makeEpochReads = Effect.fnUntraced(function* (queried: QueriedEpoch) {
   } satisfies EpochReads
 })
 
-/** Answers the queries of a partition until the scope closes. Then declines the requests that are not answered yet. */
+/**
+ * Answers the queries of a partition until the scope closes. When the scope closes, declines the requests that are not
+ * answered yet.
+ */
 export const serveQueries = Effect.fnUntraced(function* (queried: QueriedEpoch) {
   const { partition, partitions, worker, epoch, isOpen } = queried
   const transport = yield* QueryTransport
   const reads = yield* makeEpochReads(queried)
   yield* serveInspection({ partition, partitions, worker, epoch }, reads)
 
-  // An epoch that ends answers no more requests, so it declines the open ones. Otherwise edges would wait for their
-  // timeout.
+  // An epoch that ends answers no more requests, so it declines the open ones. Without the decline, edges would wait
+  // for their timeout.
   const unanswered = new Set<() => void>()
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {

@@ -7,8 +7,8 @@ import type { HeldInput } from "./HeldInput.ts"
 const checkEvery = pullHeartbeat
 /**
  * A broker that was not heard at this many checks in a row has lost the epoch's consumer. Elapsed time alone would not
- * show the loss, because this process itself may have been stopped. Such a process hears the broker's messages from
- * that time before its next check.
+ * show the loss, because this process itself may have been stopped. A process that was stopped hears the broker's
+ * messages from that time before its next check.
  */
 const silentChecksMax = 3
 /**
@@ -24,7 +24,7 @@ interface Watched {
   readonly held: HeldInput
 }
 
-/** Waits until an epoch fails to get input that it should get. Returns the reason. */
+/** Waits until an epoch fails to get input that it should get. Returns the reason why the epoch is stuck. */
 export const untilStuck = Effect.fnUntraced(function* ({ silence, dispatched, held }: Watched) {
   let dispatchedBefore = -1
   let stuckChecks = 0

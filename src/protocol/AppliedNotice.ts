@@ -27,7 +27,7 @@ export interface AppliedNotice {
   readonly refusal?: RefusalReason
 }
 
-/** The most notices of one payload. A worker sends several payloads for more. */
+/** The most notices of one payload. A worker sends more notices in several payloads. */
 export const noticesMax = 1_000
 
 const addressText = /^([A-Za-z0-9]{1,32})\.([1-9][0-9]{0,14})$/
@@ -65,8 +65,8 @@ const tupleOf = ({ message, index, totalAfter, refusal }: AppliedNotice) => {
 export const encodeNotices = (notices: ReadonlyArray<AppliedNotice>): string => JSON.stringify(notices.map(tupleOf))
 
 /**
- * Decodes a payload of notices. Returns an empty list if it is malformed, because an edge asks for the outcome if a
- * notice is missing.
+ * Decodes a payload of notices. Returns an empty list if the payload is malformed, because an edge asks for the outcome
+ * if a notice is missing.
  */
 export const decodeNotices = (payload: string): ReadonlyArray<AppliedNotice> => {
   const read = decode(payload)

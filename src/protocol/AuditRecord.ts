@@ -10,7 +10,7 @@ export const AuditRecord = Schema.Struct({
   by: Schema.String,
   /** The name of the token, for people. */
   name: Schema.String,
-  /** The address of the caller. The command line has none. */
+  /** The address of the caller; missing for the command line. */
   from: Schema.optionalKey(Schema.String),
   /** The change, like `putRule` or `revokeToken`. */
   what: Schema.String,
@@ -26,7 +26,7 @@ const AuditRecordText = Schema.fromJsonString(AuditRecord)
 /** Encodes a record as text. */
 export const encodeAuditRecord = Schema.encodeSync(AuditRecordText)
 
-/** Decodes a record. Returns `undefined` if the text is not one. */
+/** Decodes a record. Returns `undefined` if the text is not an audit record. */
 export const decodeAuditRecord = (text: string): AuditRecord | undefined => {
   const exit = Schema.decodeUnknownExit(AuditRecordText)(text)
   return Exit.isSuccess(exit) ? exit.value : undefined

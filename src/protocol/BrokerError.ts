@@ -2,13 +2,13 @@ import { Schema } from "effect"
 
 /**
  * Failures of the broker. Each type lets the caller conclude something else about the request. `operation` is the
- * request as a verb phrase, like `read the ledger`. `reason` says why it failed. Logs have the `message` of a failure.
- * Callers see {@link plainMessageOf} a failure, which holds no words of the broker.
+ * request as a verb phrase, like `read the ledger`. `reason` says why the request failed. Logs have the `message` of a
+ * failure. Callers see {@link plainMessageOf} a failure, which holds no words of the broker.
  */
 
 /**
- * The broker could not be asked, so surely nothing was stored or changed. Trying again later helps. `unserved` is true
- * if there is a connection, but no process listens on the subject.
+ * The broker could not be asked, so surely nothing was stored or changed, and trying again later helps. `unserved` is
+ * true if there is a connection, but no process listens on the subject.
  */
 export class BrokerUnavailable extends Schema.TaggedError<BrokerUnavailable>()("BrokerUnavailable", {
   operation: Schema.String,
@@ -20,7 +20,7 @@ export class BrokerUnavailable extends Schema.TaggedError<BrokerUnavailable>()("
   }
 }
 
-/** The broker was asked and did not answer. It may have carried out the request, or may still do so. */
+/** The broker was asked and did not answer. The broker may have carried out the request, or may still do so. */
 export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>()("OutcomeUnknown", {
   operation: Schema.String,
   reason: Schema.String
@@ -31,8 +31,9 @@ export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>()("Outcom
 }
 
 /**
- * The broker answered with an error of its JetStream API. `code` is the `err_code` of that error, for programs. `reason`
- * has the broker's own words. `plain` has our words; it is missing for an error that this service does not know.
+ * The broker answered with an error of its JetStream API. `code` is the `err_code` of that error, for programs.
+ * `reason` has the broker's own words. `plain` has the words of this service; it is missing for an error that this
+ * service does not know.
  */
 export class BrokerRefused extends Schema.TaggedError<BrokerRefused>()("BrokerRefused", {
   operation: Schema.String,

@@ -5,7 +5,7 @@ const version = 2
 
 /** The first line of a commit, which describes the commit as a whole. */
 export interface CommitHead {
-  /** A take-over has no revisions. It begins the epoch of a new owner. */
+  /** A take-over has no revisions, and begins the epoch of a new owner. */
   readonly kind: "commit" | "takeover"
   /** The sequence of the owner's take-over record; 0 in the take-over record itself. */
   readonly epoch: number
@@ -26,7 +26,7 @@ const CommitHeadRecord = Schema.fromJsonString(
 )
 const decodeHead = Schema.decodeUnknownSync(CommitHeadRecord)
 
-/** Writes a commit as lines of JSON: the first line, and then the lines of its revisions. */
+/** Writes a commit as lines of JSON: the line of the head, and after that line the lines of the revisions. */
 export const encodeCommit = (head: CommitHead, revisionLines: ReadonlyArray<string>): string =>
   [JSON.stringify({ v: version, ...head }), ...revisionLines, ""].join("\n")
 

@@ -3,7 +3,7 @@
  * Sequences are compared only within one stream, so readers treat the text of a place as opaque.
  */
 export interface FeedPlace {
-  /** The sequence of a commit, 0 before the first. */
+  /** The sequence of a commit, 0 before the first commit. */
   readonly sequence: number
   /** The number of a revision in the commit, from 1. */
   readonly line: number

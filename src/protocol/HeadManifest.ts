@@ -24,7 +24,7 @@ const ManifestRecord = Schema.fromJsonString(
 
 /** Names the chunks that hold the heads of a partition, and says up to which commit these heads cover the chain. */
 export interface HeadManifest {
-  /** The key of the hash that the chunks hold instead of user tokens. It has four words of 32 bits. */
+  /** The key of the hash that the chunks hold instead of user tokens. The key has four words of 32 bits. */
   readonly key: ReadonlyArray<number>
   /** The sequence of the commit up to which the heads are complete. */
   readonly through: number
@@ -41,7 +41,7 @@ export interface HeadManifest {
 /** Writes a manifest as JSON. */
 export const encodeManifest = (manifest: HeadManifest): string => JSON.stringify({ v: version, ...manifest })
 
-/** Decodes a manifest. Throws a SchemaError if the text is not one. */
+/** Decodes a manifest. Throws a SchemaError if the text is not a manifest. */
 export const decodeManifest: (text: string) => HeadManifest = Schema.decodeUnknownSync(ManifestRecord)
 
 /** A stored hint or base: the sequences of its chunks, and their bytes together. */
@@ -51,8 +51,8 @@ export interface StoredHeads {
 }
 
 /**
- * Returns whether the next write has to be a base. A base is due if the hints would otherwise get as large as the
- * newest base, or if they are too many.
+ * Returns whether the next write has to be a base. A base is due if the hints with another hint would be as large as
+ * the newest base, or if the hints are too many.
  */
 export const isBaseDue = (manifest: HeadManifest, changedBytes: number): boolean =>
   manifest.hintBytes + changedBytes >= manifest.baseBytes || manifest.hints.length >= hintsMax

@@ -15,6 +15,9 @@ export const entriesOf = ({ sequence, revision }: StoredRevision): Array<LedgerE
   return entries
 }
 
-/** Returns one entry of a revision, by its id in the purchaseId set; `undefined` if the revision did not apply it. */
+/**
+ * Returns one entry of a revision, by its id in the purchaseId set; `undefined` if the revision did not apply an entry
+ * with this id.
+ */
 export const entryOf = (stored: StoredRevision, setId: string): LedgerEntry | undefined =>
   entriesOf(stored).find((entry) => setIdOf(entry) === setId)

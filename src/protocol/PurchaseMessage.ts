@@ -42,7 +42,7 @@ export interface DecodedMessage {
 }
 
 /**
- * Writes one purchase as JSON, for {@link encodePurchases}. An edge writes every purchase, so this avoids
+ * Writes one purchase as JSON, for {@link encodePurchases}. An edge writes every purchase, so this function avoids
  * `JSON.stringify`.
  */
 export const encodePurchaseText = (purchase: Purchase): string =>
@@ -62,8 +62,8 @@ export const encodePurchases = (texts: ReadonlyArray<string>): string =>
 
 const reasonOf = (exit: Exit.Exit<unknown, Schema.SchemaError>): string => failureOf(exit)?.message ?? "unreadable"
 
-// A rejected record has to fit into one message, as the input message did. JSON may write one byte as six, and then
-// base64 is shorter.
+// A rejected record has to fit into one message, as the input message did. JSON may write one byte as six bytes, and
+// base64 is shorter for such bytes.
 const kept = (bytes: Uint8Array, text: string | undefined): Pick<Unreadable, "payload" | "encoding"> =>
   text !== undefined && JSON.stringify(text).length <= bytes.length * 1.4 + 16
     ? { payload: text, encoding: "text" }
@@ -95,7 +95,10 @@ const keptCandidate = (candidate: unknown) => {
   return kept(Buffer.from(text), text)
 }
 
-/** Returns a purchase or a reversal of a message; the part with the reason if it breaks a rule. */
+/**
+ * Returns a purchase or a reversal of a message. If a part of the message breaks a rule, returns that part with the
+ * reason.
+ */
 const requestOf = (index: number, candidate: unknown): DecodedRequest | Unreadable => {
   if (isReversal(candidate)) {
     const reversal = readReversal(candidate)
@@ -109,7 +112,9 @@ const requestOf = (index: number, candidate: unknown): DecodedRequest | Unreadab
   return { index, reason: reasonOf(decoded), ...keptCandidate(candidate) }
 }
 
-/** Decodes a message of the input log. It never fails. Unreadable parts are in the result, with the reason. */
+/**
+ * Decodes a message of the input log. The decoding never fails: unreadable parts are in the result, with the reason.
+ */
 export const decodePurchases = (payload: Uint8Array): DecodedMessage => {
   const text = textOf(payload)
   if (text === undefined) return whole("the message is not UTF-8", payload)

@@ -62,9 +62,9 @@ export const historyOrders = ["newest", "oldest"] as const
 export type HistoryOrder = (typeof historyOrders)[number]
 
 /**
- * Asks for a page of the entries that fit a filter, in an order. The `taken` of its cursor counts the entries of the
- * revision that are on earlier pages. It is a kind of its own, because a worker that does not know a filter would answer
- * a page without it.
+ * Asks for a page of the entries that fit a filter, in an order. The `taken` of the cursor counts the entries of the
+ * revision that are on earlier pages. A search is a kind of question of its own, because a worker that does not know
+ * filters would ignore the filter of a page.
  */
 const SearchQuestion = Schema.Struct({
   kind: Schema.Literal("search"),
@@ -76,8 +76,8 @@ const SearchQuestion = Schema.Struct({
 })
 
 /**
- * Asks for the receipt of a purchase. With `reversals`, the receipt has the newest reversals of the purchase. They take
- * many reads, and their texts fill a large part of a message.
+ * Asks for the receipt of a purchase. With `reversals`, the receipt has the newest reversals of the purchase. The
+ * reversals of a purchase take many reads, and their texts fill a large part of a message.
  */
 const ReceiptQuestion = Schema.Struct({
   kind: Schema.Literal("receipt"),
@@ -108,7 +108,7 @@ const ReversalOutcomeQuestion = Schema.Struct({
 
 /**
  * Asks for the total of an account before each of some moments. Moments are in milliseconds since 1970, oldest first.
- * The total before a moment is the total after the last entry that the broker stored before it.
+ * The total before a moment is the total after the last entry that the broker stored before the moment.
  */
 const TotalsBeforeQuestion = Schema.Struct({
   kind: Schema.Literal("totalsBefore"),
@@ -162,14 +162,14 @@ const EntryReversal = Schema.Struct({
   reason: Schema.String,
   /** The pieces that the request named; 0 if it asked for all pieces that were left. */
   asked: Schema.Number,
-  /** The sequence of the newest earlier commit with a reversal of the same purchase; 0 without one. */
+  /** The sequence of the newest earlier commit with a reversal of the same purchase; 0 without an earlier reversal. */
   previous: Schema.Number
 })
 
 /**
- * A purchase or a reversal as the journal holds it. Cents are texts, because JSON numbers are not exact for large totals.
- * The purchase id, product and price of a reversal are those of the reversed purchase. Its quantity is the number of
- * pieces that it takes back.
+ * A purchase or a reversal as the journal holds it. Cents are texts, because JSON numbers are not exact for large
+ * totals. The purchase id, product and price of a reversal are those of the reversed purchase. The quantity of a
+ * reversal is the number of pieces that it takes back.
  */
 export const LedgerEntry = Schema.Struct({
   /** The number of the entry in its account: 1, 2, 3, … in the order of application. */
@@ -187,13 +187,13 @@ export const LedgerEntry = Schema.Struct({
   ledgerSequence: Schema.Number,
   /** The account's total after the entry, in cents. */
   totalAfter: Schema.BigIntFromString,
-  /** Left out for a purchase. */
+  /** The part that only a reversal has; left out for a purchase. */
   reversal: Schema.optionalKey(EntryReversal)
 })
 export type LedgerEntry = typeof LedgerEntry.Type
 
 /**
- * An applied purchase or reversal, with the time when it was applied, and how often it came again. The receipt of a
+ * An applied purchase or reversal, with the time of its commit, and how often the request came again. The receipt of a
  * purchase has its reversals.
  */
 export const Receipt = Schema.Struct({
@@ -216,11 +216,11 @@ export type Receipt = typeof Receipt.Type
 const TotalReply = Schema.Struct({
   kind: Schema.Literal("total"),
   total: Schema.BigIntFromString,
-  /** The number of entries of the account. Purchases and reversals count. */
+  /** The number of entries of the account: purchases and reversals together. */
   count: Schema.Number,
   /** The number of reversals of the account. */
   reversals: Schema.Number,
-  /** The sequence of the commit with the account's newest revision, 0 before the first. */
+  /** The sequence of the commit with the account's newest revision, 0 before the first revision. */
   revision: Schema.Number
 })
 const PageReply = Schema.Struct({
@@ -250,7 +250,7 @@ export const TotalBefore = Schema.Struct({
 export type TotalBefore = typeof TotalBefore.Type
 const TotalsBeforeReply = Schema.Struct({
   kind: Schema.Literal("totalsBefore"),
-  /** The sequence of the commit with the account's newest revision, 0 before the first. */
+  /** The sequence of the commit with the account's newest revision, 0 before the first revision. */
   revision: Schema.Number,
   /** The total before each moment, in the order of the question's moments. */
   totals: Schema.Array(TotalBefore)
@@ -273,16 +273,16 @@ const UsersReply = Schema.Struct({
   )
 })
 /**
- * Says why a question is not answered. `place` means that its cursor does not belong to this account. `busy` means that
- * a bound was reached, and the edge should ask again. `unreadable` means that the journal's records of the account cannot
- * be read.
+ * Says why a question is not answered. `place` means that the cursor of the question does not belong to this account.
+ * `busy` means that a bound was reached, and the edge should ask again. `unreadable` means that the journal's records
+ * of the account cannot be read.
  */
 const RefusedReply = Schema.Struct({
   kind: Schema.Literal("refused"),
   reason: Schema.Literals(["place", "busy", "unreadable"])
 })
 
-/** The reply to one question. It shows the account at the moment of the question, or later. */
+/** The reply to one question, which shows the account at the moment of the question, or later. */
 export const Reply = Schema.Union([
   TotalReply,
   PageReply,

@@ -3,8 +3,8 @@ import { isReversal } from "../account/Reversal.ts"
 import type { Unreadable } from "./PurchaseMessage.ts"
 
 /**
- * A purchase or message of the input log that was not applied, with the reason. It is stored as the value of the key
- * `rejected.<input sequence>.<index>`.
+ * A purchase or message of the input log that was not applied, with the reason. A rejected record is stored as the
+ * value of the key `rejected.<input sequence>.<index>`.
  */
 export interface Rejection extends Unreadable {
   /** The sequence of the input message. */
@@ -26,7 +26,7 @@ const RejectionRecord = Schema.fromJsonString(
 /** Writes a rejected record as JSON. */
 export const encodeRejection = (rejection: Rejection): string => JSON.stringify({ version, ...rejection })
 
-/** Decodes a rejected record. Throws a SchemaError if the text is not one. */
+/** Decodes a rejected record. Throws a SchemaError if the text is not a rejected record. */
 export const decodeRejection: (text: string) => Rejection = Schema.decodeUnknownSync(RejectionRecord)
 
 /** Returns whether a rejected record has the payload of a reversal, and not of a purchase. */

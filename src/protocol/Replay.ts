@@ -15,8 +15,8 @@ export const replayStates = ["begun", "stored", "applied", "conflicting"] as con
 const Replay = Schema.Struct({
   state: Schema.Literals(replayStates),
   /**
-   * The purchase that is sent instead of the rejected purchase. It stays the same in every step, except after a
-   * conflict.
+   * The purchase that is sent instead of the rejected purchase. This purchase stays the same in every step, except
+   * after a conflict.
    */
   purchase: StoredPurchase,
   /** The sequence of the purchase in the input log, from `stored` on. */
@@ -32,7 +32,7 @@ const encode = Schema.encodeSync(ReplayRecord)
 /** Writes a step of a replay as JSON. */
 export const encodeReplay = (replay: Replay): string => encode({ version: 1, ...replay })
 
-/** Decodes a step of a replay. Throws a SchemaError if the text is not one. */
+/** Decodes a step of a replay. Throws a SchemaError if the text is not a step. */
 export const decodeReplay: (text: string) => Replay = Schema.decodeUnknownSync(ReplayRecord)
 
 /** Returns the id for a replayed purchase that has no id of its own. */

@@ -2,7 +2,7 @@ import { Schema } from "effect"
 import type { AppliedPurchase, AppliedReversal, Repeats, Revision } from "../account/Revision.ts"
 import { jsonText } from "./JsonText.ts"
 
-/** Returns whether a value begins with `strings` strings and then has `numbers` numbers. */
+/** Returns whether a tuple begins with `strings` strings, followed by `numbers` numbers. */
 const beginsWith = (tuple: ReadonlyArray<unknown>, strings: number, numbers: number): boolean => {
   for (let index = 0; index < strings + numbers; index += 1) {
     if (typeof tuple[index] !== (index < strings ? "string" : "number")) return false
@@ -10,7 +10,7 @@ const beginsWith = (tuple: ReadonlyArray<unknown>, strings: number, numbers: num
   return true
 }
 
-/** Returns the check for an array of tuples, each of `strings` strings and then `numbers` numbers. */
+/** Returns the check for an array of tuples, each of `strings` strings followed by `numbers` numbers. */
 const areTuples =
   <Tuple extends ReadonlyArray<string | number>>(strings: number, numbers: number) =>
   (input: unknown): input is ReadonlyArray<Tuple> =>
@@ -21,7 +21,7 @@ const areTuples =
     )
 
 /**
- * Returns a schema for an array of tuples, each of `strings` strings and then `numbers` numbers. A commit may have
+ * Returns a schema for an array of tuples, each of `strings` strings followed by `numbers` numbers. A commit may have
  * thousands of tuples, and Schema's own tuples are much slower.
  */
 const tuplesOf = <Tuple extends ReadonlyArray<string | number>>(strings: number, numbers: number) =>
@@ -30,7 +30,10 @@ const tuplesOf = <Tuple extends ReadonlyArray<string | number>>(strings: number,
   })
 
 type PurchaseTuple = readonly [string, string, string, number, number, number, number, number]
-/** The reversal id, the reason, the pieces that the request named, and the earlier commit with a reversal. */
+/**
+ * The tuple of a reversal: its id, its reason, the pieces that the request named, and the earlier commit with a
+ * reversal.
+ */
 type ReversalTuple = readonly [string, string, number, number]
 /** The fields of {@link AppliedPurchase} in their order. */
 type EntryTuple = PurchaseTuple | readonly [...PurchaseTuple, ReversalTuple]
@@ -94,8 +97,9 @@ const entriesText = (entries: ReadonlyArray<AppliedPurchase>): string => {
 }
 
 /**
- * Writes a revision as a line of a commit. The user's token comes first, so that the line can be found by it. A worker
- * writes every purchase, so this avoids `JSON.stringify` and the arrays that it would need.
+ * Writes a revision as a line of a commit. The user's token comes first, so that the line can be found by the token. A
+ * worker writes every purchase, so this function avoids `JSON.stringify` and the arrays that `JSON.stringify` would
+ * need.
  */
 export const encodeRevision = (userToken: string, revision: Revision): string => {
   const { total, count, reversals, decidedThrough, purchases, repeats, previous, unsealed, segment } = revision
@@ -147,8 +151,8 @@ const isNumbers = (value: unknown): value is ReadonlyArray<number> =>
   Array.isArray(value) && value.every((one) => typeof one === "number")
 
 /**
- * Reads a line of a commit as {@link decodeRevision} does, and several times faster. A judge reads every revision. A
- * line that is not a revision is left to the schema, whose error gives the reason.
+ * Reads a line of a commit as {@link decodeRevision} does, and several times faster. A judge reads every revision with
+ * this function. A line that is not a revision is left to the schema, whose error gives the reason.
  */
 export const readRevision = (line: string): Revision => {
   const value: unknown = JSON.parse(line)
@@ -173,7 +177,7 @@ export const readRevision = (line: string): Revision => {
 
 const revisionRecordFrom = Schema.decodeUnknownSync(RevisionRecord)
 
-/** Decodes a line of a commit. Throws a SchemaError if it is not a revision. */
+/** Decodes a line of a commit. Throws a SchemaError if the line is not a revision. */
 export const decodeRevision = (line: string): Revision => {
   const [, total, count, decidedThrough, purchases, repeats, previous, unsealed, segment, reversals = 0] =
     revisionRecordFrom(line)

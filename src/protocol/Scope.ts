@@ -18,5 +18,5 @@ export const scopes = {
   "webhooks:write": "Create, change, test and remove webhooks."
 } as const
 
-/** What a caller may do. A token has a list of scopes, and each route that is not public needs one scope. */
+/** The name of a right of a caller. A token has a list of scopes, and each route that is not public needs one scope. */
 export type Scope = keyof typeof scopes

@@ -28,7 +28,9 @@ const RevisionTuples = Schema.declare(
   { expected: "an array of revisions, each with ids and as many fingerprints" }
 )
 
-/** An id, its repeats and conflicts, and the reversed pieces with the newest commit that reversed some of them. */
+/**
+ * An id, its repeats and conflicts, and the reversed pieces with the newest commit that reversed some of these pieces.
+ */
 type CountsTuple = readonly [string, number, number, reversed?: number, lastReversal?: number]
 
 const isCountsTuple = (tuple: unknown): boolean =>
@@ -81,7 +83,7 @@ export const encodeSegment = ({ userToken, revisions, repeats, links }: Segment)
 
 const segmentRecordFrom = Schema.decodeUnknownSync(SegmentRecord)
 
-/** Decodes a segment. Throws a SchemaError if the text is not one. */
+/** Decodes a segment. Throws a SchemaError if the text is not a segment. */
 export const decodeSegment = (text: string): Segment => {
   const { user, revisions, repeats, before, directories } = segmentRecordFrom(text)
   return {

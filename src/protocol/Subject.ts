@@ -35,8 +35,8 @@ export const decodeToken = (token: string): string => {
 }
 
 /**
- * Returns the text of a token that a person wrote. It accepts hexadecimal digits in lower case, needless escapes, and
- * characters that should have been escaped. Returns `undefined` if the escapes are malformed or not UTF-8.
+ * Returns the text of a token that a person wrote. The function accepts hexadecimal digits in lower case, needless
+ * escapes, and characters that should have been escaped. Returns `undefined` if the escapes are malformed or not UTF-8.
  */
 export const readToken = (token: string): string | undefined => {
   try {
@@ -47,8 +47,8 @@ export const readToken = (token: string): string | undefined => {
 }
 
 /**
- * Returns the partition of a user: the FNV-1a hash of the user's token, modulo the number of partitions. The broker's own
- * `partition()` subject transform computes the same.
+ * Returns the partition of a user: the FNV-1a hash of the user's token, modulo the number of partitions. The broker's
+ * own `partition()` subject transform computes the same partition.
  */
 export const partitionOf = (userToken: string, partitions: number): number => fnv1a(userToken) % partitions
 
@@ -82,13 +82,13 @@ export const rejectedKey = (inputSequence: number, index: number): string => `re
 /** The header of an input message with the notice address of its sender. */
 export const noticeHeader = "Notice-To"
 /**
- * The header of an input message with the traces of its requests, by W3C Trace Context. It comes once for each traced
- * request.
+ * The header of an input message with the traces of its requests, by W3C Trace Context. The header comes once for each
+ * traced request.
  */
 export const traceHeader = "traceparent"
 /** The most traces that a message carries. Further requests of the message are traced at the edge only. */
 export const tracesOfMessageMax = 4
-/** The prefix of the subject on which an edge gets notices. The name of the edge follows. */
+/** The prefix of the subject on which an edge gets notices. The name of the edge follows the prefix. */
 export const noticePrefix = "notice."
 
 /** The filter of the questions of people with the nats CLI: `ledger.<account|total|history>.<user token>`. */
@@ -120,7 +120,7 @@ export const tokensPrefix = "$KV.tokens."
 export const workersStream = "KV_workers"
 export const workersPrefix = "$KV.workers."
 
-/** The prefix of the subject of a chain. The number of the partition follows. */
+/** The prefix of the subject of a chain. The number of the partition follows the prefix. */
 export const commitPrefix = `${journalPrefix}commit.`
 /** Returns the subject of the chain of a partition. */
 export const commitSubject = (partition: number): string => commitPrefix + partition
@@ -129,16 +129,19 @@ export const commitFilter = `${commitPrefix}*`
 /** Returns the subject of the segments of a partition. */
 export const segmentSubject = (partition: number): string => `${journalPrefix}segment.${partition}`
 /**
- * Returns the subject of a part of the heads of a partition. The part is `manifest`, or names a chunk of a hint or a
+ * Returns the subject of a part of the heads of a partition. The `part` is `manifest`, or names a chunk of a hint or a
  * base.
  */
 export const headsSubject = (partition: number, part: string): string => `${headsPrefix}${partition}.${part}`
 
-/** The prefix of the rules of a user. The token of the user follows. */
+/** The prefix of the subject of a user's rules. The token of the user follows the prefix. */
 export const rulesPrefix = `${journalPrefix}rules.`
 /** The filter of the rules of all users. */
 export const rulesFilter = `${rulesPrefix}*`
-/** Returns the subject of the rules of a user. They are in the journal, which gives rules and commits one order. */
+/**
+ * Returns the subject of the rules of a user. The rules of a user are in the journal, which gives rules and commits one
+ * order.
+ */
 export const rulesSubject = (ownerToken: string): string => rulesPrefix + ownerToken
 
 /** The stream of the alerts, with the positions of the judges and the state of webhooks. */
@@ -159,15 +162,21 @@ export const deliveredSubject = (ownerToken: string): string => `${alertsPrefix}
 /** Returns the subject of the alerts that a user's webhook refused. */
 export const deadSubject = (ownerToken: string): string => `${alertsPrefix}dead.${ownerToken}`
 
-/** The prefix of the subject of a judge's signs of life, which no stream keeps. The token of the judge follows. */
+/**
+ * The prefix of the subject of a judge's signs of life, which no stream keeps. The token of the judge follows the
+ * prefix.
+ */
 export const judgeSignPrefix = "judge."
 /**
- * The prefix of the subject on which a judge tells the number of rules that are switched on. No stream keeps it. The
- * token of the judge follows.
+ * The prefix of the subject on which a judge tells the number of rules that are switched on. No stream keeps messages
+ * of this subject. The token of the judge follows the prefix.
  */
 export const ruleCountPrefix = "judge-rules."
 
-/** The prefix of the subject on which a judge sends one delivery at once. The token of the user follows. */
+/**
+ * The prefix of the subject on which a judge is asked for one delivery at once. The token of the user follows the
+ * prefix.
+ */
 const sendPrefix = "webhook.send."
 /** The filter of the deliveries that edges ask for. */
 export const sendFilter = `${sendPrefix}*`

@@ -10,7 +10,7 @@ const shown = (token: string): string =>
 
 /**
  * Returns the user id of a token that a person wrote, in any spelling that {@link readToken} accepts. Returns
- * `undefined` if it is not a valid user id.
+ * `undefined` if the token does not stand for a valid user id.
  */
 export const namedUser = (token: string): string | undefined => {
   const user = inNormalForm(readToken(token) ?? "")

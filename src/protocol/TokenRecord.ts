@@ -8,7 +8,7 @@ export const TokenUsers = Schema.Union([
 ])
 export type TokenUsers = typeof TokenUsers.Type
 
-/** The bounds of one caller. A bound that is missing is the default of the edge. */
+/** The bounds of one caller. For a bound that is missing, the default of the edge counts. */
 export const TokenLimits = Schema.Struct({
   /** The points that the caller may spend in a second. */
   pointsPerSecond: Schema.optionalKey(Schema.Int),
@@ -34,7 +34,7 @@ export const TokenRecord = Schema.Struct({
   limits: Schema.optionalKey(TokenLimits),
   /** The SHA-256 of each secret in hexadecimal digits. An old secret counts until `until`, in milliseconds since 1970. */
   secrets: Schema.Array(Schema.Struct({ sha256: Schema.String, until: Schema.optionalKey(Schema.Number) })),
-  /** Times are in milliseconds since 1970. */
+  /** The time at which the token expires, in milliseconds since 1970. */
   expiresAt: Schema.optionalKey(Schema.Number),
   revokedAt: Schema.optionalKey(Schema.Number),
   madeAt: Schema.Number,
@@ -45,7 +45,7 @@ export type TokenRecord = typeof TokenRecord.Type
 
 const Json = Schema.fromJsonString(TokenRecord)
 
-/** Decodes a record. Throws a SchemaError if the text is not one. */
+/** Decodes a record. Throws a SchemaError if the text is not the record of a token. */
 export const decodeTokenRecord = Schema.decodeUnknownSync(Json)
 /** Encodes a record as text. */
 export const encodeTokenRecord = Schema.encodeSync(Json)

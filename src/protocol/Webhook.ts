@@ -8,7 +8,7 @@ export interface Webhook {
   readonly url: string
   readonly enabled: boolean
   readonly secret: WebhookSecret
-  /** The secrets before the newest one, newest first. Each of them signs too until a time. */
+  /** The secrets before the newest one, newest first. Each of these earlier secrets signs too, until its time. */
   readonly previous: ReadonlyArray<{ readonly secret: WebhookSecret; readonly until: number }>
   /** Alerts up to this sequence of the stream of alerts are not delivered. */
   readonly after: number
@@ -36,7 +36,7 @@ export interface DeliveryState {
   readonly begunAt: number
   /** The number of attempts in a row that failed. */
   readonly failures: number
-  /** The time of the first of these failures. */
+  /** The time of the first failure of the attempts in a row that failed. */
   readonly failingSince?: number
   /** The time before which there is no further attempt. */
   readonly retryAt?: number
@@ -45,14 +45,16 @@ export interface DeliveryState {
   readonly last?: AttemptReport
 }
 
-/** An alert that the webhook refused, or that was delivered after that, as one value of the key `dead.<user>`. */
+/**
+ * An alert that the webhook refused, or that was delivered after the refusal, as one value of the key `dead.<user>`.
+ */
 export interface DeadLetter {
   /** The sequence of the alert in the stream of alerts. */
   readonly id: number
   readonly at: number
   readonly status?: number
   readonly reason: string
-  /** The begin of the answer. */
+  /** The first bytes of the answer of the webhook. */
   readonly answer: string
 }
 
@@ -121,7 +123,7 @@ export const decodeWebhook = (text: string): Webhook | undefined => {
 
 export const encodeDeliveryState = (state: DeliveryState): string => encodeState({ v: 1, ...state })
 
-/** Decodes the state of deliveries. Throws a SchemaError if the text is not one. */
+/** Decodes the state of deliveries. Throws a SchemaError if the text is not such a state. */
 export const decodeDeliveryState = (text: string): DeliveryState => {
   const { v: _version, ...state } = decodeState(text)
   return state
@@ -134,7 +136,8 @@ export const encodeRevived = (id: number): string => JSON.stringify({ v: 1, revi
 
 /**
  * Returns the dead letters of a key's values, in the order of the values. A letter that came twice counts once, and a
- * letter that was delivered later does not count. Throws a SchemaError if a text is neither.
+ * letter that was delivered later does not count. Throws a SchemaError if a text is neither a dead letter nor the note
+ * of a later delivery.
  */
 export const deadLettersIn = (texts: ReadonlyArray<string>): Array<DeadLetter> => {
   const letters = new Map<number, DeadLetter>()

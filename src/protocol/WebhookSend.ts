@@ -25,8 +25,8 @@ const RequestText = Schema.fromJsonString(SendRequest)
 const ReplyText = Schema.fromJsonString(SendReply)
 
 export const encodeSendRequest = Schema.encodeSync(RequestText)
-/** Decodes a request. Throws a SchemaError if the text is not one. */
+/** Decodes a request. Throws a SchemaError if the text is not a request for a delivery. */
 export const decodeSendRequest = Schema.decodeSync(RequestText)
 export const encodeSendReply = Schema.encodeSync(ReplyText)
-/** Decodes a reply. Throws a SchemaError if the text is not one. */
+/** Decodes a reply. Throws a SchemaError if the text is not a reply. */
 export const decodeSendReply = Schema.decodeSync(ReplyText)

@@ -11,7 +11,8 @@ export const readWaitMilliseconds = 5_000
 type AnswerOf<Kind extends Question["kind"]> = Extract<Reply, { readonly kind: Kind }>
 
 /**
- * Reads `?consistency=`. The default is a strong read: it includes everything that was acknowledged before it began.
+ * Reads `?consistency=`. The default is a strong read, which includes everything that was acknowledged before the read
+ * began.
  */
 export const consistencyParameter = optional(
   wordField("consistency", ["strong", "eventual"]),
@@ -84,7 +85,10 @@ export const readTotalsBefore = (userId: string, moments: ReadonlyArray<number>,
 export const readReceipt = (userId: string, purchaseId: string, consistency: AskedConsistency) =>
   read<"receipt">({ kind: "receipt", userId, purchaseId }, consistency)
 
-/** Reads the receipt of a purchase, with its newest reversals. Asks once if the purchase has no reversals. */
+/**
+ * Reads the receipt of a purchase, with its newest reversals. Asks the owner only once if the purchase has no
+ * reversals.
+ */
 export const readWholeReceipt = Effect.fnUntraced(function* (
   userId: string,
   purchaseId: string,
@@ -99,14 +103,14 @@ export const readWholeReceipt = Effect.fnUntraced(function* (
 export const readReversalReceipt = (userId: string, reversalId: string, consistency: AskedConsistency) =>
   read<"receipt">({ kind: "receipt", userId, reversalId }, consistency)
 
-/** Asks for an outcome. Returns `undefined` if no answer comes in time. */
+/** Asks the owner for the outcome of a purchase or reversal. Returns `undefined` if no answer comes in time. */
 const replyWithin = (question: Extract<Question, { readonly kind: "outcome" }>, waitMilliseconds: number) =>
   ask<"outcome">(question, { consistency: "committed", waitMilliseconds }).pipe(Effect.orElseSucceed(() => undefined))
 
 /**
  * Asks for the outcome of a purchase that is stored at a sequence of the input log. Returns the entry that the account
- * has under the id of the purchase, or `undefined` if no answer comes in time. The purchase stays stored in either
- * case.
+ * has under the id of the purchase, or `undefined` if no answer comes in time. The purchase stays stored whether an
+ * answer comes or not.
  */
 export const outcomeWithin = (
   purchase: { readonly userId: string; readonly purchaseId: string },
@@ -120,8 +124,8 @@ export const outcomeWithin = (
 
 /**
  * Asks for the outcome of a reversal that is stored at a sequence of the input log. Returns the entry that the account
- * has under the id of the reversal. Returns `refused` if the account has none, and `undefined` if no answer comes in
- * time.
+ * has under the id of the reversal. Returns `refused` if the account has no such entry, and `undefined` if no answer
+ * comes in time.
  */
 export const reversalOutcomeWithin = (
   reversal: { readonly userId: string; readonly reversalId: string },

@@ -44,7 +44,7 @@ const csvCells = (entry: LedgerEntry): Record<(typeof csvColumns)[number], strin
 interface RowFormat {
   readonly mediaType: string
   readonly contentType: string
-  /** The line before the first row; empty if there is none. */
+  /** The line before the first row; empty if the format has no such line. */
   readonly head: string
   readonly rowOf: (userId: string, entry: LedgerEntry) => string
 }
@@ -68,8 +68,8 @@ export const rowFormats: Readonly<Record<ExportFormat, RowFormat>> = {
 }
 
 /**
- * Writes a header Content-Disposition with the name of the file (RFC 6266). A program that cannot read the exact name
- * gets one in ASCII.
+ * Writes a header Content-Disposition with the name of the file (RFC 6266). The header has a name in ASCII too, for a
+ * program that cannot read the exact name.
  */
 export const fileDisposition = (userId: string, format: ExportFormat): string => {
   const ascii = userId.replaceAll(/[^A-Za-z0-9@._-]/g, "_")

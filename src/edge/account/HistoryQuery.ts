@@ -56,7 +56,10 @@ export const isFiltered = ({ order, ...filter }: HistoryAsked): boolean =>
 
 const malformed = (detail: string) => Effect.fail(problem("malformed-request", detail))
 
-/** Returns the filter of a request. Fails with the problem `malformed-request` if no entry can be in its range. */
+/**
+ * Returns the filter of a request. Fails with the problem `malformed-request` if no entry can be in the range of the
+ * filter.
+ */
 export const filterOf = Effect.fnUntraced(function* ({ from, to, after, before, product, productType }: HistoryAsked) {
   if (from !== undefined && to !== undefined && from >= to) {
     return yield* malformed(`from must be before to, and is ${instant(from)}; to is ${instant(to)}.`)

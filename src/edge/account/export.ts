@@ -68,7 +68,7 @@ interface Rest {
 
 /**
  * Returns the bytes of an export, page by page. Reads a page when the caller has taken the pages before it. A page that
- * cannot be read fails the stream. Then the answer breaks off, and does not look complete.
+ * cannot be read fails the stream. An answer whose stream fails breaks off, and does not look complete.
  */
 const bytesOf = (format: ExportFormat, { userId, order, filter }: Exported, first: Rest) => {
   const { head, rowOf } = rowFormats[format]
@@ -94,8 +94,9 @@ const bytesOf = (format: ExportFormat, { userId, order, filter }: Exported, firs
 }
 
 /**
- * Ends the connection of a request, so that its body cannot look complete. If the stream failed instead, the adapter of
- * Hono could write the failure into the body. A request without a connection has its stream fail.
+ * Ends the connection of a request, so that its body cannot look complete. If the stream failed instead of the
+ * connection, the adapter of Hono could write the failure into the body. A request without a connection has its stream
+ * fail.
  */
 const breakOff = <E>(http: HttpContext, cause: Cause.Cause<E>): Stream.Stream<never, E> => {
   const { outgoing } = (http.env ?? {}) as { readonly outgoing?: ServerResponse }
@@ -112,8 +113,8 @@ const rightEnded = (edge: EdgeRuntime, http: HttpContext): Effect.Effect<never, 
   })
 
 /**
- * Answers with an export. It has the entries that the account had when the export began. The first page is read before
- * the answer begins, so that a failure until then gets its status.
+ * Answers with an export. An export has the entries that the account had when the export began. The first page is read
+ * before the answer begins, so that a failure of this read gets its own status.
  */
 const answer = Effect.fnUntraced(function* (
   edge: EdgeRuntime,

@@ -35,7 +35,7 @@ import { optional, route } from "../route/Route.ts"
 import { knownTags, tagged, unchanged } from "../route/ETag.ts"
 
 const limitDefault = 20
-/** The points that a filter costs in addition, because its page may read more of the account. */
+/** The points that a filter costs in addition, because a page with a filter may read more of the account. */
 const filterCost = 5
 
 const accountMembers = {
@@ -49,7 +49,7 @@ const accountMembers = {
 
 interface ShownAccount {
   readonly total: bigint
-  /** The number of entries. Purchases and reversals count. */
+  /** The number of entries: purchases and reversals together. */
   readonly count: number
   readonly reversals: number
 }

@@ -23,7 +23,7 @@ import { Count, countsBody, Currency, emptyAccount, Instant, instant } from "../
 import { optional, route } from "../route/Route.ts"
 import { knownTags, tagged, unchanged } from "../route/ETag.ts"
 
-/** The most windows of one answer. The `next` of an answer leads to the windows after these. */
+/** The most windows of one answer. The `next` of an answer leads to the windows after its last window. */
 export const windowsMax = momentsMax - 1
 /** The number of windows of an answer to a request without `from`. */
 const windowsDefault: Record<WindowUnit, number> = { hour: 24, day: 30, month: 12 }

@@ -13,7 +13,7 @@ const Measured = exactNumber(
   "US dollars as an exact decimal with two places; for the measures `quantity` and `count` a whole number."
 )
 
-/** What a rule measured of a purchase. */
+/** The values that a rule measured of a purchase. */
 const MeasuredValues = Schema.Struct({
   before: Schema.optionalKey(Measured).annotateKey({
     description: "The running measure before the purchase; missing for a measure of one purchase."
@@ -44,7 +44,7 @@ export const AlertBody = Schema.Struct({
 const exactMeasure = (measure: Measure, units: bigint): RawJson =>
   JSON.rawJSON(isInCents(measure) ? decimalFromCents(units) : String(units))
 
-/** Writes what a rule measured of a purchase. */
+/** Writes the values that a rule measured of a purchase. */
 const measuredBody = ({ rule: { measure }, before, after }: Pick<Alert, "rule" | "before" | "after">) => ({
   ...(before === undefined ? {} : { before: exactMeasure(measure, before) }),
   after: exactMeasure(measure, after)

@@ -2,8 +2,8 @@ import { Schema, SchemaGetter } from "effect"
 import type { RawJson } from "../../protocol/ExactJson.ts"
 
 /**
- * Describes an exact number in answers, for the OpenAPI document only. `JSON.stringify` writes such numbers, and nothing
- * reads them.
+ * Describes an exact number in answers, for the OpenAPI document only. `JSON.stringify` writes the exact numbers of
+ * answers, and no code reads them.
  */
 export const exactNumber = (identifier: string, description: string) =>
   Schema.Finite.annotate({ identifier, description }).pipe(

@@ -40,7 +40,7 @@ const ReversalAmount = Amount.annotateKey({
 
 /**
  * A purchase or a reversal on a page of history. A generated client has one type for the items of a list, so the
- * document has one type for both.
+ * document has one type for both kinds.
  */
 export const HistoryEntry = Schema.Struct({
   number: Count.annotateKey({
@@ -69,7 +69,7 @@ export const AppliedPurchase = Schema.Struct(appliedMembers).annotate({ identifi
 
 /**
  * The body of the answer to a posted purchase: a StoredPurchase or an AppliedPurchase. A generated client has one type
- * for the answers of a route, so the document has one type for both.
+ * for the answers of a route, so the document has one type for both kinds.
  */
 export const PostedPurchase = Schema.Struct({
   ...contentMembers,
@@ -248,7 +248,10 @@ export const appliedReversalBody = (userId: string, entry: ReversalEntry) => ({
   ledgerSequence: entry.ledgerSequence
 })
 
-/** Writes the body of the answer to a posted reversal that is stored. `purchase` is the purchase that it reverses. */
+/**
+ * Writes the body of the answer to a posted reversal that is stored. `purchase` is the purchase that the reversal
+ * reverses.
+ */
 export const storedReversalBody = (
   { userId, reversalId, quantity, reason }: Reversal,
   purchase: LedgerEntry

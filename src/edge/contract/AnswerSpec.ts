@@ -27,7 +27,10 @@ export interface AnswerSpec<
 > {
   readonly description: string
   readonly mediaType: string
-  /** Media types that the body may have instead of `mediaType`. A route that uses one makes its Response itself. */
+  /**
+   * Media types that the body may have instead of `mediaType`. A route that answers with one of these media types makes
+   * its Response itself.
+   */
   readonly otherMediaTypes?: ReadonlyArray<string>
   readonly body: Body
   readonly headers: ReadonlyArray<Header>
@@ -43,8 +46,8 @@ export const mediaTypesOf = ({ mediaType, otherMediaTypes = [] }: AnswerSpec): R
 ]
 
 /**
- * Returns the media type in a content-type header, without its parameters. If a proxy joined several such headers, the
- * first counts.
+ * Returns the media type in a content-type header, without its parameters. If a proxy joined several content-type
+ * headers, the first media type counts.
  */
 export const mediaTypeIn = (header = ""): string => {
   const end = header.search(/[;,]/)

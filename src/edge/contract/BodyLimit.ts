@@ -24,8 +24,8 @@ export const bodyFailure = (cause: unknown): Problem<"malformed-request" | "requ
   isLate(cause) ? tooSlow : brokenOff
 
 /**
- * Returns the problem of an incomplete body of lines. The problem does not advise to send the body again: lines that
- * are stored and have no purchase id would count twice.
+ * Returns the problem of an incomplete body of lines. The problem of a body of lines does not advise to send the body
+ * again: stored lines without a purchase id would count twice.
  */
 export const linesFailure = (cause: unknown): Problem<"malformed-request" | "request-timeout"> =>
   isLate(cause) ? problem("request-timeout", late) : problem("malformed-request", broken)
@@ -40,7 +40,7 @@ export const bodyStream = (http: HttpContext): Readable => {
   return body === null ? Readable.from([]) : Readable.fromWeb(body as NodeReadableStream)
 }
 
-/** Reads a body that declares no length. Stops above `bytesMax` bytes, and leaves the rest in the stream. */
+/** Reads a body that declares no length. Stops reading above `bytesMax` bytes, and leaves the rest in the stream. */
 const counted = async (body: Readable, bytesMax: number, tooLarge: BodyFailure): Promise<Uint8Array | BodyFailure> => {
   const chunks: Array<Uint8Array> = []
   let bytes = 0
@@ -53,7 +53,7 @@ const counted = async (body: Readable, bytesMax: number, tooLarge: BodyFailure):
 }
 
 /**
- * Reads a whole body of at most `bytesMax` bytes, and fails with `tooLarge` for a larger one. A declared length is
+ * Reads a whole body of at most `bytesMax` bytes, and fails with `tooLarge` for a larger body. A declared length is
  * compared before the body is read, because node holds the sender to that length.
  */
 export const boundedBody = (

@@ -10,7 +10,7 @@ const quoted = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.repla
 
 /**
  * Writes a text as a cell after RFC 4180. A text that a spreadsheet would take for a formula gets an apostrophe in
- * front, so that the spreadsheet shows it.
+ * front, so that the spreadsheet shows the text.
  */
 export const csvText = (text: string): string => quoted(formula.test(text) ? `'${text}` : text)
 

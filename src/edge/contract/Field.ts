@@ -28,7 +28,7 @@ export interface Field<A> {
   readonly kind: FieldProblem
   readonly read: (text: string) => A | Problem<FieldProblem>
   readonly documented: Schema.Constraint
-  /** Whether the field names a user. Then the caller's token has to give the data of that user. */
+  /** Whether the field names a user, whose data the caller's token has to give. */
   readonly isUser?: true
 }
 
@@ -96,7 +96,10 @@ export const purchaseIdField = textField(
   purchaseIdProblem
 )
 
-/** A reversal id has to be like a purchase id. Both may be the same text, because they are ids of different kinds. */
+/**
+ * A reversal id has to be like a purchase id. A reversal id and a purchase id may be the same text, because they are
+ * ids of different kinds.
+ */
 export const reversalIdField = textField(
   "reversalId",
   ReversalId.annotate({
@@ -118,7 +121,10 @@ export const ruleIdField = textField(
   purchaseIdProblem
 )
 
-/** Returns a field for reads, which refuses an id with a blank at its ends as malformed: no stored id has one. */
+/**
+ * Returns a field for reads, which refuses an id with a blank at its ends as malformed, because no stored id has such a
+ * blank.
+ */
 const askedFor = <Id extends string>(field: Field<Id>): Field<Id> => ({
   ...field,
   read: (text) => {
@@ -136,7 +142,9 @@ const productText = ProductText.annotate({
   description: "Not blank, and without control and format characters; the joiners U+200C and U+200D are taken."
 })
 export const productTextField = (name: string) => textField(name, productText, productTextProblem)
-/** Makes a field for reads. No purchase has a text that the field refuses, so the request is malformed. */
+/**
+ * Makes a field for reads. No purchase has a text that the field refuses, so a request with such a text is malformed.
+ */
 export const askedProductTextField = (name: string) =>
   textField(name, productText, productTextProblem, "malformed-request")
 

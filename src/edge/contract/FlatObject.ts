@@ -3,7 +3,10 @@
  */
 export type MemberKind = "none" | "text" | "number" | "literal"
 
-/** Why an object was refused. `irregular`: the text is not JSON, it is not an object, or a member is nested. */
+/**
+ * Why an object was refused. `irregular`: the text is not JSON, the JSON is not an object, or a member of the object is
+ * nested.
+ */
 export type ObjectFlaw =
   | { readonly kind: "irregular" }
   | { readonly kind: "repeated" | "unknown"; readonly name: string }
@@ -31,9 +34,9 @@ const exponents = [code("e"), code("E")]
 
 /**
  * Reads flat JSON objects with a fixed set of names out of a larger text, in one pass. Accepts exactly the flat objects
- * that JSON.parse accepts. JSON.parse rounds numbers, and keeps the last of repeated keys. This class keeps numbers as
- * they were written, and finds repeated keys. A parser that makes a tree would cost much more. The members of the
- * object that was read last stay here until the next object is read.
+ * that JSON.parse accepts. JSON.parse rounds numbers, and keeps the last of repeated keys. The class FlatObject keeps
+ * numbers as they were written, and finds repeated keys. A parser that makes a tree would cost much more. The reader
+ * keeps the members of the object that was read last until the next object is read.
  */
 export class FlatObject {
   private readonly names: ReadonlyArray<string>
@@ -61,7 +64,10 @@ export class FlatObject {
     return this.texts[name] ?? ""
   }
 
-  /** Reads the object between two indexes of a text. Returns the flaw of the object, or `undefined` if it has none. */
+  /**
+   * Reads the object between two indexes of a text. Returns the flaw of the object, or `undefined` if the object has no
+   * flaw.
+   */
   read(text: string, from: number, to: number): ObjectFlaw | undefined {
     this.text = text
     this.at = from
@@ -115,7 +121,10 @@ export class FlatObject {
     return true
   }
 
-  /** Steps over a text and its quotes. Returns whether it is free of escapes; `undefined` if it is not a JSON text. */
+  /**
+   * Steps over a text and its quotes. Returns whether the text is free of escapes; `undefined` if it is not a JSON
+   * text.
+   */
   private skipText(): boolean | undefined {
     const { text, end } = this
     let isPlain = true
@@ -154,7 +163,10 @@ export class FlatObject {
     return -1
   }
 
-  /** Takes the value at the current index. Keeps its text if `name` is an index of the set, and not -1. */
+  /**
+   * Takes the value at the current index. Keeps the text of the value if `name` is an index of the set of names, and
+   * not -1.
+   */
   private takeValue(name: number): MemberKind | undefined {
     const opened = this.at
     const first = this.code()

@@ -21,8 +21,8 @@ const nothing: ReadonlyMap<string, string> = new Map()
 
 /**
  * Returns the values of a URL's known query parameters. Returns a problem for an unknown parameter, unless `others`
- * says that unknown ones are ignored. Returns a problem for a parameter with two different values. Equal values count
- * as one.
+ * says that unknown parameters are ignored. Returns a problem for a parameter with two different values. Equal values
+ * of a parameter count as one.
  */
 export const givenQuery = (
   url: string,

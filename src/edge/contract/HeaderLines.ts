@@ -8,7 +8,7 @@ type Malformed = Problem<"malformed-request">
 const ascii = /^[\t -~]*$/
 const blankAround = /^[\t ]+|[\t ]+$/g
 
-/** Returns a text without the spaces and tabs around it. HTTP knows no other blanks. */
+/** Returns a text without the spaces and tabs around it. HTTP knows no blanks other than spaces and tabs. */
 export const withoutBlanks = (text: string): string => text.replace(blankAround, "")
 
 /** Decodes the value of a header line as UTF-8. Node gives each byte of the value as one character. */
@@ -87,7 +87,7 @@ const valuesIn = (line: string): ReadonlyArray<string> => {
 }
 
 /**
- * Returns the value of a header that may have only one. Equal lines count as one value, and different lines are a
+ * Returns the value of a header that may have only one value. Equal lines count as one value, and different lines are a
  * problem. `isList` says that a comma in a line belongs to the value, and does not come from a proxy that joined lines.
  */
 export const singleHeader = (

@@ -12,7 +12,7 @@ export const hostNameIn = (header: string): string | undefined => hostPattern.ex
 /** Returns the spelling of a host name in URLs: small letters, and an IPv6 address in brackets. */
 export const hostNameOf = (host: string): string => (isIP(host) === 6 ? `[${host}]` : host).toLowerCase()
 
-/** Returns whether a host name or address is a loopback one, which no other machine can reach. */
+/** Returns whether a host name or address is a loopback name or address, which no other machine can reach. */
 export const isLoopback = (host: string): boolean =>
   host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."))
 

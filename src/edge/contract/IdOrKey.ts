@@ -4,8 +4,8 @@ import { malformed, type MemberReader } from "./MemberReader.ts"
 import type { Problem } from "./Problem.ts"
 
 /**
- * Returns the id of the object that was read last. If the object has no such member, the id is the Idempotency-Key.
- * Without a key, `newId` makes the id. Returns a problem if the member and the key differ.
+ * Returns the id of the object that was read last. If the object has no member with the id, the id is the
+ * Idempotency-Key. Without an id and a key, `newId` makes the id. Returns a problem if the member and the key differ.
  */
 export const idIn = <Name extends string, Id extends string>(
   members: MemberReader<Name>,

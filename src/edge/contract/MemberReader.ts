@@ -26,7 +26,7 @@ const irregularProblem = ({ what, text, from, to }: Written, kind: string): Prob
     : malformed(`Each field of a ${kind} must be a text or a number; nothing is nested.`)
 }
 
-/** Returns the problem of a field that an object may not have. `known` are the fields that it may have. */
+/** Returns the problem of a field that an object may not have. `known` are the fields that the object may have. */
 export const unknownField = (name: string, known: ReadonlyArray<string>): Problem<FieldProblem> =>
   malformed(`The field ${JSON.stringify(name.slice(0, 40))} is unknown. Known: ${known.join(", ")}.`)
 
@@ -50,7 +50,7 @@ export const flawProblem = (flaw: ObjectFlaw, written: Written, { kind, known }:
 
 /**
  * Reads flat objects from JSON texts, one at a time, and checks their members. All texts share one {@link FlatObject},
- * so that no object is made for each text.
+ * so that reading a text makes no new object.
  */
 export class MemberReader<Name extends string> {
   private readonly indexes: Readonly<Record<string, number>>
@@ -61,7 +61,7 @@ export class MemberReader<Name extends string> {
     this.indexes = Object.fromEntries(names.map((name, index) => [name, index]))
   }
 
-  /** Reads an object. Returns its flaw, or `undefined` if it has none. */
+  /** Reads an object. Returns the flaw of the object, or `undefined` if the object has no flaw. */
   read({ text, from, to }: Written): ObjectFlaw | undefined {
     return this.members.read(text, from, to)
   }

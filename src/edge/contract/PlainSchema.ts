@@ -2,7 +2,7 @@ import type { JsonSchema } from "effect"
 
 type Json = JsonSchema.JsonSchema
 
-/** The highest number that the format `int32` holds. The lowest such number is -2^31. */
+/** The highest number that the format `int32` holds. The lowest number of this format is -2^31. */
 const int32Max = 2 ** 31 - 1
 
 const isObject = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value)

@@ -38,7 +38,7 @@ export type ProblemKind = keyof typeof problemKinds
 
 /**
  * An answer to a request that cannot be served, after RFC 9457. A check returns a problem instead of a value, an effect
- * fails with one, and nothing throws one. Only code that knows the request or its answer makes a problem.
+ * fails with a problem, and no code throws a problem. Only code that knows the request or its answer makes a problem.
  */
 export class Problem<Kind extends ProblemKind = ProblemKind> {
   readonly _tag = "Problem"
@@ -68,7 +68,7 @@ export class Problem<Kind extends ProblemKind = ProblemKind> {
   }
 }
 
-/** Makes a problem. Its answer has `headers` in addition to the usual headers of a problem. */
+/** Makes a problem. The answer with the problem has `headers` in addition to the usual headers. */
 export const problem = <Kind extends ProblemKind>(
   kind: Kind,
   detail: string,
@@ -104,8 +104,8 @@ export const ProblemBody = Schema.Struct({
 }).annotate({ identifier: "Problem", description: "Why a request was not served, after RFC 9457." })
 
 /**
- * Writes the body of a problem. `instance` is the path of the request; the problem of a line has none. `incident` is the
- * id under which the log has the cause.
+ * Writes the body of a problem. `instance` is the path of the request; the problem of a line has no `instance`.
+ * `incident` is the id under which the log has the cause.
  */
 export const problemBody = (what: Problem, instance?: string, incident?: string): string =>
   JSON.stringify({

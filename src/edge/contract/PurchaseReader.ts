@@ -56,7 +56,8 @@ export class PurchaseReader {
 
   /**
    * Reads one purchase. Amounts are read from the digits in the text. Repeated and unknown keys are refused. If the
-   * body has no purchaseId, `idempotencyKey` is the id, and without a key `newId` makes the id.
+   * body has no purchaseId, `idempotencyKey` is the id, and without an `idempotencyKey` the function `newId` makes the
+   * id.
    */
   read(written: Written, idempotencyKey: string | undefined, newId: () => string): Purchase | Problem<FieldProblem> {
     const flaw = this.members.read(written)

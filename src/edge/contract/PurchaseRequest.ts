@@ -34,7 +34,7 @@ export const PurchaseRequest = Schema.Struct({
   description: `Value times quantity is at most ${decimalFromCents(purchaseTotalMax)}. Each key is given once.`
 })
 
-/** Returns the purchase, or a problem if its total is above the bound. */
+/** Returns the purchase, or a problem if the total of the purchase is above the bound. */
 export const checkedTotal = <P extends Pick<Purchase, "valueCents" | "quantity">>(
   purchase: P
 ): P | Problem<FieldProblem> =>

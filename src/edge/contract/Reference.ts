@@ -1,6 +1,6 @@
 /** The address at which callers find the service. */
 export interface Located {
-  /** The prefix of every path in answers, like `/ledger`. A proxy removes it from the paths of requests. */
+  /** The prefix of every path in answers, like `/ledger`. A proxy removes the prefix from the paths of requests. */
   readonly pathPrefix?: string
 }
 

@@ -73,7 +73,7 @@ export class ReversalReader {
 
   /**
    * Reads a reversal of a purchase. Repeated and unknown keys are refused. If the body has no reversalId,
-   * `idempotencyKey` is the id, and without a key `newId` makes the id.
+   * `idempotencyKey` is the id, and without an `idempotencyKey` the function `newId` makes the id.
    */
   read(
     written: Written,

@@ -71,7 +71,7 @@ export const RuleRequest = Schema.Struct({
     "A rule has a `product` or a `productType`, or neither. `who` is `self` and `enabled` is `true` if left out. `is` may be left out for `spent` and `count`: then it is `crosses`."
 })
 
-/** A rule in answers. A caller may send it again as it is. */
+/** A rule in answers. A caller may send the rule again as it is. */
 export const RuleContent = Schema.Struct({
   who: Who,
   ...thing,
@@ -122,7 +122,7 @@ const windowBody = (within: RuleWindow): { readonly within?: typeof Within.Type 
     : { within: { by: within.by, timeZone: within.timeZone } }
 }
 
-/** Writes a rule as a body. As JSON it is the text of `encodeRule`. */
+/** Writes a rule as a body. As JSON the body is the text of `encodeRule`. */
 export const ruleBody = (rule: Rule): typeof RuleContent.Type => {
   const { who, scope, measure, within, is, threshold, from, until, enabled, note } = rule
   return {

@@ -30,7 +30,7 @@ export const demoPageText = read(pageName)
 /** The page without the parts between `<!-- demo -->` and `<!-- end of demo -->`. */
 export const dashboardPageText = demoPageText.replaceAll(/ *<!-- demo -->.*?<!-- end of demo -->\n/gs, "")
 
-/** The files that the page loads, by name. A browser gets them as they are: there is no build step. */
+/** The files that the page loads, by name. A browser gets the files as they are, because there is no build step. */
 export const dashboardFiles: ReadonlyMap<string, DashboardFile> = new Map(
   readdirSync(directory).flatMap((name) => {
     const mediaType = mediaTypes[extname(name)]

@@ -45,7 +45,7 @@ const fileField: Field<string> = {
   name: "file",
   kind: "malformed-request",
   documented: Schema.Literals([...dashboardFiles.keys()]),
-  // A name that no file has gets 404, not 400.
+  // A request for a name that no file has gets 404, not 400.
   read: (text) => text
 }
 

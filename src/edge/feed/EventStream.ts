@@ -19,12 +19,15 @@ export const eventStreamHeaders = {
   "x-accel-buffering": "no"
 }
 
-/** The time that a reader has to take the last event of its feed. After this time the connection is cut. */
+/**
+ * The time that a reader has to take the last event of its feed. After this time the edge cuts the connection of the
+ * reader.
+ */
 const endWait = Duration.seconds(5)
 
 // Returns the response with which a handler tells Hono's adapter for Node that the answer is already written. The
-// adapter has two classes of responses, and recognises this response only in the standard class. A clone has the
-// standard class. The class of the constant itself depends on the order of imports.
+// adapter has two classes of responses, and recognises this response only in the standard class. A clone of the
+// constant has the standard class. The class of the constant itself depends on the order of imports.
 const answeredAlready = (): Response => RESPONSE_ALREADY_SENT.clone()
 
 /**
@@ -80,7 +83,7 @@ export const sendEvents = (
     })
     outgoing.once("close", () => {
       reading.unsubscribe()
-      // This call does nothing if the answer has begun.
+      // This call of `resume` does nothing if the answer has begun.
       resume(Effect.interrupt)
     })
     if (access !== undefined) reading.add(access.onEnd(callerOf(edge, http), () => end("token-ended")))

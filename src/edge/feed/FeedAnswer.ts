@@ -8,8 +8,8 @@ import type { EventBytes } from "../runtime/EventBytes.ts"
 import { eventStreamHeaders, sendEvents } from "./EventStream.ts"
 
 /**
- * Reads the id of the last event that a client has. The id is not checked here: clients of feeds see no status, so a
- * `reset` event reports a wrong id.
+ * Reads the id of the last event that a client has. This parameter does not check the id: clients of feeds see no
+ * status, so a `reset` event reports a wrong id.
  */
 const placeParameter = (description: string): Parameter<string | undefined> => ({
   description,
@@ -30,7 +30,7 @@ export const resuming = (meaning: string) => {
   return { query: { lastEventId: lastEventIdQuery }, headers: { "last-event-id": header } } as const
 }
 
-/** A request for a feed, and the parts with which it is answered. */
+/** A request for a feed, and the parts with which the request is answered. */
 interface FeedAnswer {
   readonly edge: EdgeRuntime
   readonly http: HttpContext

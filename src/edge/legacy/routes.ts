@@ -31,8 +31,8 @@ import { type Route, route } from "../route/Route.ts"
 /** The most purchases of one request to `/generate` or `/duplicate`. */
 export const bulkCountMax = 1_000_000
 /**
- * The most groups of one bulk request that wait at the edge; a group is the purchases of one publish. The number bounds
- * the share of one request in the edge's memory.
+ * The most groups of one bulk request that wait at the edge; a group is the purchases of one publish. This number of
+ * groups bounds the share of one request in the edge's memory.
  */
 const groupsAtOnceMax = 4
 /** How long a group of purchases waits before it is sent again, after the edge had no room for it. */

@@ -14,7 +14,7 @@ const unpackedChunkBytes = 64 * 1024
 
 export type ContentEncoding = "identity" | "gzip"
 
-/** Returns the encoding that a Content-Encoding header names; without the header that is `identity`. */
+/** Returns the encoding that a Content-Encoding header names; without the header, the encoding is `identity`. */
 export const contentEncoding = (header: string | undefined): ContentEncoding | Problem<"unsupported-media-type"> => {
   const named = header?.trim().toLowerCase() ?? "identity"
   if (named === "identity" || named === "") return "identity"
@@ -57,7 +57,7 @@ export const unpacked = (bytes: Uint8Array, bytesMax: number): Effect.Effect<Uin
         : new UnreadableGzip()
   })
 
-/** Returns the bound that a body of `bytes` unpacked bytes exceeds, or `undefined` if it exceeds none. */
+/** Returns the bound that a body of `bytes` unpacked bytes exceeds, or `undefined` if the body exceeds no bound. */
 const passedBound = (bytes: number, packedBytes: number): string | undefined => {
   if (bytes > unpackedBytesMax) return `${unpackedBytesMax} bytes`
   return bytes > unpackedBytesFree && bytes > unpackedRatioMax * packedBytes

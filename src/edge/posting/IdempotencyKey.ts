@@ -22,7 +22,9 @@ const unreadable = (line: string): Malformed =>
     `Idempotency-Key is ${line.slice(0, 40)}, and cannot be read. Write it bare, like k1, or in quotes, like "k1".`
   )
 
-/** Reads the keys of a line: one, or more if a proxy joined lines. Undoes the escapes of a quoted key. */
+/**
+ * Reads the keys of a header line: one key, or more keys if a proxy joined lines. Undoes the escapes of a quoted key.
+ */
 const keysIn = (line: string): ReadonlyArray<string> | Malformed => {
   const keys: Array<string> = []
   let at = 0
@@ -40,8 +42,9 @@ const keysIn = (line: string): ReadonlyArray<string> | Malformed => {
 }
 
 /**
- * Returns the key of a request, `undefined` without one, or a problem if the key cannot be read or two keys differ.
- * The draft standard has a quoted string with parameters. A key without quotes is common, and is taken whole.
+ * Returns the key of a request, `undefined` without one, or a problem if the key cannot be read or two keys differ. In
+ * the draft standard, a key is a quoted string with parameters. A key without quotes is common, and is taken as a
+ * whole.
  */
 const idempotencyKeyOf = (http: HttpContext): string | undefined | Malformed => {
   const keys: Array<string> = []

@@ -16,7 +16,7 @@ export interface StoredLine {
   readonly entry?: LedgerEntry | undefined
 }
 
-/** The number of a line of the body, and what became of the line. */
+/** The number of a line of the body, and the result of the line. */
 export interface LineResult {
   readonly number: number
   readonly result: StoredLine | Problem

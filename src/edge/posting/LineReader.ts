@@ -19,7 +19,10 @@ const byteOrderMark = Buffer.from("\uFEFF")
 const blank = /^[ \t\r]*$/
 const notText = problem("malformed-request", "The line could not be read as UTF-8 text.")
 
-/** Reads purchases and reversals from the lines of a body as its bytes come. Holds at most one line that has not ended. */
+/**
+ * Reads purchases and reversals from the lines of a body as its bytes come. The reader holds at most one line that has
+ * not ended.
+ */
 export class PurchaseLines {
   private readonly lineBytesMax: number
   private readonly newId: () => string
@@ -111,7 +114,7 @@ export class PurchaseLines {
   }
 
   private requestOf(text: string, from: number, to = text.length): Line["read"] | undefined {
-    // Most lines begin with a brace, so no pattern has to tell whether they are blank.
+    // Most lines begin with a brace, so no pattern has to tell whether these lines are blank.
     if (text[from] !== "{" && blank.test(text.slice(from, to))) return undefined
     return this.reader.read({ what: "line", text, from, to }, this.newId)
   }

@@ -36,7 +36,7 @@ const bodyProblem = (cause: unknown): Problem => {
   return linesFailure(cause)
 }
 
-/** The body brings bytes, and no line within {@link lineWithinMilliseconds}. */
+/** The failure of a body that brings bytes, and no line within {@link lineWithinMilliseconds}. */
 class LinesTooSlow extends Error {}
 
 /**
@@ -143,7 +143,7 @@ export interface LinesOptions {
   /** The caller, who has to have rights on the user of each line. */
   readonly caller: Caller
   readonly lineBytesMax: number
-  /** How long to wait for each purchase to be applied, once it is stored; 0 for no wait. */
+  /** How long to wait until each stored purchase is applied, in seconds; 0 for no wait. */
   readonly waitSeconds: number
 }
 
@@ -160,7 +160,7 @@ export const answerLines = Effect.fnUntraced(function* (edge: EdgeRuntime, body:
   let answered = 0
   let refusedInRow = 0
 
-  /** Counts the lines that were refused in a row, and ends the body after too many. */
+  /** Counts the lines that were refused in a row, and ends the body after too many refused lines in a row. */
   const countRefused = (part: ReadonlyArray<LineResult>): void => {
     for (const { result } of part) refusedInRow = isStored(result) ? 0 : refusedInRow + 1
     if (refusedInRow >= refusedInRowMax) Deferred.doneUnsafe(over, Effect.fail(tooManyRefused))

@@ -1,7 +1,9 @@
 import { Schema } from "effect"
 import type { Parameter } from "../route/Route.ts"
 
-/** The longest wait that `Prefer: wait` can ask for, in seconds. A longer wait is shortened to this one. */
+/**
+ * The longest wait that `Prefer: wait` can ask for, in seconds. A longer wait is shortened to this number of seconds.
+ */
 const preferWaitMax = 30
 
 /** Reads the seconds of `Prefer: wait=N` (RFC 7240). Ignores other preferences and unreadable ones, as the RFC says. */

@@ -13,7 +13,7 @@ export const purchaseBodyBytesMax = 16 * 1024
 
 const tooLarge = problem("body-too-large", `A purchase has at most ${purchaseBodyBytesMax} bytes.`)
 
-/** A body with one purchase. It is read as text; {@link purchaseIn} reads the purchase in the text. */
+/** A body with one purchase. The body is read as text, and {@link purchaseIn} reads the purchase in the text. */
 export const onePurchase: Body<string> = {
   mediaType: jsonMediaType,
   asked: `one purchase as ${jsonMediaType}`,
@@ -30,7 +30,9 @@ export const purchaseIn = (
   newId: () => string
 ) => orFail(purchaseReader.read(writtenBody(body), idempotencyKey, newId))
 
-/** A body with many purchases as lines. Only the content encoding is read here; the route reads the lines. */
+/**
+ * A body with many purchases as lines. `manyPurchases` reads only the content encoding, and the route reads the lines.
+ */
 export const manyPurchases: Body<{ readonly encoding: ContentEncoding }> = {
   mediaType: linesMediaType,
   asked: `many, one a line, as ${linesMediaType}`,

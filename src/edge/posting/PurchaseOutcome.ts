@@ -18,7 +18,10 @@ const conflictOf = (located: Located, purchase: Purchase, entry: LedgerEntry): P
     { location: receiptReference(located, purchase.userId, purchase.purchaseId) }
   )
 
-/** Compares a purchase with the entry that its account has under the same id. Returns a problem if contents differ. */
+/**
+ * Compares a purchase with the entry that its account has under the same id. Returns a problem if the content of the
+ * purchase and of the entry differ.
+ */
 export const appliedOf = (
   located: Located,
   purchase: Purchase,

@@ -11,7 +11,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true })
 
 const notText = problem("malformed-request", "The body could not be read as UTF-8 text.")
 
-/** Returns the content encoding of a request's body. Fails if the service cannot unpack it. */
+/** Returns the content encoding of a request's body. Fails if the service cannot unpack this encoding. */
 export const encodingOf = (http: HttpContext) => {
   const header = singleHeader(http, "Content-Encoding", { isList: true })
   return orFail(isProblem(header) ? header : contentEncoding(header))

@@ -26,7 +26,7 @@ export class AlreadyReplayed extends Schema.TaggedError<AlreadyReplayed>()("Alre
 
 /**
  * Writes the next step of a replay, and returns the newest step. If another replay wrote a step meanwhile, the result
- * is the other replay's step. So of two replays with different contents that come at once, one begins, and the other
+ * is that other replay's step. Of two replays with different contents that come at once, one begins, and the other
  * returns the step of the first.
  */
 const step = Effect.fnUntraced(function* (key: RejectedKey, replay: Replay, after: number) {
@@ -52,15 +52,16 @@ const inputSequenceOf = Effect.fnUntraced(function* ({ purchase, inputSequence }
 /**
  * Sends a purchase instead of a rejected purchase, once. The replay writes down the purchase by compare-and-set, sends
  * the purchase, and writes down the outcome. If a replay breaks off, the next call with the same purchase goes on after
- * the last step. The purchase keeps its id, so the account counts it once. `by` is the id of the caller, which each step has; an empty text for none. Returns the newest step, and whether an
- * earlier replay had done everything. Fails with AlreadyReplayed if an earlier replay had another content.
+ * the last step. The purchase keeps its id, so the account counts it once. `by` is the id of the caller, which each
+ * step has; the text is empty if the caller has no id. Returns the newest step, and whether an earlier replay had done
+ * all steps. Fails with AlreadyReplayed if an earlier replay had another content.
  */
 export const replayRejected = Effect.fnUntraced(function* (key: RejectedKey, purchase: Purchase, by: string) {
   const records = yield* RejectedRecords
   const caller = by === "" ? {} : { by }
   const newest = yield* records.replay(key)
-  // A purchase that conflicts is never applied: the account has another purchase under its id. So a replay with another
-  // purchase may begin.
+  // A purchase that conflicts is never applied: the account has another purchase under its id. For this reason, after a
+  // conflict a replay with another purchase may begin.
   const mayBegin = newest === undefined || (newest.state === "conflicting" && !samePurchase(newest.purchase, purchase))
   const begun = mayBegin ? yield* step(key, { state: "begun", purchase, ...caller }, newest?.sequence ?? 0) : newest
   if (!samePurchase(begun.purchase, purchase)) {

@@ -12,7 +12,7 @@ export const reversalBodyBytesMax = 16 * 1024
 
 const tooLarge = problem("body-too-large", `A reversal has at most ${reversalBodyBytesMax} bytes.`)
 
-/** A body with one reversal. It is read as text; {@link reversalIn} reads the reversal in the text. */
+/** A body with one reversal. The body is read as text, and {@link reversalIn} reads the reversal in the text. */
 export const oneReversal: Body<string> = {
   mediaType: jsonMediaType,
   asked: `one reversal as ${jsonMediaType}`,

@@ -38,8 +38,8 @@ const tooFewLeft = ({ userId, purchaseId, quantity = 1 }: Reversal, left: number
   )
 
 /**
- * Returns why a purchase cannot be reversed as a reversal asks; `undefined` if it can. `receipt` is the receipt of the
- * purchase.
+ * Returns why a purchase cannot be reversed as a reversal asks; `undefined` if the purchase can be reversed. `receipt`
+ * is the receipt of the purchase.
  */
 export const refusalOf = (
   reversal: Reversal,
@@ -52,7 +52,10 @@ export const refusalOf = (
 
 const askedText = (asked: number): string => (asked === 0 ? "all pieces" : piecesText(asked))
 
-/** Compares a reversal with the entry that its account has under the same id. Returns a problem if contents differ. */
+/**
+ * Compares a reversal with the entry that its account has under the same id. Returns a problem if the content of the
+ * reversal and of the entry differ.
+ */
 export const sameReversalAs = (
   located: Located,
   reversal: Reversal,
@@ -70,8 +73,8 @@ export const sameReversalAs = (
 }
 
 /**
- * Asks the owner what became of a stored reversal. Returns `undefined` if no answer comes within the time. Fails with
- * the reason if the reversal was refused: other reversals may have come first since the purchase was read.
+ * Asks the owner for the outcome of a stored reversal. Returns `undefined` if no answer comes within the time. Fails
+ * with the reason if the reversal was refused, as when another reversal came first after the purchase was read.
  */
 export const appliedReversalWithin = Effect.fnUntraced(function* (
   located: Located,

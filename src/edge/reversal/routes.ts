@@ -24,7 +24,7 @@ import { type EdgeRuntime, NewId, orFail } from "../runtime/EdgeRuntime.ts"
 import { oneReversal, reversalIn } from "./ReversalBody.ts"
 import { appliedReversalWithin, refusalOf, sameReversalAs } from "./ReversalOutcome.ts"
 
-/** Two reads and a post. */
+/** The points of a reversal: it costs two reads and a post. */
 const postCost = 3
 
 const repeatHeaders = (isRepeat: boolean) => (isRepeat ? { "idempotent-replayed": "true" } : {})
@@ -43,9 +43,9 @@ const applied = (edge: EdgeRuntime, reversal: Reversal, entry: ReversalEntry, se
   })
 
 /**
- * Reads the purchase of a reversal, and the entry that the account has under the id of the reversal. The second read
- * comes after the first. If the same reversal is on its way twice, the purchase may lack its pieces already. Then the
- * second read finds the reversal that took them.
+ * Reads the purchase of a reversal, and the entry that the account has under the id of the reversal. The entry is read
+ * after the purchase. If the same reversal is on its way twice, the purchase may lack the pieces of the reversal
+ * already. In that case, the read of the entry finds the reversal that took the pieces.
  */
 const readBefore = Effect.fnUntraced(function* (edge: EdgeRuntime, reversal: Reversal) {
   const { userId, purchaseId, reversalId } = reversal

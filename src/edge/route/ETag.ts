@@ -19,7 +19,7 @@ export const tagged = <Body, const Headers extends { [Header in AnswerHeader]?: 
   headers?: Headers
 ) => {
   const etag = `"${tag}"`
-  // A cache may keep the answer, and has to ask each time whether it still holds.
+  // A cache may keep the answer, and has to ask each time whether the answer still holds.
   const cached = { etag, "cache-control": "private, no-cache", ...headers }
   return known.includes(etag) || known.includes("*") ? reply(304, undefined, cached) : reply(200, body(), cached)
 }

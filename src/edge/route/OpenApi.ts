@@ -37,7 +37,9 @@ export interface Operation {
   readonly parameters: ReadonlyArray<DescribedParameter>
   readonly requestBody?: { readonly required: true; readonly content: Content }
   readonly responses: Readonly<Record<string, DescribedAnswer | Reference>>
-  /** The ways in which a caller may show its rights, each with the scope that it needs. Any one of them is enough. */
+  /**
+   * The ways in which a caller may show its rights, each with the scope that it needs. Any one of these ways is enough.
+   */
   readonly security: ReadonlyArray<Readonly<Record<string, ReadonlyArray<string>>>>
 }
 
@@ -116,8 +118,8 @@ const isJsonSuccess = (status: number, { mediaType, body }: AnswerSpec): boolean
   status < 300 && mediaType === jsonMediaType && body !== undefined
 
 /**
- * Returns the answers of a route by their status. A generated client expects the lowest 2xx status that it finds. So a
- * success that is not JSON stands under `2XX`, which comes last, if the route has another success that is JSON.
+ * Returns the answers of a route by their status. A generated client expects the lowest 2xx status that it finds. If a
+ * route has a success that is JSON, a success that is not JSON stands under `2XX`, which comes last.
  */
 const answersByStatus = ({ answers }: Route): ReadonlyArray<readonly [string, AnswerSpec]> => {
   const all = Object.entries(answers).map(([status, answer]) => [Number(status), answer] as const)
@@ -179,7 +181,10 @@ const describeAnswer = (components: Components, answer: AnswerSpec): DescribedAn
   }
 }
 
-/** Describes the answer for several kinds of problems with the same status. Adds it to `components.responses`. */
+/**
+ * Describes the answer for several kinds of problems with the same status. Adds the described answer to
+ * `components.responses`.
+ */
 const describeProblems = (components: Components, kinds: ReadonlyArray<ProblemKind>): Reference => {
   const name = kinds.join("-or-")
   const types = { type: { enum: kinds.map(problemType) } }
@@ -267,8 +272,8 @@ const describeOperation = (components: Components, route: Route, asksForTokens: 
 })
 
 /**
- * Returns the OpenAPI document of routes. It is made from their declarations and the schemas of their requests.
- * `asksForTokens` says whether callers need a token.
+ * Returns the OpenAPI document of routes. The document is made from the declarations of the routes and the schemas of
+ * their requests. `asksForTokens` says whether callers need a token.
  */
 export const openApi = (routes: ReadonlyArray<Route>, asksForTokens = false): OpenApi => {
   const components: Components = { schemas: {}, responses: {} }

@@ -11,7 +11,7 @@ import { givenQuery } from "../contract/GivenQuery.ts"
 import { isProblem, type Problem, type ProblemKind } from "../contract/Problem.ts"
 import type { Scope } from "../../protocol/Scope.ts"
 
-/** A parameter of the query, or a header whose lines are one list. Callers may leave it out. */
+/** A parameter of the query, or a header whose lines are one list. Callers may leave the parameter out. */
 export interface Parameter<A> {
   readonly description: string
   readonly documented: Schema.Constraint
@@ -52,9 +52,9 @@ export interface Body<A> {
   readonly read: (http: HttpContext) => Effect.Effect<A, Problem<FieldProblem | BodyProblem>>
 }
 
-/** Problems that every route may answer with. No route declares them. */
+/** Problems that every route may answer with, and that no route declares. */
 export const commonProblems = ["malformed-request", "not-acceptable", "internal-error"] as const
-/** Further problems that every route may answer with that is not public. No route declares them. */
+/** Further problems that every route that is not public may answer with. No route declares these problems. */
 export const guardedProblems = ["unauthenticated", "forbidden", "too-many-requests", "unavailable"] as const
 type UndeclaredProblem = (typeof commonProblems)[number] | "unauthenticated" | "forbidden"
 
@@ -88,18 +88,18 @@ export interface Route {
   readonly answers: AnswerSpecs
   readonly problems: ReadonlyArray<ProblemKind>
   /**
-   * Whether the route stores something. Such a route refuses requests while the edge stops. It also refuses requests
-   * from pages of other sites, requests that a browser sends ahead of its user, and HEAD.
+   * Whether the route stores something. A route that stores refuses requests while the edge stops. A route that stores
+   * also refuses requests from pages of other sites, requests that a browser sends ahead of its user, and HEAD.
    */
   readonly stores: boolean
   /** The scope that a caller's token needs, or `public` if anybody may ask. */
   readonly scope: Scope | "public"
   /**
-   * Whose data the route gives: that of its path or body, which the caller's token has to give; that of all users; or
-   * that of no user.
+   * Whose data the route gives: `own` for the user in its path or body, whom the caller's token has to give; `all` for
+   * all users; `none` for no user.
    */
   readonly users: "own" | "all" | "none"
-  /** Whether the answer is written for a long time. Then the request is in flight until its answer is over. */
+  /** Whether the answer is written for a long time, so that the request is in flight until its answer is over. */
   readonly isStreamed: boolean
   /** Answers a request; `body` is the member of `bodies` that was sent. */
   readonly serve: (edge: EdgeRuntime, http: HttpContext, body: Body<unknown> | undefined) => Promise<Response>
@@ -133,7 +133,7 @@ interface Declaration<
   readonly description?: string
   readonly parameters: Path_
   readonly query?: Query
-  /** Set only for routes of probes and browsers. These callers add parameters that are not meant for this service. */
+  /** Set only for routes of probes and browsers, which add parameters that are not meant for this service. */
   readonly otherQuery?: "ignored"
   readonly headers?: Headers
   readonly bodies?: B
@@ -148,14 +148,14 @@ interface Declaration<
   readonly scope: Route["scope"]
   /**
    * Set only if `handle` compares each user of the request with the users of the caller's token. A user in the path is
-   * compared without this. Any other route is only for tokens of all users.
+   * compared without `checksUsers`. A route that compares no user is only for tokens of all users.
    */
   readonly checksUsers?: true
   /** Returns the points that a request costs its caller. The default is 1, for a read of one account or one post. */
   readonly cost?: (request: ReadOf<Path_> & ReadOf<Query>) => number
   /**
-   * Interrupts `handle` when the caller leaves. Only long requests need this. For the interruption the adapter makes an
-   * AbortController and a whole Request, which cost more than a short request.
+   * Interrupts `handle` when the caller leaves. Only long requests need the interruption. For the interruption the
+   * adapter makes an AbortController and a whole Request, which cost more than a short request.
    */
   readonly isLong?: true
   /** Counts the request as in flight until its answer is over, and not until the answer begins. */
@@ -188,8 +188,8 @@ const usersOf = ({ scope, parameters }: Pick<Route, "scope" | "parameters">, che
 const isResponse = (answer: { readonly headers: object }): answer is Response => answer.headers instanceof Headers
 
 /**
- * Returns the function that reads the parameters of a request. It returns the values of all parameters, or the problem
- * of the first wrong parameter.
+ * Returns the function that reads the parameters of a request: the function returns the values of all parameters, or
+ * the problem of the first wrong parameter.
  */
 const parameterReader = (declared: Pick<Route, "parameters" | "query" | "headers" | "otherQuery">) => {
   const parameters = Object.entries<Field<unknown>>(declared.parameters)
@@ -220,8 +220,8 @@ const parameterReader = (declared: Pick<Route, "parameters" | "query" | "headers
 }
 
 /**
- * Declares a route. Requests are read as the declaration says. The OpenAPI document is made from the declaration. The types let `handle` give only
- * the declared answers, and fail only with the declared problems.
+ * Declares a route. The edge reads requests as the declaration says. The OpenAPI document is made from the declaration.
+ * The types let the function `handle` give only the declared answers, and fail only with the declared problems.
  */
 export const route = <
   const Path extends string,

@@ -7,7 +7,10 @@ import type { Route } from "./Route.ts"
 /** The least status of an answer that is a failure of the service, and not of the request. */
 const serverFailureMin = 500
 
-/** Begins the span of a request. Its attributes have no user and no id: only the route, whose path has names in braces. */
+/**
+ * Begins the span of a request. The attributes of the span have no user and no id, only the route, whose path has names
+ * in braces.
+ */
 const spanOf = (
   { traces }: EdgeRuntime,
   http: HttpContext,
@@ -19,7 +22,10 @@ const spanOf = (
     attributes: { "http.request.method": http.req.method, "http.route": path }
   })
 
-/** Answers a request by `answer`, in a span if the request is traced. `answer` gets the work of the request. */
+/**
+ * Answers a request by the function `answer`, in a span if the request is traced. The function `answer` gets the work
+ * of the request.
+ */
 export const traced = <A, E, R>(
   edge: EdgeRuntime,
   http: HttpContext,

@@ -59,15 +59,18 @@ export interface EdgeProcess extends Located {
     options?: { readonly signal: AbortSignal }
   ) => Promise<Exit.Exit<A, E>>
   /**
-   * Whether the process was told to stop. Then the process finishes the requests that it has accepted, and accepts no
-   * further requests.
+   * Whether the process was told to stop. A process that was told to stop finishes the requests that it has accepted,
+   * and accepts no further requests.
    */
   readonly isDraining: () => boolean
   /** Whether the edge serves the routes of an earlier system that store by GET. The default is `true`. */
   readonly compatibleRoutes?: boolean
   /** Whether the dashboard has the buttons that store random purchases. The default is `false`. */
   readonly demo?: boolean
-  /** How the edge finds out who its callers are. Without this member it asks nobody, and everybody may do everything. */
+  /**
+   * How the edge finds out who its callers are. Without the member `access` the edge asks nobody, and everybody may do
+   * everything.
+   */
   readonly access?: Access | undefined
   /** Whether posts of purchases are written down in the audit log too. The default is `false`. */
   readonly auditPosts?: boolean
@@ -75,7 +78,7 @@ export interface EdgeProcess extends Located {
   readonly callerLimits?: LimitSettings
   /** The most wrong tokens of an address in a minute. */
   readonly wrongTokensMax?: number
-  /** The traces of this process. Without this member no request is traced. */
+  /** The traces of this process. Without the member `traces` no request is traced. */
   readonly traces?: Traces | undefined
 }
 
@@ -115,7 +118,7 @@ export const serverMistake = problem(
 /** The answer to a request that would store something while the process stops. */
 export const stopping = problem("unavailable", "This edge is stopping.", { "retry-after": "1" })
 
-/** Answers a request with a problem. `incident` is the id under which the log has its cause. */
+/** Answers a request with a problem. `incident` is the id under which the log has the cause of the problem. */
 export const refusal = (edge: EdgeRuntime, http: HttpContext, what: Problem, incident?: string): Response =>
   problemResponse(what, instanceOf(edge, http), incident)
 

@@ -8,19 +8,22 @@ import { decodeAlerts } from "../../rules/Alert.ts"
 import { alertsBody } from "../contract/AlertBodies.ts"
 import { revisionBody } from "../contract/AnswerBodies.ts"
 
-/** A reader is too slow if more than this many bytes wait for it when the next event comes. */
+/** A reader is too slow if more than this many bytes wait for the reader when the next event comes. */
 export const readerBytesMax = 128 * 1024
-/** How long a client waits before it asks again, in milliseconds. */
+/** How long a client waits before it opens a feed again, in milliseconds. */
 const retryMilliseconds = 1_000
 
-/** The name of the event of a commit with a reversal, or with a repeat of one. */
+/** The name of the event of a commit with a reversal, or with a repeat of a reversal. */
 export const reversalEventName = "reversal"
 
-/** What the events of one kind of feed say. */
+/** The texts of the events of one kind of feed. */
 export interface EventTexts {
   /** Names the stream of the feed in messages to people, like `the ledger`. */
   readonly stream: string
-  /** Returns the data of the event of a message, and its name if it has one. Throws if the message cannot be read. */
+  /**
+   * Returns the data of the event of a message, and the name of the event if it has one. Throws if the message cannot
+   * be read.
+   */
   readonly told: (message: FeedMessage) => { readonly name?: string; readonly data: object }
 }
 

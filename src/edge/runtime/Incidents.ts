@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto"
 
 /** The time for which the same failure counts as one incident, in milliseconds. */
 const incidentMilliseconds = 1_000
-/** The most incidents of that time with an id of their own. Further ones share one id. */
+/** The most incidents of one second with an id of their own. Further incidents share one id. */
 const incidentsMax = 64
 const idBytes = 6
 
@@ -15,8 +15,8 @@ export interface Incident {
 }
 
 /**
- * Gives ids to failures of the service. A problem has the id, and so has one line of the log. Many requests run into one
- * failure, for instance while the broker is gone, so the same failure has one id for a second.
+ * Gives ids to failures of the service. A problem and one line of the log have the id of the failure. Many requests run
+ * into one failure, for instance while the broker is gone, so the same failure has one id for a second.
  */
 export class Incidents {
   private readonly ids = new Map<string, string>()

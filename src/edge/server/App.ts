@@ -38,7 +38,10 @@ const allowedMethods = (routes: ReadonlyArray<Route>): ReadonlyMap<string, strin
     ])
   )
 
-/** Makes the HTTP application of an edge: all routes, and the answers to other requests. Opens no socket. */
+/**
+ * Makes the HTTP application of an edge: all routes, and the answers to other requests. The application opens no
+ * socket.
+ */
 export const makeApp = (process: EdgeProcess): Hono => {
   const edge = makeEdgeRuntime(process)
   const routes = (process.compatibleRoutes ?? true) ? allRoutes : routesWithoutStoringGets
@@ -59,7 +62,7 @@ export const makeApp = (process: EdgeProcess): Hono => {
     app.on(route.method, routerPath(route.path), measured(route.path), admitted(route, edge, allow))
   }
 
-  // These handlers come after all routes, so they get the requests whose method the path does not have.
+  // The handlers for wrong methods come after all routes, so they get the requests whose method the path does not have.
   for (const [path, allow] of methodsByPath) {
     app.all(routerPath(path), measured(path), (http) => unlessAccepted(edge, http) ?? notAllowed(edge, http, allow))
   }

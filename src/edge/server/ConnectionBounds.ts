@@ -5,19 +5,19 @@ import { networkOf } from "../limits/CallerNetwork.ts"
 
 /** The most connections of a server. A further connection is closed without an answer. */
 export interface ConnectionSettings {
-  /** The most of all callers together. */
+  /** The most connections of all callers together. */
   readonly connectionsMax: number
-  /** The most of one address, or of one network of IPv6 addresses. */
+  /** The most connections of one address, or of one network of IPv6 addresses. */
   readonly connectionsOfAddressMax: number
 }
 
-/** The bounds by default. They leave file descriptors for the broker and for files under a usual limit of 20,000. */
+/** The bounds by default, which leave file descriptors for the broker and for files under a usual limit of 20,000. */
 export const connectionsDefault: ConnectionSettings = { connectionsMax: 16_384, connectionsOfAddressMax: 8_192 }
 
-/** What a connection had sent when it was last looked at. */
+/** The bytes that a connection had sent when it was last looked at. */
 interface Seen {
   sentBytes: number
-  /** The number of looks since the connection last sent something, while something waited. */
+  /** The number of looks since the connection last sent bytes, while bytes waited to be sent. */
   looks: number
 }
 
@@ -56,7 +56,7 @@ export class ConnectionBounds {
     socket.once("close", () => this.watched.delete(socket))
   }
 
-  /** Ends the connections whose caller has taken nothing for too long, while something waits for it. */
+  /** Ends the connections whose caller has taken nothing for too long, while bytes wait for the caller. */
   look(): void {
     for (const [socket, seen] of this.watched) {
       const sentBytes = socket.bytesWritten - socket.writableLength
@@ -77,7 +77,8 @@ export const boundConnections = (
   const bounds = new ConnectionBounds(settings, Math.ceil(waits.answer / waits.check))
   server.maxConnections = settings.connectionsMax
   server.on("connection", (socket: Socket) => bounds.take(socket))
-  // With TLS only the socket of TLS knows what waits: it writes past the JavaScript part of the socket below it.
+  // With TLS only the socket of TLS knows which bytes wait: the socket of TLS writes past the JavaScript part of the
+  // socket below it.
   server.on(server instanceof SecureServer ? "secureConnection" : "connection", (socket: Socket) =>
     bounds.watch(socket)
   )

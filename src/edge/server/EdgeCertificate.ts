@@ -4,7 +4,7 @@ import { Effect, Schema, type Scope } from "effect"
 
 /** The files of the edge's certificate and its key, as PEM. */
 export interface CertificateFiles {
-  /** The certificate, and the certificates of the authorities between it and the root. */
+  /** The certificate of the edge, and the certificates of the authorities between it and the root. */
   readonly certificate: string
   readonly key: string
 }
@@ -36,7 +36,9 @@ const readOne = (setting: string, path: string): Buffer => {
   }
 }
 
-/** Reads the files. Throws `CertificateRefused` if one cannot be read, or if others than the owner may read the key. */
+/**
+ * Reads the files. Throws `CertificateRefused` if a file cannot be read, or if others than the owner may read the key.
+ */
 const readOptions = ({ certificate, key }: CertificateFiles): CertificateOptions => {
   const options = { cert: readOne("TLS_CERT_FILE", certificate), key: readOne("TLS_KEY_FILE", key) }
   if ((statSync(key).mode & othersMask) !== 0) {
@@ -60,8 +62,8 @@ export const readCertificate = (files: CertificateFiles): Effect.Effect<Certific
   Effect.try({ try: () => readOptions(files), catch: certificateRefusal })
 
 /**
- * Reads the files again at each SIGHUP, until the scope closes. New connections get the new certificate. A certificate
- * that cannot be used is logged, and the server keeps the one that it has.
+ * Reads the files of the certificate again at each SIGHUP, until the scope closes. New connections get the new
+ * certificate. A certificate that cannot be used is logged, and the server keeps the certificate that it has.
  */
 export const reloadAtHangup = (
   server: Pick<Server, "setSecureContext">,

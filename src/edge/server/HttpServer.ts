@@ -30,13 +30,13 @@ export const httpWaits = {
   /** The wait for the caller to take the next bytes of an answer. */
   answer: 60_000,
   /**
-   * The wait for the next request on a connection that is kept open. Clients keep connections open for a shorter time,
-   * so no client sends a request on a connection that the server has just closed.
+   * The wait for the next request on a connection that is kept open. Clients keep idle connections open for a shorter
+   * time, so no client sends a request on a connection that the server has just closed.
    */
   keepAlive: 75_000,
   /** The time between two searches for late requests. */
   check: 1_000,
-  /** The wait for the caller to take the last answer of a connection and to end it. */
+  /** The wait for the caller to take the last answer of a connection and to end the connection. */
   linger: 2_000,
   /** The wait for the answers to accepted requests, when the process stops. */
   drain: 10_000
@@ -65,20 +65,23 @@ const endSocket = (socket: Duplex, waitMilliseconds: number, last = ""): void =>
 }
 
 /**
- * Ends the body of a request with a failure. The reader of the body gets this failure. The connection stays open for
- * one last answer.
+ * Ends the body of a request with a failure. The reader of the body gets this failure. The connection of a failed body
+ * stays open for one last answer.
  */
 const failBody = (outgoing: ServerResponse, failure: Error): void => {
   const { req: incoming } = outgoing
   outgoing.shouldKeepAlive = false
   // Without a listener the failure of a body would throw.
   incoming.on("error", () => undefined)
-  // Node's own `_destroy` would end the connection as well.
+  // Node's own `_destroy` would end the connection as well as the body.
   incoming._destroy = (cause, done) => done(cause)
   incoming.destroy(failure)
 }
 
-/** Answers the requests that node's parser cannot read. Each gets one answer, in the order of the requests. */
+/**
+ * Answers the requests that node's parser cannot read. Each unreadable request gets one answer, in the order of the
+ * requests.
+ */
 class ParserFailures {
   private readonly answers = new WeakMap<Duplex, ServerResponse>()
   private readonly failed = new WeakSet<Duplex>()
@@ -92,7 +95,8 @@ class ParserFailures {
 
   /**
    * Remembers `outgoing` as the answer to the newest request of its connection, while the connection is open. No object
-   * is made for each request: V8 could tenure such an object, which would keep the request until a full collection.
+   * is made for each request, because V8 could tenure that object, which would keep the request until a full
+   * collection.
    */
   began(outgoing: ServerResponse): void {
     this.answers.set(outgoing.req.socket, outgoing)
@@ -123,7 +127,7 @@ interface ServerOptions extends OriginSettings {
   readonly setting?: string
   /** The files of the certificate, if the server itself speaks TLS. */
   readonly certificate?: CertificateFiles | undefined
-  /** The prefix of the paths of the service, if a proxy serves it below a path. */
+  /** The prefix of the paths of the service, if a proxy serves the service below a path. */
   readonly pathPrefix?: string
   readonly connections?: ConnectionSettings
 }
@@ -182,7 +186,8 @@ const makeServer = (
     refuse(outgoing, origins.problemOf(incoming) ?? unexpected(incoming))
   })
   server.on("connect", (_incoming, socket) => {
-    // Node has removed its error listener. Without any, a failure of the connection would end the process.
+    // Node has removed its error listener. Without any error listener, a failure of the connection would end the
+    // process.
     socket.on("error", () => socket.destroy())
     endSocket(socket, waits.linger, rawAnswer(noTunnel, instance))
   })
@@ -199,7 +204,10 @@ const madeServer = (...parts: Parameters<typeof makeServer>): Server | Certifica
   }
 }
 
-/** Closes a server when it has answered the accepted requests. Cuts the rest off after a while. */
+/**
+ * Closes a server when it has answered the accepted requests. After `drainMilliseconds`, cuts off the requests that are
+ * not answered.
+ */
 const closing = (server: Server, drainMilliseconds: number): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
     server.close(() => resume(Effect.void))

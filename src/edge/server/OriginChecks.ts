@@ -18,7 +18,7 @@ const shownMax = 100
 const isNamed = (header: string, name: string): boolean =>
   header.length === name.length && header.toLowerCase() === name
 
-/** Returns the values of a header. Names and values stand in turns in `rawHeaders`. */
+/** Returns the values of a header. In `rawHeaders`, names and values of headers stand in turns. */
 const valuesOf = (rawHeaders: ReadonlyArray<string>, name: string): ReadonlyArray<string> => {
   const values: Array<string> = []
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
@@ -29,8 +29,8 @@ const valuesOf = (rawHeaders: ReadonlyArray<string>, name: string): ReadonlyArra
 
 /**
  * Checks from which pages a request may come. An attacker can make the name of a page resolve to this machine; requests
- * of that page then have its name as `Host`. Requests of a page of another site have its `Origin`, except for plain
- * reads.
+ * of that page have its name as `Host`. Requests of a page of another site have the `Origin` of that site, except for
+ * plain reads.
  */
 export class OriginChecks {
   private readonly hosts: ReadonlySet<string>

@@ -8,7 +8,10 @@ import type { Route } from "../route/Route.ts"
 import { servedWithinLimits } from "../limits/limited.ts"
 import { authorized } from "../access/authorize.ts"
 
-/** Returns the answer 406 if the caller takes none of the offered media types, or `undefined` if one is taken. */
+/**
+ * Returns the answer 406 if the caller takes none of the offered media types, or `undefined` if the caller takes one of
+ * them.
+ */
 export const unlessAccepted = (
   edge: EdgeRuntime,
   http: Context,
@@ -39,7 +42,7 @@ const storingSites = ["same-origin", "none"]
 
 /**
  * Returns the problem of a storing request that a browser sends for a page of another site, or ahead of its user.
- * Programs other than browsers send neither of the two headers.
+ * Programs other than browsers send neither `Sec-Fetch-Site` nor `Sec-Purpose`.
  */
 const storingProblem = (http: Context): Problem<"origin-refused"> | undefined => {
   const site = http.req.header("sec-fetch-site")
@@ -53,7 +56,10 @@ const storingProblem = (http: Context): Problem<"origin-refused"> | undefined =>
 /** Returns the media types of a route's first answer, which is a success. */
 const offeredBy = (route: Route): ReadonlyArray<string> | undefined => Object.values(route.answers).map(mediaTypesOf)[0]
 
-/** Returns the media type of a request's body, an empty text if it names none, or a problem if it names two. */
+/**
+ * Returns the media type of a request's body, an empty text if the request names no media type, or a problem if it
+ * names two.
+ */
 const mediaTypeOf = (http: Context): string | Problem<"malformed-request"> => {
   const contentType = singleHeader(http, "Content-Type")
   return isProblem(contentType) ? contentType : mediaTypeIn(contentType)

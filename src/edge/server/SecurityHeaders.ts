@@ -2,8 +2,8 @@ import { Hono } from "hono"
 import { secureHeaders } from "hono/secure-headers"
 
 const middleware = secureHeaders({
-  // By default an answer is data, and loads nothing. Each page sends a policy of its own, under which it loads its
-  // files.
+  // By default an answer is data, and loads nothing. Each HTML page sends a content security policy of its own, under
+  // which it loads its files.
   contentSecurityPolicy: {
     defaultSrc: ["'none'"],
     baseUri: ["'none'"],
@@ -16,7 +16,8 @@ const middleware = secureHeaders({
   xContentTypeOptions: "nosniff",
   // The server does not speak TLS. A proxy that speaks TLS may send this header.
   strictTransportSecurity: false,
-  // Browsers of today obey the headers above instead of these, or these concern other kinds of content.
+  // For the headers that are switched off, browsers of today obey other headers, or the headers concern other kinds of
+  // content.
   originAgentCluster: false,
   xDnsPrefetchControl: false,
   xDownloadOptions: false,

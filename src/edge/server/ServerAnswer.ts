@@ -3,7 +3,7 @@ import { requestTimeoutCode, tooSlow } from "../contract/BodyLimit.ts"
 import { securityHeaders } from "./SecurityHeaders.ts"
 import { type Problem, problem, problemBody, problemHeaders } from "../contract/Problem.ts"
 
-/** The most bytes of a request's headers. More are answered with 431. */
+/** The most bytes of a request's headers. A request with larger headers is answered with 431. */
 export const headerBytesMax = 16 * 1024
 
 /** The methods that some route of the service has. */
@@ -17,8 +17,8 @@ const headersTooLarge = problem(
 )
 
 /**
- * Returns the problem of a request with an `Expect` other than `100-continue`. HTTP defines no other expectation, and
- * the service meets no other.
+ * Returns the problem of a request with an `Expect` other than `100-continue`. HTTP defines no expectation but
+ * `100-continue`, and the service meets no other expectation.
  */
 export const unexpected = (incoming: IncomingMessage): Problem =>
   problem(

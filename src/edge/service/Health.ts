@@ -8,7 +8,8 @@ import { type StatusReading, SystemStatus } from "../../status/SystemStatus.ts"
 
 /**
  * The service has two halves, storing and applying, and each can work without the other. Storing puts purchases on the
- * broker's disk, and needs the broker alone. Applying adds them to accounts, and needs a worker for each partition.
+ * broker's disk, and needs the broker alone. Applying adds stored purchases to accounts, and needs a worker for each
+ * partition.
  */
 
 /** The time that the broker has to answer the question about one half. */
@@ -18,7 +19,10 @@ const healthWait = Duration.seconds(1)
  * an election.
  */
 const stuckAfterMilliseconds = 10_000
-/** The size of a message with one purchase, in bytes. The input log counts as full when it has less room than this. */
+/**
+ * The size of a message with one purchase, in bytes. The input log counts as full when it has less room than one such
+ * message needs.
+ */
 const purchaseBytes = 1_024
 
 export const StoringHealth = Schema.Struct({
@@ -64,7 +68,7 @@ export const storingNow: Effect.Effect<StoringHealth, never, ConnectionState | I
   return cannotStore(`${stuck}. If it stays so, restart the broker that leads the input log`)
 })
 
-/** Writes rising numbers, with runs of them as ranges: `0–3, 5`. */
+/** Writes rising numbers, with runs of numbers as ranges: `0–3, 5`. */
 const ranges = (numbers: ReadonlyArray<number>): string => {
   const runs: Array<[number, number]> = []
   for (const number of numbers) {
@@ -77,7 +81,7 @@ const ranges = (numbers: ReadonlyArray<number>): string => {
 
 const keptUntil = "Stored purchases are kept, and are applied when a worker takes them."
 
-/** Judges whether stored purchases are applied, and names the partitions in which they are not. */
+/** Judges whether stored purchases are applied, and names the partitions whose purchases are not applied. */
 export const applyingOf = ({ partitions, workers }: StatusReading): ApplyingHealth => {
   const troubled = partitions.filter(({ trouble }) => trouble !== undefined).map(({ partition }) => partition)
   if (troubled.length === 0) return { ok: true, detail: "Stored purchases are applied.", partitions: troubled }

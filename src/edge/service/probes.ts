@@ -30,8 +30,8 @@ export const ReadyState = Schema.Struct({
 }).annotate({ identifier: "ReadyState" })
 
 // A load balancer takes out an edge that answers 503. Without a worker the edge still stores purchases, and no other
-// edge has a worker either. So the HTTP status says only whether purchases can be stored. The body says whether stored
-// purchases are applied.
+// edge has a worker either. For this reason the HTTP status of `/readyz` says only whether purchases can be stored, and
+// the body says whether stored purchases are applied.
 const readyRoute = route({
   method: "GET",
   path: "/readyz",

@@ -34,8 +34,8 @@ export interface Changed {
 }
 
 /**
- * Tries a change of a webhook again if another change came first. Turns a last conflict and an unknown outcome into
- * problems for the caller.
+ * Tries a change of a webhook again if another change came first. Turns the conflict of the last attempt, or an unknown
+ * outcome, into a problem for the caller.
  */
 const untilStored = <A, E, R>(change: Effect.Effect<A, E, R>) =>
   change.pipe(

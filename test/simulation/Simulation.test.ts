@@ -55,16 +55,19 @@ describe("The simulation", () => {
     expect(told.stored).toBeGreaterThan(50)
   })
 
-  it("workers of nearly every run write hints, bases and segments, and die in the middle of such writes", () => {
+  it("workers of nearly every run write hints, bases and segments, die in the middle of such writes, and decide reversals", () => {
     const runs = 200
     const written = { segment: 0, hint: 0, base: 0, manifest: 0 }
     const died = new Set<string>()
+    const reversed = { applied: 0, refused: 0 }
     for (let seed = 1; seed <= runs; seed += 1) {
-      const { wrote, events } = simulate(planOf(seed))
+      const { wrote, events, reversals } = simulate(planOf(seed))
+      for (const kind of ["applied", "refused"] as const) if (reversals[kind] > 0) reversed[kind] += 1
       for (const kind of ["segment", "hint", "base", "manifest"] as const) if (wrote[kind] > 0) written[kind] += 1
       for (const event of events) died.add(/kill \S+ ((?:before|after): .+)/.exec(event)?.[1] ?? "")
     }
     for (const count of Object.values(written)) expect(count).toBeGreaterThan(0.9 * runs)
+    for (const count of Object.values(reversed)) expect(count).toBeGreaterThan(0.5 * runs)
     for (const operation of fatalOperations) {
       expect(died).toContain(`before: ${operation}`)
       expect(died).toContain(`after: ${operation}`)

@@ -1,5 +1,5 @@
-import { entryTotal } from "../../account/Entry.ts"
-import { type Purchase, sameContent } from "../../account/Purchase.ts"
+import { type EntryRequest, entryTotal, isReversalRequest } from "../../account/Entry.ts"
+import { sameContent } from "../../account/Purchase.ts"
 import { type DecodedMessage, decodePurchases } from "../../protocol/PurchaseMessage.ts"
 import type { Receipt } from "../../protocol/Query.ts"
 import { headOf, revisionLinesOf, tokenOfLine } from "../../protocol/Commit.ts"
@@ -8,23 +8,38 @@ import { decodeRevision } from "../../protocol/RevisionCodec.ts"
 import type { HeadManifest } from "../../protocol/HeadManifest.ts"
 import { decodeToken, journalPrefix, partitionOf, rejectedKey } from "../../protocol/Subject.ts"
 import { HeadTable } from "../../ledger/HeadTable.ts"
+import { decodeRejection } from "../../protocol/Rejection.ts"
+import { entryName, requestName, setIdName } from "../EntryName.ts"
+import type { Problem } from "../Invariant.ts"
+import {
+  comparePlaces,
+  isRefused,
+  type RecordedReversal,
+  recordedReversal,
+  recordProblems,
+  reversalProblems,
+  sameReversal
+} from "../ReversalCheck.ts"
 import type { InputMessage } from "./MemoryBroker.ts"
 import type { StreamMessage } from "./MemoryStream.ts"
-import type { Problem } from "../Invariant.ts"
 import { partitions } from "./Plan.ts"
 
 /**
- * A purchase that a client sent. The outcome `fail` means that surely nothing was stored. `info` means that the client
- * does not know whether the purchase was stored.
+ * A purchase or a reversal that a client sent. The outcome `fail` means that surely nothing was stored. `info` means
+ * that the client does not know whether the request was stored.
  */
 export interface Sent {
   readonly client: number
-  readonly purchase: Purchase
+  readonly request: EntryRequest
   readonly sentAt: number
   outcome: "ok" | "fail" | "info"
   answeredAt: number
-  /** The account's total after the purchase, if the client was told that the purchase is applied. */
+  /** The place of the request in the input log, if the client was told that the request is stored. */
+  stored?: { readonly sequence: number; readonly index: number }
+  /** The account's total after the entry, if the client was told that the request is applied. */
   toldTotal?: bigint
+  /** Whether the client was told that its reversal is not applied. */
+  isToldRefused?: boolean
 }
 
 /** A total or a whole history that a client got. */
@@ -35,7 +50,7 @@ export interface Read {
   readonly answeredAt: number
   readonly total: bigint
   readonly count: number
-  /** The purchases of the history, newest first. */
+  /** The names of the entries of the history, newest first. */
   readonly entries: ReadonlyArray<string> | undefined
 }
 
@@ -48,27 +63,26 @@ interface Chain {
   readonly ahead: Array<number>
 }
 
-/** How often a purchase was delivered, and how often the chain counts it as a repeat or conflict. */
+/** How often a request was delivered, and how often the chain counts it as a repeat or conflict. */
 interface Deliveries {
   came: number
   counted: number
 }
 
-/** A receipt of a purchase that a client got, or the answer that there is none. */
+/** A receipt of an entry that a client got, or the answer that there is none. */
 export interface ReceiptRead {
-  readonly userId: string
-  readonly purchaseId: string
+  readonly request: EntryRequest
   readonly askedAt: number
-  /** The number of the purchase's repeats and conflicts that the chain had counted before the answer. */
+  /** The number of the entry's repeats and conflicts that the chain had counted before the answer. */
   readonly countedBefore: number
   readonly receipt: Receipt | undefined
 }
 
-const idOf = ({ userId, purchaseId }: Pick<Purchase, "userId" | "purchaseId">): string => `${userId}/${purchaseId}`
+const idOf = (request: EntryRequest): string => `${request.userId}/${requestName(request)}`
 
-const sumOf = (purchases: ReadonlyArray<AppliedPurchase>): bigint => {
+const sumOf = (entries: ReadonlyArray<AppliedPurchase>): bigint => {
   let total = 0n
-  for (const purchase of purchases) total += entryTotal(purchase)
+  for (const entry of entries) total += entryTotal(entry)
   return total
 }
 
@@ -84,16 +98,18 @@ export class LedgerWatch {
   /** The sequences of each user's revisions, oldest first. */
   private readonly revisions = new Map<string, Array<number>>()
   private readonly rejections = new Map<string, string>()
+  /** The reversals in rejected records. */
+  private readonly recorded: Array<RecordedReversal> = []
   private readonly inputs = new Map<number, DecodedMessage>()
+  /** The sequence of the newest commit with a reversal of a purchase, by user and purchase id. */
+  private readonly lastReversals = new Map<string, number>()
 
   /** Takes note of a message of the input log. */
   received({ partition, sequence, payload }: InputMessage): void {
     const decoded = decodePurchases(payload)
     this.chainOf(partition).ahead.push(sequence)
     this.inputs.set(sequence, decoded)
-    for (const { purchase } of decoded.purchases) {
-      if (purchase !== undefined) this.deliveriesOf(idOf(purchase)).came += 1
-    }
+    for (const { purchase, reversal } of decoded.purchases) this.deliveriesOf(idOf(purchase ?? reversal)).came += 1
   }
 
   /** Takes note of a message of the journal. */
@@ -104,6 +120,8 @@ export class LedgerWatch {
     else if (kind === "rejected") {
       if (this.rejections.has(key)) this.problems.push(`I2 recorded twice: ${key}`)
       this.rejections.set(key, payload)
+      const recorded = recordedReversal(decodeRejection(payload))
+      if (recorded !== undefined) this.recorded.push(recorded)
     }
   }
 
@@ -153,9 +171,46 @@ export class LedgerWatch {
     return chain
   }
 
-  /** Returns the number of a purchase's repeats and conflicts that the chain has counted. */
-  countedOf(purchase: Pick<Purchase, "userId" | "purchaseId">): number {
-    return this.deliveriesOf(idOf(purchase)).counted
+  /** Returns the number of repeats and conflicts of a request that the chain has counted. */
+  countedOf(request: EntryRequest): number {
+    return this.deliveriesOf(idOf(request)).counted
+  }
+
+  /** Returns whether the part of a message at an index has a rejected record. */
+  isRecorded(sequence: number, index: number): boolean {
+    return this.rejections.has(rejectedKey(sequence, index))
+  }
+
+  /** Returns the number of applied reversals, and of rejected records of refused reversals. */
+  reversals(): { readonly applied: number; readonly refused: number } {
+    const entries = [...this.histories.values()].flat()
+    const refused = this.refusals().values()
+    return {
+      applied: entries.filter(({ reversal }) => reversal !== undefined).length,
+      refused: refused.reduce((sum, count) => sum + count, 0)
+    }
+  }
+
+  /** Returns how often each reversal was refused, by user and name. */
+  refusals(): ReadonlyMap<string, number> {
+    const refusals = new Map<string, number>()
+    for (const recorded of this.recorded) {
+      if (!isRefused(this.histories.get(recorded.reversal.userId) ?? [], recorded)) continue
+      const id = idOf(recorded.reversal)
+      refusals.set(id, (refusals.get(id) ?? 0) + 1)
+    }
+    return refusals
+  }
+
+  /** Returns the problems of the reversals in histories and in rejected records. */
+  reversalProblems(): Array<Problem> {
+    return [
+      ...[...this.histories].flatMap(([userId, history]) => reversalProblems(userId, history)),
+      ...this.recorded.flatMap((recorded) => {
+        const { userId } = recorded.reversal
+        return recordProblems(userId, this.histories.get(userId) ?? [], recorded)
+      })
+    ]
   }
 
   private deliveriesOf(id: string): Deliveries {
@@ -169,14 +224,17 @@ export class LedgerWatch {
    */
   private undecided(sequence: number): string {
     const { purchases, unreadable } = this.inputs.get(sequence) ?? { purchases: [], unreadable: [] }
-    const isRecorded = (index: number) => this.rejections.has(rejectedKey(sequence, index))
-    const isApplied = ({ userId, purchaseId }: Purchase) =>
-      this.histories.get(userId)?.some((applied) => applied.purchaseId === purchaseId) === true
+    // A reversal that was refused may be applied when it comes again, so only an entry up to its place counts.
+    const isApplied = (request: EntryRequest, inputIndex: number) =>
+      this.histories.get(request.userId)?.some((entry) => {
+        const isLater = comparePlaces(entry, { inputSequence: sequence, inputIndex }) > 0
+        return !isLater && entryName(entry) === requestName(request)
+      }) === true
     return [
-      ...purchases.flatMap(({ index, purchase }) =>
-        (purchase !== undefined && isApplied(purchase)) || isRecorded(index) ? [] : [index]
+      ...purchases.flatMap(({ index, purchase, reversal }) =>
+        isApplied(purchase ?? reversal, index) || this.isRecorded(sequence, index) ? [] : [index]
       ),
-      ...unreadable.flatMap(({ index }) => (isRecorded(index) ? [] : [index]))
+      ...unreadable.flatMap(({ index }) => (this.isRecorded(sequence, index) ? [] : [index]))
     ].join()
   }
 
@@ -210,6 +268,7 @@ export class LedgerWatch {
     if (revision.count !== history.length) {
       this.problems.push(`I4 disagreeing: ${userId}: a revision counts ${revision.count} of ${history.length}`)
     }
+    this.storedReversals(userId, revision, sequence)
     const revisions = this.revisions.get(userToken) ?? []
     this.revisions.set(userToken, revisions)
     const before = revisions.at(-1) ?? 0
@@ -219,26 +278,62 @@ export class LedgerWatch {
       )
     }
     revisions.push(sequence)
-    for (const [purchaseId, { repeats, conflicts }] of revision.repeats) {
-      this.deliveriesOf(`${userId}/${purchaseId}`).counted += repeats + conflicts
+    for (const [setId, { repeats, conflicts }] of revision.repeats) {
+      this.deliveriesOf(`${userId}/${setIdName(setId)}`).counted += repeats + conflicts
     }
+  }
+
+  /** Checks the number of reversals that a revision counts, and the earlier commits that its reversals name. */
+  private storedReversals(userId: string, { purchases, reversals }: Revision, sequence: number): void {
+    const all = this.histories.get(userId)?.filter(({ reversal }) => reversal !== undefined).length ?? 0
+    if (reversals !== all) {
+      this.problems.push(`I4 disagreeing: ${userId}: a revision counts ${reversals} reversals of ${all}`)
+    }
+    const taking = purchases.filter(({ reversal }) => reversal !== undefined)
+    for (const entry of taking) {
+      const before = this.lastReversals.get(`${userId}/${entry.purchaseId}`) ?? 0
+      const { previous } = entry.reversal ?? {}
+      if (previous !== before) {
+        this.problems.push(
+          `I5 out of order: ${userId}/${entryName(entry)} at ${sequence} names the reversal at ${previous}, not ${before}`
+        )
+      }
+    }
+    for (const { purchaseId } of taking) this.lastReversals.set(`${userId}/${purchaseId}`, sequence)
   }
 }
 
-const checkOrder = (sent: ReadonlyArray<Sent>, placeOf: ReadonlyMap<string, number>): Array<Problem> => {
+/** The index in its history of each entry, by user and name. */
+type Places = ReadonlyMap<string, number>
+type Histories = ReadonlyMap<string, ReadonlyArray<AppliedPurchase>>
+
+/**
+ * Returns the index of the entry that an acknowledged request must have in its history. Returns `undefined` if it has
+ * none. A reversal that was refused has no entry of its own, even if it came again later and was applied then.
+ */
+const placeOfSent = (histories: Histories, placeOf: Places, { request, outcome, stored }: Sent): number | undefined => {
+  if (outcome !== "ok") return undefined
+  const place = placeOf.get(idOf(request))
+  const entry = place === undefined ? undefined : histories.get(request.userId)?.[place]
+  if (entry === undefined || stored === undefined || !isReversalRequest(request)) return place
+  const at = { inputSequence: stored.sequence, inputIndex: stored.index }
+  return comparePlaces(entry, at) > 0 ? undefined : place
+}
+
+const checkOrder = (histories: Histories, sent: ReadonlyArray<Sent>, placeOf: Places): Array<Problem> => {
   const problems: Array<Problem> = []
   const firsts = new Map<string, Sent>()
   for (const one of sent) {
-    const id = idOf(one.purchase)
+    const id = idOf(one.request)
     if (!firsts.has(id)) firsts.set(id, one)
   }
   for (const [id, one] of firsts) {
-    if (one.outcome !== "ok") continue
-    const place = placeOf.get(id)
+    const place = placeOfSent(histories, placeOf, one)
+    if (place === undefined) continue
     for (const [otherId, other] of firsts) {
-      if (one.purchase.userId !== other.purchase.userId || one.answeredAt >= other.sentAt) continue
+      if (one.request.userId !== other.request.userId || one.answeredAt >= other.sentAt) continue
       const otherPlace = placeOf.get(otherId)
-      if (place !== undefined && otherPlace !== undefined && place > otherPlace) {
+      if (otherPlace !== undefined && place > otherPlace) {
         problems.push(`I5 out of order: ${id} was acknowledged before ${otherId} was sent, and comes after it`)
       }
     }
@@ -247,10 +342,10 @@ const checkOrder = (sent: ReadonlyArray<Sent>, placeOf: ReadonlyMap<string, numb
 }
 
 const checkReads = (
-  histories: ReadonlyMap<string, ReadonlyArray<AppliedPurchase>>,
+  histories: Histories,
   sent: ReadonlyArray<Sent>,
   reads: ReadonlyArray<Read>,
-  placeOf: ReadonlyMap<string, number>
+  placeOf: Places
 ): Array<Problem> => {
   const problems: Array<Problem> = []
   for (const read of reads) {
@@ -258,15 +353,15 @@ const checkReads = (
     const isPrefix = history.length === read.count && sumOf(history) === read.total
     if (!isPrefix)
       problems.push(`I6 stale read: ${read.userId}: ${read.count} with ${read.total} is no prefix of the history`)
-    const ids = history.map(({ purchaseId }) => purchaseId).toReversed()
+    const ids = history.map(entryName).toReversed()
     if (read.entries !== undefined && read.entries.join() !== ids.join()) {
       problems.push(`I6 stale read: ${read.userId}: the page ${read.entries.join()} is not ${ids.join()}`)
     }
-    for (const { purchase, outcome, answeredAt } of sent) {
-      if (purchase.userId !== read.userId || outcome !== "ok" || answeredAt >= read.askedAt) continue
-      const place = placeOf.get(idOf(purchase))
+    for (const one of sent) {
+      if (one.request.userId !== read.userId || one.answeredAt >= read.askedAt) continue
+      const place = placeOfSent(histories, placeOf, one)
       if (place !== undefined && place >= read.count) {
-        problems.push(`I6 stale read: ${purchase.purchaseId} was acknowledged before the read of ${read.count}`)
+        problems.push(`I6 stale read: ${requestName(one.request)} was acknowledged before the read of ${read.count}`)
       }
     }
     for (const before of reads) {
@@ -278,23 +373,59 @@ const checkReads = (
   return problems
 }
 
+/**
+ * Checks the reversals in the receipt of a purchase. They are the first reversals of the purchase, and have every
+ * reversal that was acknowledged before the question.
+ */
+const checkReversed = (
+  histories: Histories,
+  sent: ReadonlyArray<Sent>,
+  placeOf: Places,
+  { request, askedAt, receipt }: ReceiptRead
+): Array<Problem> => {
+  if (receipt === undefined || isReversalRequest(request)) return []
+  const { userId, purchaseId } = request
+  const isOfPurchase = (entry: AppliedPurchase | undefined) =>
+    entry?.reversal !== undefined && entry.purchaseId === purchaseId
+  const all = histories.get(userId)?.filter(isOfPurchase) ?? []
+  const shown = all.slice(0, receipt.reversals.length)
+  const pieces = shown.reduce((sum, { quantity }) => sum + quantity, 0)
+  const problems: Array<Problem> = []
+  const names = receipt.reversals.map(entryName).toReversed()
+  if (receipt.reversed !== pieces || names.join() !== shown.map(entryName).join()) {
+    problems.push(`I6 stale read: the receipt of ${idOf(request)} has ${receipt.reversed} reversed by ${names.join()}`)
+  }
+  for (const one of sent) {
+    if (one.request.userId !== userId || one.answeredAt >= askedAt) continue
+    const entry = histories.get(userId)?.[placeOfSent(histories, placeOf, one) ?? -1]
+    if (entry === undefined || !isOfPurchase(entry) || shown.includes(entry)) continue
+    problems.push(`I6 stale read: ${idOf(one.request)} was acknowledged before a receipt without it`)
+  }
+  return problems
+}
+
 const checkReceipt = (
   { histories, deliveries }: LedgerWatch,
   sent: ReadonlyArray<Sent>,
-  { userId, purchaseId, askedAt, countedBefore, receipt }: ReceiptRead
+  placeOf: Places,
+  read: ReceiptRead
 ): Array<Problem> => {
-  const id = `${userId}/${purchaseId}`
+  const { request, askedAt, countedBefore, receipt } = read
+  const id = idOf(request)
   if (receipt === undefined) {
     const isMissing = sent.some(
-      ({ purchase, outcome, answeredAt }) => outcome === "ok" && answeredAt < askedAt && idOf(purchase) === id
+      (one) =>
+        idOf(one.request) === id &&
+        one.answeredAt < askedAt &&
+        (isReversalRequest(request) ? placeOfSent(histories, placeOf, one) !== undefined : one.outcome === "ok")
     )
     return isMissing ? [`I6 stale read: ${id} was acknowledged before it had no receipt`] : []
   }
   const { entry, repeats, conflicts } = receipt
-  const history = (histories.get(userId) ?? []).slice(0, entry.number)
+  const history = (histories.get(request.userId) ?? []).slice(0, entry.number)
   const applied = history.at(-1)
-  const problems: Array<Problem> = []
-  if (applied?.purchaseId !== purchaseId || entry.totalAfter !== sumOf(history)) {
+  const problems = checkReversed(histories, sent, placeOf, read)
+  if (applied === undefined || entryName(applied) !== requestName(request) || entry.totalAfter !== sumOf(history)) {
     problems.push(`I6 stale read: the receipt of ${id} says number ${entry.number} and ${entry.totalAfter}`)
   }
   const counted = repeats + conflicts
@@ -302,6 +433,32 @@ const checkReceipt = (
   if (counted < countedBefore || counted > countedMax) {
     problems.push(`I6 stale read: the receipt of ${id} counts ${counted} more, of ${countedBefore} to ${countedMax}`)
   }
+  return problems
+}
+
+/** Returns whether an applied entry has the content of a request. */
+const isAppliedAs = (entry: AppliedPurchase, request: EntryRequest): boolean =>
+  isReversalRequest(request) ? sameReversal(entry, request) : sameContent(entry, request)
+
+/** Checks what clients were told about one request, and that an acknowledged request is applied or recorded. */
+const checkSent = (watch: LedgerWatch, placeOf: Places, sent: Sent): Array<Problem> => {
+  const { request, outcome, stored, toldTotal, isToldRefused = false } = sent
+  const problems: Array<Problem> = []
+  const id = idOf(request)
+  const place = placeOf.get(id)
+  const isRecorded = stored !== undefined && watch.isRecorded(stored.sequence, stored.index)
+  if (isReversalRequest(request)) {
+    const isDecided = placeOfSent(watch.histories, placeOf, sent) !== undefined || isRecorded
+    if (outcome === "ok" && !isDecided) problems.push(`I1 lost: ${id}`)
+    if (isToldRefused && !isRecorded) problems.push(`I1 unrecorded: ${id} was answered as refused`)
+  } else if (outcome === "ok" && place === undefined) problems.push(`I1 lost: ${id}`)
+  if (toldTotal === undefined || place === undefined) return problems
+  const history = watch.histories.get(request.userId)?.slice(0, place + 1) ?? []
+  const applied = history.at(-1)
+  if (sumOf(history) !== toldTotal)
+    problems.push(`I4 disagreeing: told ${toldTotal} after ${id}, and it is ${sumOf(history)}`)
+  if (applied !== undefined && !isAppliedAs(applied, request))
+    problems.push(`I4 disagreeing: told of another content of ${id}`)
   return problems
 }
 
@@ -317,44 +474,41 @@ export const checkHistory = (
   receipts: ReadonlyArray<ReceiptRead>
 ): Array<Problem> => {
   const { histories, deliveries } = watch
-  const problems = [...watch.problems]
+  const problems = [...watch.problems, ...watch.reversalProblems()]
   const placeOf = new Map<string, number>()
   for (const [userId, history] of histories) {
     let lastInput = 0
     for (const [place, applied] of history.entries()) {
-      const id = `${userId}/${applied.purchaseId}`
+      const id = `${userId}/${entryName(applied)}`
       if (placeOf.has(id)) problems.push(`I2 doubled: ${id}`)
       placeOf.set(id, place)
       if (applied.inputSequence < lastInput) problems.push(`I5 out of order: ${id} comes before its place in the log`)
       lastInput = applied.inputSequence
       const isSent = sent.some(
-        ({ purchase, outcome }) => outcome !== "fail" && idOf(purchase) === id && sameContent(purchase, applied)
+        ({ request, outcome }) => outcome !== "fail" && idOf(request) === id && isAppliedAs(applied, request)
       )
       if (!isSent) problems.push(`I3 phantom: ${id}`)
     }
   }
-  for (const { purchase, outcome, toldTotal } of sent) {
-    const id = idOf(purchase)
-    const place = placeOf.get(id)
-    if (outcome === "ok" && place === undefined) problems.push(`I1 lost: ${id}`)
-    if (toldTotal === undefined || place === undefined) continue
-    const history = histories.get(purchase.userId)?.slice(0, place + 1) ?? []
-    const applied = history.at(-1)
-    if (sumOf(history) !== toldTotal)
-      problems.push(`I4 disagreeing: told ${toldTotal} after ${id}, and it is ${sumOf(history)}`)
-    if (applied !== undefined && !sameContent(applied, purchase))
-      problems.push(`I4 disagreeing: told of another content of ${id}`)
-  }
+  problems.push(...sent.flatMap((one) => checkSent(watch, placeOf, one)))
+  const refusals = watch.refusals()
   for (const [id, { came, counted }] of deliveries) {
-    if (placeOf.has(id) && counted > came - 1) problems.push(`repeats: ${id} came ${came} times, and again ${counted}`)
+    const first = placeOf.has(id) ? 1 : 0
+    const most = Math.max(0, came - (refusals.get(id) ?? 0) - first)
+    if (counted > most) problems.push(`repeats: ${id} came ${came} times, and again ${counted}`)
   }
-  problems.push(...checkOrder(sent, placeOf), ...checkReads(histories, sent, reads, placeOf))
-  problems.push(...receipts.flatMap((read) => checkReceipt(watch, sent, read)))
+  problems.push(...checkOrder(histories, sent, placeOf), ...checkReads(histories, sent, reads, placeOf))
+  problems.push(...receipts.flatMap((read) => checkReceipt(watch, sent, placeOf, read)))
   return problems
 }
 
-/** Checks how often purchases were counted as repeats or conflicts, after all input is applied. */
-export const checkCounts = ({ deliveries }: LedgerWatch): Array<Problem> =>
-  [...deliveries].flatMap(([id, { came, counted }]): Array<Problem> =>
-    counted < came - 1 ? [`repeats: ${id} came ${came} times, and again ${counted}`] : []
-  )
+/** Checks how often requests were counted as repeats or conflicts, after all input is applied. */
+export const checkCounts = (watch: LedgerWatch): Array<Problem> => {
+  const refusals = watch.refusals()
+  return [...watch.deliveries].flatMap(([id, { came, counted }]): Array<Problem> => {
+    const refused = refusals.get(id) ?? 0
+    // A reversal that was always refused is never counted.
+    const least = Math.max(0, came - refused - 1)
+    return counted < least ? [`repeats: ${id} came ${came} times, and again ${counted}`] : []
+  })
+}

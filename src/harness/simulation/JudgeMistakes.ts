@@ -1,5 +1,6 @@
 import { Clock, Effect } from "effect"
 import type { AlertPosition } from "../../protocol/AlertPosition.ts"
+import { setIdOf } from "../../account/Entry.ts"
 import { encodeCommit, headOf, revisionLinesOf, tokenOfLine } from "../../protocol/Commit.ts"
 import { decodeRevision, encodeRevision } from "../../protocol/RevisionCodec.ts"
 import { commitPrefix, rulesPrefix } from "../../protocol/Subject.ts"
@@ -93,7 +94,7 @@ const repeatsJudged = (): Plant => {
   return reading((messages) =>
     messages.map((message) =>
       withRevisions(message, (token, revision) => {
-        for (const purchase of revision.purchases) known.set(`${token} ${purchase.purchaseId}`, purchase)
+        for (const entry of revision.purchases) known.set(`${token} ${setIdOf(entry)}`, entry)
         const again = [...revision.repeats.keys()].flatMap((id) => known.get(`${token} ${id}`) ?? [])
         return { ...revision, purchases: [...revision.purchases, ...again] }
       })

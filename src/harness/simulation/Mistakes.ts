@@ -3,10 +3,12 @@ import { type CommitHead, encodeCommit, headOf, revisionLinesOf, tokenOfLine } f
 import { decodeManifest, encodeManifest, type HeadManifest } from "../../protocol/HeadManifest.ts"
 import type { Revision } from "../../account/Revision.ts"
 import { decodeRevision, encodeRevision } from "../../protocol/RevisionCodec.ts"
+import { isOfReversal, type Rejection } from "../../protocol/Rejection.ts"
 import { decodeSegment, encodeSegment } from "../../protocol/SegmentCodec.ts"
 import { HeadTable } from "../../ledger/HeadTable.ts"
 import type { JournalRecord } from "../../nats/CommitChain.ts"
 import { CommitConflict } from "../../nats/client/ConditionalAppend.ts"
+import type { RejectedRecords } from "../../nats/RejectedRecords.ts"
 import type { Pull } from "../../nats/PullSession.ts"
 import type { Plan } from "./Plan.ts"
 import type { Swaps } from "./SimulatedBroker.ts"
@@ -55,14 +57,14 @@ const withRevisions = (commit: string, change: (revision: Revision) => Partial<R
   return encodeCommit({ kind, epoch, worker, position }, lines)
 }
 
+const isSegment = ({ text }: JournalRecord): boolean => text.includes('"kind":"segment"')
+
 /** Makes a process read revisions that differ from the stored revisions. Segments are read as they are stored. */
 const readingRevisions = (change: (revision: Revision) => Partial<Revision>): Plant =>
   inChain((real) => ({
     at: (sequence) =>
       Effect.map(real.at(sequence), (found) =>
-        found === undefined || found.text.includes('"kind":"segment"')
-          ? found
-          : { ...found, text: withRevisions(found.text, change) }
+        found === undefined || isSegment(found) ? found : { ...found, text: withRevisions(found.text, change) }
       )
   }))
 
@@ -251,6 +253,31 @@ const headsReadFirst = (real: SimulatedChain): Partial<Chain> => {
   }
 }
 
+/**
+ * Makes a process read reversals that take back no piece, and segments without reversed pieces. So an account that is
+ * loaded forgets how much of its purchases is reversed, and a purchase can be reversed twice.
+ */
+const forgettingReversed = (real: SimulatedChain): Partial<Chain> => ({
+  at: (sequence) =>
+    Effect.map(real.at(sequence), (found) => {
+      if (found === undefined) return found
+      if (!isSegment(found)) {
+        const purchases = (revision: Revision) =>
+          revision.purchases.map((entry) => (entry.reversal === undefined ? entry : { ...entry, quantity: 0 }))
+        return { ...found, text: withRevisions(found.text, (revision) => ({ purchases: purchases(revision) })) }
+      }
+      const segment = decodeSegment(found.text)
+      const repeats = Array.from(segment.repeats, ([id, counts]) => [id, { ...counts, reversed: 0 }] as const)
+      return { ...found, text: encodeSegment({ ...segment, repeats: new Map(repeats) }) }
+    })
+})
+
+type Rejected = (typeof RejectedRecords)["Service"]
+
+/** Writes a rejected record some time after the account was told that the record is written. */
+const recordedLate = (real: Rejected, rejection: Rejection) =>
+  Effect.asVoid(Effect.forkDetach(Effect.delay(Effect.ignore(real.record(rejection)), 200)))
+
 export const mistakes: ReadonlyArray<Mistake> = [
   {
     name: "1 the set is not loaded when an actor wakes",
@@ -427,16 +454,27 @@ export const mistakes: ReadonlyArray<Mistake> = [
     name: "20 a record of rejected input is written after the position has passed it",
     breaks: /^I1 lost: the position/,
     plant: inWorkers(() => ({
-      rejected: (real) => ({
-        ...real,
-        record: (rejection) =>
-          Effect.asVoid(Effect.forkDetach(Effect.delay(Effect.ignore(real.record(rejection)), 200)))
-      })
+      rejected: (real) => ({ ...real, record: (rejection) => recordedLate(real, rejection) })
     }))
   },
   {
     name: "21 a record of rejected input is never written",
     breaks: /^I8/,
     plant: inWorkers(() => ({ rejected: (real) => ({ ...real, record: () => Effect.void }) }))
+  },
+  {
+    name: "22 the pieces that reversals took back are not loaded when an actor wakes",
+    breaks: /^I4 disagreeing: .* takes back/,
+    plant: inChain(forgettingReversed)
+  },
+  {
+    name: "23 a record of a refused reversal is written after the position has passed it",
+    breaks: /^I1 lost: the position/,
+    plant: inWorkers(() => ({
+      rejected: (real) => ({
+        ...real,
+        record: (rejection) => (isOfReversal(rejection) ? recordedLate(real, rejection) : real.record(rejection))
+      })
+    }))
   }
 ]

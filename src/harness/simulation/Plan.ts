@@ -1,6 +1,7 @@
 import type { PurchaseId, UserId } from "../../account/Identifier.ts"
 import type { Purchase } from "../../account/Purchase.ts"
 import { Randomness } from "./Randomness.ts"
+import { type BuyOperation, type ReceiptOperation, withReversals } from "./ReversalPlan.ts"
 import { type RuleOperation, ruleOperationsOf } from "./RulePlan.ts"
 import { kind, type Unkindness } from "./World.ts"
 
@@ -8,9 +9,9 @@ import { kind, type Unkindness } from "./World.ts"
  * An operation of a client. The operation begins at the time `at`, or later, when the client's previous operation has its answer.
  */
 export type Operation =
-  | { readonly do: "buy"; readonly client: number; readonly at: number; readonly purchases: ReadonlyArray<Purchase> }
+  | BuyOperation
   | { readonly do: "total" | "page"; readonly client: number; readonly at: number; readonly userId: UserId }
-  | { readonly do: "receipt"; readonly client: number; readonly at: number; readonly purchase: Purchase }
+  | ReceiptOperation
   | RuleOperation
 
 const workerFaultKinds = [
@@ -137,7 +138,7 @@ const operationsOf = (random: Randomness): ReadonlyArray<Operation> => {
       productName: isLaptop ? "Laptop" : "Mouse",
       productType: "Electronics",
       valueCents: BigInt(100 + bought.length),
-      quantity: 1
+      quantity: 1 + (bought.length % 3)
     }
     bought.push(purchase)
     return purchase
@@ -146,16 +147,24 @@ const operationsOf = (random: Randomness): ReadonlyArray<Operation> => {
   const somebody = () => ({ client: random.below(clients), at: random.below(activeMilliseconds) })
   for (let planned = 0; planned < purchasesPlanned;) {
     const count = random.chance(manyAtOnce) ? 2 + random.below(3) : 1
-    operations.push({ do: "buy", ...somebody(), purchases: Array.from({ length: count }, next) })
+    operations.push({ do: "buy", ...somebody(), requests: Array.from({ length: count }, next) })
     planned += count
   }
   for (let planned = 0; planned < reads; planned += 1) {
     const kind = random.choose(["total", "page", "receipt"] as const)
     const who = somebody()
-    if (kind === "receipt") operations.push({ do: kind, ...who, purchase: random.choose(bought) })
+    if (kind === "receipt") operations.push({ do: kind, ...who, request: random.choose(bought) })
     else operations.push({ do: kind, ...who, userId: someUser(random) })
   }
   return operations.sort((one, other) => one.at - other.at)
+}
+
+/** Adds reversals to operations. */
+const reversedOf = (random: Randomness, operations: ReadonlyArray<Operation>): ReadonlyArray<Operation> => {
+  const bought = operations.filter((operation) => operation.do === "buy")
+  const others = operations.filter((operation) => operation.do !== "buy")
+  const changed = withReversals(random, { bought, clients, within: activeMilliseconds })
+  return [...others, ...changed].sort((one, other) => one.at - other.at)
 }
 
 /**
@@ -186,8 +195,10 @@ const judgeFaultsOf = (random: Randomness): ReadonlyArray<Fault> =>
 
 export const planOf = (seed: number): Plan => {
   const random = new Randomness(seed)
-  // Judges and rules are drawn from other random numbers, so that they do not change the other parts of a plan.
+  // Judges, rules and reversals are drawn from other random numbers, so that they do not change the other parts of a
+  // plan.
   const ofJudges = new Randomness(seed ^ 0x10d6e)
+  const ofReversals = new Randomness(seed ^ 0x2e7e2)
   const inOrder = <Timed extends { readonly at: number }>(...lists: ReadonlyArray<ReadonlyArray<Timed>>) =>
     lists.flat().sort((one, other) => one.at - other.at)
   return {
@@ -200,7 +211,7 @@ export const planOf = (seed: number): Plan => {
     unkindness: random.chance(0.1) ? kind : unkindnessOf(random),
     cleaningEvery: random.chance(0.5) ? 600 + random.below(1_200) : 0,
     operations: inOrder<Operation>(
-      operationsOf(random),
+      reversedOf(ofReversals, operationsOf(random)),
       ruleOperationsOf(ofJudges, users.slice(0, ownersPlanned), clients, activeMilliseconds)
     ),
     faults: inOrder<Fault>(faultsOf(random), judgeFaultsOf(ofJudges))

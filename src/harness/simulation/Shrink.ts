@@ -19,11 +19,11 @@ const shorter = function* <A>(list: ReadonlyArray<A>): Generator<ReadonlyArray<A
   }
 }
 
-const fewerPurchases = function* (operations: ReadonlyArray<Operation>): Generator<ReadonlyArray<Operation>> {
+const fewerRequests = function* (operations: ReadonlyArray<Operation>): Generator<ReadonlyArray<Operation>> {
   for (const [index, operation] of operations.entries()) {
-    if (operation.do !== "buy" || operation.purchases.length < 2) continue
-    for (const purchases of shorter(operation.purchases)) {
-      if (purchases.length > 0) yield operations.with(index, { ...operation, purchases })
+    if (operation.do !== "buy" || operation.requests.length < 2) continue
+    for (const requests of shorter(operation.requests)) {
+      if (requests.length > 0) yield operations.with(index, { ...operation, requests })
     }
   }
 }
@@ -34,7 +34,7 @@ const smaller = function* (plan: Plan): Generator<Plan> {
   for (const name of Object.keys(kind) as Array<keyof Unkindness>) {
     if (plan.unkindness[name] > 0) yield { ...plan, unkindness: { ...plan.unkindness, [name]: 0 } }
   }
-  for (const operations of fewerPurchases(plan.operations)) yield { ...plan, operations }
+  for (const operations of fewerRequests(plan.operations)) yield { ...plan, operations }
   if (plan.cleaningEvery > 0) yield { ...plan, cleaningEvery: 0 }
   if (plan.workers > 1) yield { ...plan, workers: 1 }
   if (plan.judges > 0) yield { ...plan, judges: 0 }

@@ -1,8 +1,9 @@
 import { failureOf } from "../../runtime/ExitFailure.ts"
 import { ConfigProvider, Context, Duration, Effect, Exit, type Fiber, Layer, Logger, References, Scope } from "effect"
+import { type EntryRequest, isReversalRequest } from "../../account/Entry.ts"
 import type { Purchase } from "../../account/Purchase.ts"
+import type { Reversal } from "../../account/Reversal.ts"
 import type { Question } from "../../protocol/Query.ts"
-import type { PublishFailure } from "../../intake/PublishResult.ts"
 import { PurchasePublisher } from "../../intake/PurchasePublisher.ts"
 import { Sealing } from "../../actor/ActorRegistry.ts"
 import { encodeCommit, headOf } from "../../protocol/Commit.ts"
@@ -15,7 +16,9 @@ import { QueryClient } from "../../asking/QueryClient.ts"
 import { purchasesLayer, workerLayer } from "../../Layers.ts"
 import { settings as readSettings, type Settings } from "../../Settings.ts"
 import { RuleStore } from "../../alerts/RuleStore.ts"
+import { entryName, requestName } from "../EntryName.ts"
 import type { SentChange } from "../alerts/RuleChangeProblems.ts"
+import { sameReversal } from "../ReversalCheck.ts"
 import { checkCounts, checkHistory, LedgerWatch, type Read, type ReceiptRead, type Sent } from "./History.ts"
 import { MemoryBroker } from "./MemoryBroker.ts"
 import { Link } from "./Network.ts"
@@ -55,6 +58,8 @@ export interface Outcome {
   /** Counts the hints, bases and segments that workers wrote. */
   readonly wrote: Readonly<Record<Writing, number>>
   readonly judged: JudgedCounts
+  /** Counts the reversals that were applied, and the rejected records of refused reversals. */
+  readonly reversals: Readonly<Record<"applied" | "refused", number>>
 }
 
 type Writing = "segment" | "hint" | "base" | "manifest"
@@ -97,6 +102,7 @@ interface Process {
 }
 
 type EdgeServices = PurchasePublisher | QueryClient | RuleStore
+type Publisher = (typeof PurchasePublisher)["Service"]
 type Acting = Effect.Effect<void, never, EdgeServices>
 type EdgeContext = Context.Context<EdgeServices>
 
@@ -359,44 +365,72 @@ class Run {
 
   // Clients.
 
-  private buy(client: number, purchases: ReadonlyArray<Purchase>): Acting {
+  private buy(client: number, requests: ReadonlyArray<EntryRequest>): Acting {
     return Effect.gen({ self: this }, function* () {
-      const sent = purchases.map((purchase): Sent => ({
+      const sent = requests.map((request): Sent => ({
         client,
-        purchase,
+        request,
         sentAt: this.world.now(),
         outcome: "info",
         answeredAt: 0
       }))
       this.sent.push(...sent)
       const publisher = yield* PurchasePublisher
-      const only = purchases.length === 1 ? sent[0] : undefined
-      const results: ReadonlyArray<Exit.Exit<unknown, PublishFailure> | undefined> =
+      const only = requests.length === 1 ? sent[0] : undefined
+      const results =
         only !== undefined && this.world.random.chance(0.5)
-          ? [yield* Effect.exit(this.buyAwaited(publisher, only))]
-          : yield* publisher.publish(purchases)
+          ? [yield* this.sendAwaited(publisher, only)]
+          : yield* publisher.publish(requests)
       for (const [index, one] of sent.entries()) {
         const result = results[index]
         one.answeredAt = this.world.now()
-        if (result !== undefined && Exit.isSuccess(result)) one.outcome = "ok"
-        else if (result !== undefined) {
+        if (result !== undefined && Exit.isSuccess(result)) {
+          one.outcome = "ok"
+          if (result.value !== undefined) one.stored = result.value
+        } else if (result !== undefined) {
           one.outcome = failureOf(result)?._tag === "OutcomeUnknown" ? "info" : "fail"
         }
-        this.note(`client ${client}: ${one.purchase.userId}/${one.purchase.purchaseId} ${one.outcome}`)
+        this.note(`client ${client}: ${one.request.userId}/${requestName(one.request)} ${one.outcome}`)
       }
     })
   }
 
-  private buyAwaited(publisher: (typeof PurchasePublisher)["Service"], sent: Sent) {
-    const onlyStored = Effect.succeed({ kind: "stored" } as const)
+  /** Sends one request, and waits until it is decided. Returns `undefined` as the place of a purchase that is applied. */
+  private sendAwaited(publisher: Publisher, sent: Sent) {
+    const { request } = sent
+    return isReversalRequest(request)
+      ? this.reverseAwaited(publisher, sent, request)
+      : Effect.exit(this.buyAwaited(publisher, sent, request))
+  }
+
+  private buyAwaited(publisher: Publisher, sent: Sent, purchase: Purchase) {
     return Effect.map(
-      publisher.publishAndWait(sent.purchase, () => onlyStored),
+      publisher.publishAndWait(purchase, (published) => Effect.succeed({ kind: "stored", published } as const)),
       (outcome) => {
-        if (outcome.kind === "applied") sent.toldTotal = outcome.totalAfter
         this.told[outcome.kind] += 1
-        return outcome
+        if (outcome.kind === "stored") return outcome.published
+        sent.toldTotal = outcome.totalAfter
+        return undefined
       }
     )
+  }
+
+  /** Sends a reversal, and asks the owner of the account what became of it, as an edge does. */
+  private reverseAwaited(publisher: Publisher, sent: Sent, reversal: Reversal) {
+    return Effect.gen({ self: this }, function* () {
+      const { userId, reversalId } = reversal
+      const [result] = yield* publisher.publish([sent.request])
+      if (result === undefined || Exit.isFailure(result)) return result
+      const queries = yield* QueryClient
+      const question = { kind: "outcome", userId, reversalId, inputSequence: result.value.sequence } as const
+      const asked = yield* Effect.exit(queries.ask(question, { consistency: "committed", waitMilliseconds: 5_000 }))
+      if (Exit.isFailure(asked) || asked.value.kind !== "outcome") return result
+      const { entry } = asked.value
+      if (entry === undefined) sent.isToldRefused = true
+      // An edge answers that the reversal is a conflict if the entry has another content.
+      else if (sameReversal(entry, reversal)) sent.toldTotal = entry.totalAfter
+      return result
+    })
   }
 
   private ask(client: number, operation: Extract<Operation, { readonly do: "total" | "page" }>): Acting {
@@ -409,26 +443,27 @@ class Run {
       const answer = yield* queries.ask(question, { consistency: "strong", waitMilliseconds: 5_000 })
       if (answer.kind !== "total" && answer.kind !== "page") return
       const { total, count } = answer
-      const entries = answer.kind === "page" ? answer.entries.map(({ purchaseId }) => purchaseId) : undefined
+      const entries = answer.kind === "page" ? answer.entries.map(entryName) : undefined
       this.reads.push({ client, userId, askedAt, answeredAt: this.world.now(), total, count, entries })
       this.note(`client ${client}: ${userId} has ${count} with ${total}`)
     }).pipe(Effect.ignore)
   }
 
-  private askReceipt(client: number, { purchase }: Extract<Operation, { readonly do: "receipt" }>): Acting {
+  private askReceipt(client: number, { request }: Extract<Operation, { readonly do: "receipt" }>): Acting {
     return Effect.gen({ self: this }, function* () {
-      const { userId, purchaseId } = purchase
       const askedAt = this.world.now()
-      const countedBefore = this.watch.countedOf(purchase)
+      const countedBefore = this.watch.countedOf(request)
       const queries = yield* QueryClient
-      const question = { kind: "receipt", userId, purchaseId } as const
+      const { userId } = request
+      const question: Question = isReversalRequest(request)
+        ? { kind: "receipt", userId, reversalId: request.reversalId }
+        : { kind: "receipt", userId, purchaseId: request.purchaseId, reversals: true }
       const answer = yield* queries.ask(question, { consistency: "strong", waitMilliseconds: 5_000 })
       if (answer.kind !== "receipt") return
       const { receipt } = answer
-      this.receipts.push({ userId, purchaseId, askedAt, countedBefore, receipt })
-      this.note(
-        `client ${client}: ${userId}/${purchaseId} is ${receipt ? `number ${receipt.entry.number}` : "unknown"}`
-      )
+      this.receipts.push({ request, askedAt, countedBefore, receipt })
+      const found = receipt ? `number ${receipt.entry.number}` : "unknown"
+      this.note(`client ${client}: ${userId}/${requestName(request)} is ${found}`)
     }).pipe(Effect.ignore)
   }
 
@@ -453,7 +488,7 @@ class Run {
   private act(client: number, operation: Operation): Acting {
     switch (operation.do) {
       case "buy":
-        return this.buy(client, operation.purchases)
+        return this.buy(client, operation.requests)
       case "receipt":
         return this.askReceipt(client, operation)
       case "put a rule":
@@ -492,8 +527,9 @@ class Run {
   /** Returns when each purchase was sent first. */
   private firstSentAt(): ReadonlyMap<string, number> {
     const first = new Map<string, number>()
-    for (const { purchase, sentAt } of this.sent) {
-      const id = `${purchase.userId}/${purchase.purchaseId}`
+    for (const { request, sentAt } of this.sent) {
+      if (isReversalRequest(request)) continue
+      const id = `${request.userId}/${request.purchaseId}`
       if (!first.has(id)) first.set(id, sentAt)
     }
     return first
@@ -547,7 +583,8 @@ class Run {
       acknowledged,
       told: this.told,
       wrote: this.wrote,
-      judged: this.judges.counts()
+      judged: this.judges.counts(),
+      reversals: this.watch.reversals()
     }
   }
 }

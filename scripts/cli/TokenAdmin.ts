@@ -6,6 +6,7 @@ import { Connection } from "../../src/nats/client/Connection.ts"
 import { AuditLog } from "../../src/nats/AuditLog.ts"
 import { TokenStore } from "../../src/nats/TokenStore.ts"
 import { readEnvironment } from "../../src/Settings.ts"
+import { Progress } from "./Progress.ts"
 
 /** How long a command waits for the broker. */
 const brokerWait = "10 seconds"
@@ -92,6 +93,19 @@ export const revokeToken = Effect.fnUntraced(function* (id: string) {
   yield* replace("revokeToken", id, revokedToken(record, Date.now()), sequence)
 })
 
+/** Shows that the command waits for the broker while the work runs. */
+const showingProgress = <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => {
+      const progress = new Progress()
+      progress.show(() => "waiting for the broker")
+      progress.start()
+      return progress
+    }),
+    () => work,
+    (progress) => Effect.sync(() => progress.stop())
+  )
+
 /** Does a change of tokens on the broker that NATS_URL names. */
 export const onBroker = <A>(change: Effect.Effect<A, unknown, TokenStore | AuditLog>): Effect.Effect<A, unknown> =>
   Effect.gen(function* () {
@@ -111,4 +125,4 @@ export const onBroker = <A>(change: Effect.Effect<A, unknown, TokenStore | Audit
           )
       })
     )
-  }).pipe(Effect.provideService(References.MinimumLogLevel, "Error"))
+  }).pipe(Effect.provideService(References.MinimumLogLevel, "Error"), showingProgress)

@@ -73,30 +73,47 @@ export const notNow = (detail: string) =>
   JSON.stringify({ type: "urn:purchase-ledger:problem:unavailable", title: "t", status: 503, detail, instance: "/" })
 
 /**
- * An edge that stores every line that it gets, except those for which `problemOf` returns a problem. `ids` has the ids
- * of all lines in the order in which they came.
+ * An edge that stores every line that it gets, except those for which `problemOf` returns a problem. From `answersMax`
+ * answers on it is silent, until `release` is called. `requests` has the ids of each request, in the order in which they
+ * came.
  */
-export const startStoring = async (problemOf: (line: string) => string | undefined = () => undefined, delay = 0) => {
-  const ids: Array<string> = []
+export const startStoring = async (
+  problemOf: (line: string) => string | undefined = () => undefined,
+  answersMax = Number.POSITIVE_INFINITY
+) => {
+  const requests: Array<Array<string>> = []
+  let answers = 0
+  let isReleased = false
   const edge = await startAnswering((request, response) => {
     response.writeHead(200, { "content-type": "application/x-ndjson" })
+    const ids: Array<string> = []
+    requests.push(ids)
     let begun = ""
-    let number = 0
     request.on("data", (chunk: Buffer) => {
       const lines = (begun + chunk.toString()).split("\n")
       begun = lines.pop() ?? ""
-      const answers = lines.map((line) => {
+      for (const line of lines) {
         const { purchaseId } = JSON.parse(line) as { readonly purchaseId: string }
         ids.push(purchaseId)
+        if (answers >= answersMax && !isReleased) continue
+        answers += 1
         const problem = problemOf(line)
-        number += 1
-        return problem === undefined
-          ? `{"line":${number},"status":"stored","userId":"u","purchaseId":${JSON.stringify(purchaseId)}}\n`
-          : `{"line":${number},"status":"refused","problem":${JSON.stringify({ type: "urn:purchase-ledger:problem:refused-by-rules", title: "t", status: 422, detail: problem })}}\n`
-      })
-      setTimeout(() => response.write(answers.join("")), delay)
+        const outcome =
+          problem === undefined
+            ? { status: "stored", userId: "u", purchaseId }
+            : {
+                status: "refused",
+                problem: {
+                  type: "urn:purchase-ledger:problem:refused-by-rules",
+                  title: "t",
+                  status: 422,
+                  detail: problem
+                }
+              }
+        response.write(`${JSON.stringify({ line: ids.length, ...outcome })}\n`)
+      }
     })
-    request.on("end", () => setTimeout(() => response.end(), delay + 5))
+    request.on("end", () => response.end())
   })
-  return { ...edge, ids }
+  return { ...edge, requests, ids: () => requests.flat(), release: () => void (isReleased = true) }
 }

@@ -1,5 +1,6 @@
 import { execFile, spawnSync } from "node:child_process"
-import { describe, expect, it } from "vitest"
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
+import { barText, Progress } from "../../scripts/cli/Progress.ts"
 import { needs } from "../../src/harness/system/Requirement.ts"
 import { notNow, program, purchasesAt, shellAt, startAnswering } from "./Cli.ts"
 
@@ -34,6 +35,10 @@ const table = [
 ].join("\n")
 
 const escape = "\u001B"
+const erase = `\r${escape}[K`
+
+/** Returns what the terminal shows in the end. On a busy machine every command may show its progress first. */
+const withoutProgress = (seen: string): string => seen.split(erase).at(-1) ?? ""
 
 const answering = (millisecondsBefore = 0) =>
   startAnswering((_request, response) => {
@@ -67,32 +72,72 @@ describe("the command line on a terminal", needs(scriptNeeded), () => {
     const plain = await onTerminal(edge.url, '"$PURCHASES" history ann', { NO_COLOR: "1" })
     const json = await onTerminal(edge.url, '"$PURCHASES" --json history ann --limit 1')
     await edge.stop()
-    expect(plain).toBe(table)
+    expect(withoutProgress(plain)).toBe(table)
     expect(coloured).toContain(`${escape}[1mnumber${escape}[22m`)
-    expect(coloured.replaceAll(new RegExp(`${escape}\\[\\d+m`, "g"), "")).toBe(table)
-    expect(JSON.parse(json)).toMatchObject({ number: 2, value: "12.50" })
+    expect(withoutProgress(coloured).replaceAll(new RegExp(`${escape}\\[\\d+m`, "g"), "")).toBe(table)
+    expect(JSON.parse(withoutProgress(json))).toMatchObject({ number: 2, value: "12.50" })
   })
 
   it("a command that takes more than a second says so in a line, and erases the line before it prints", async () => {
     const edge = await answering(1_700)
     const seen = await onTerminal(edge.url, '"$PURCHASES" history ann', { NO_COLOR: "1" })
     await edge.stop()
-    const erase = `\r${escape}[K`
     expect(seen.startsWith(`${erase}waiting for the service  1 s`)).toBe(true)
     expect(seen.endsWith(erase + table)).toBe(true)
   })
 
-  it("a command that is done within a second, and a feed that waits, show no progress", async () => {
-    const quick = await answering(300)
-    const silent = await startAnswering((_request, response) => {
+  it("a feed that waits shows no progress, because it does no work", async () => {
+    const edge = await startAnswering((_request, response) => {
       response.writeHead(503, { "content-type": "application/problem+json" })
       response.end(notNow("The broker is away."))
     })
-    const shown = await onTerminal(quick.url, '"$PURCHASES" history ann', { NO_COLOR: "1" })
-    const feed = await onTerminal(silent.url, '"$PURCHASES" --timeout 2 feed')
-    await Promise.all([quick.stop(), silent.stop()])
-    expect(shown).toBe(table)
-    expect(feed).toContain("Given up after 2 s.")
-    expect(feed).not.toContain(escape)
+    const seen = await onTerminal(edge.url, '"$PURCHASES" --timeout 2 feed')
+    await edge.stop()
+    expect(seen).toContain("Given up after 2 s.")
+    expect(seen).not.toContain(escape)
+  })
+})
+
+describe("the line of progress", () => {
+  beforeEach(() => void vi.useFakeTimers())
+  afterEach(() => void vi.useRealTimers())
+
+  const startProgress = (isTTY: boolean) => {
+    const written: Array<string> = []
+    const stream = { isTTY, columns: 40, write: (text: string) => written.push(text) }
+    const progress = new Progress(stream as unknown as NodeJS.WriteStream)
+    progress.start()
+    return { progress, seen: () => written.splice(0) }
+  }
+
+  it("a command that is done within a second writes nothing, and one that takes longer says so until it is done", () => {
+    const { progress, seen } = startProgress(true)
+    vi.advanceTimersByTime(950)
+    expect(seen()).toEqual([])
+    progress.show(() => barText("stored", 12_345, 20_000))
+    vi.advanceTimersByTime(100)
+    expect(seen()).toEqual([`${erase}stored ██████████████████░░░░░░░░░░░░ …`])
+    progress.stop()
+    vi.advanceTimersByTime(5_000)
+    expect(seen()).toEqual([erase])
+  })
+
+  it("a line that is printed erases the progress, which comes again after a second without a line", () => {
+    const { progress, seen } = startProgress(true)
+    vi.advanceTimersByTime(1_050)
+    progress.makeRoom()
+    expect(seen()).toEqual([`${erase}waiting for the service  1 s`, erase])
+    vi.advanceTimersByTime(900)
+    expect(seen()).toEqual([])
+    vi.advanceTimersByTime(200)
+    expect(seen()).toEqual([`${erase}waiting for the service  2 s`])
+    progress.stop()
+  })
+
+  it("stderr that is not a terminal gets no progress", () => {
+    const { progress, seen } = startProgress(false)
+    vi.advanceTimersByTime(5_000)
+    progress.stop()
+    expect(seen()).toEqual([])
   })
 })

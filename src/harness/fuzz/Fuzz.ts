@@ -145,9 +145,10 @@ export const fuzz = async ({
     })
     try {
       const answer = await Promise.race([isForFeed(strange) ? fetch(request) : app.fetch(request), late])
+      const said = answer.status >= 500 ? await answer.clone().text() : ""
       await Promise.race([readSome(answer), late])
       count(String(answer.status))
-      if (answer.status >= 500) mistakes.push(`${answer.status}: ${JSON.stringify(strange)}`)
+      if (answer.status >= 500) mistakes.push(`request ${done}: ${answer.status} ${said}: ${JSON.stringify(strange)}`)
     } catch (failure) {
       mistakes.push(`${String(failure)}: ${JSON.stringify(strange)}`)
     }

@@ -1,0 +1,11 @@
+import { attacks, type AttackName } from "./Attacks.ts"
+
+// This program is the attacker of `Abuse.ts`: its load must not delay the clock of the victim, so it is a process.
+const [name = "", port = "", token = ""] = process.argv.slice(2)
+const counts: Record<string, number> = {}
+const over = new AbortController()
+process.once("message", () => over.abort())
+process.once("disconnect", () => over.abort())
+const attack = attacks[name as AttackName]
+await attack({ port: Number(port), token }, over.signal, (status) => void (counts[status] = (counts[status] ?? 0) + 1))
+process.send?.(counts, () => process.exit(0))

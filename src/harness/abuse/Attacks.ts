@@ -1,0 +1,154 @@
+import { once } from "node:events"
+import { connect, type Socket } from "node:net"
+import { gzipSync } from "node:zlib"
+
+/** The edge that is attacked, and the token of the attacker. */
+export interface Target {
+  readonly port: number
+  readonly token: string
+}
+
+/** An attack that runs until the signal, and counts what it sends and the statuses that it gets. */
+type Attack = (target: Target, signal: AbortSignal, count: (status: string) => void) => Promise<void>
+
+const host = "127.0.0.1"
+
+const requestText = (
+  { port, token }: Target,
+  method: string,
+  path: string,
+  headers: ReadonlyArray<string> = []
+): string =>
+  [`${method} ${path} HTTP/1.1`, `host: ${host}:${port}`, `authorization: Bearer ${token}`, ...headers, "", ""].join(
+    "\r\n"
+  )
+
+/** Opens connections and keeps them open until the signal. A connection that is closed is opened again a little later. */
+const holding = async (
+  target: Target,
+  signal: AbortSignal,
+  connections: number,
+  begin: (socket: Socket, number: number) => void,
+  count: (status: string) => void
+): Promise<void> => {
+  const one = async (number: number): Promise<void> => {
+    while (!signal.aborted) {
+      const socket = connect(target.port, host)
+      const leave = () => socket.destroy()
+      signal.addEventListener("abort", leave)
+      socket.on("error", () => undefined)
+      socket.on("connect", () => begin(socket, number))
+      socket.on("data", (chunk: Buffer) => {
+        const [, status] = /^HTTP\/1\.1 (\d{3})/.exec(chunk.toString("latin1")) ?? []
+        if (status !== undefined) count(status)
+      })
+      if (!socket.closed) await new Promise<void>((resolve) => socket.once("close", () => resolve()))
+      signal.removeEventListener("abort", leave)
+      if (!signal.aborted) await pause(signal, 100)
+    }
+  }
+  await Promise.all(Array.from({ length: connections }, (_, number) => one(number)))
+}
+
+const pause = async (signal: AbortSignal, milliseconds: number): Promise<void> => {
+  const over = AbortSignal.any([signal, AbortSignal.timeout(milliseconds)])
+  if (!over.aborted) await once(over, "abort")
+}
+
+/** Sends requests in lanes, each as soon as the one before is answered. */
+const repeating = async (
+  { port, token }: Target,
+  signal: AbortSignal,
+  paths: ReadonlyArray<string>,
+  { method = "GET", lanes }: { readonly method?: string; readonly lanes: number },
+  count: (status: string) => void
+): Promise<void> => {
+  const lane = async (number: number): Promise<void> => {
+    const path = paths[number % paths.length] ?? "/"
+    while (!signal.aborted) {
+      try {
+        const init = { method, headers: { authorization: `Bearer ${token}` }, signal }
+        const answer = await fetch(`http://${host}:${port}${path}`, init)
+        await answer.arrayBuffer()
+        count(String(answer.status))
+      } catch {
+        count("broken off")
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: lanes }, (_, number) => lane(number)))
+}
+
+const linesHeaders = ["content-type: application/x-ndjson", "transfer-encoding: chunked"]
+
+/** 64 bodies of lines that send one byte every second, so that no other body of lines has room. */
+const slowLines: Attack = (target, signal, count) =>
+  holding(
+    target,
+    signal,
+    64,
+    (socket) => {
+      socket.write(requestText(target, "POST", "/purchases", linesHeaders))
+      const timer = setInterval(() => socket.write("1\r\n{\r\n"), 1_000)
+      socket.once("close", () => clearInterval(timer))
+    },
+    count
+  )
+
+/** 450 lanes that read the largest pages and the dearest sums of one account. */
+const greedyReads: Attack = (target, signal, count) =>
+  repeating(
+    target,
+    signal,
+    ["/users/rich/purchases?limit=1000", "/users/rich/spending?by=hour&timeZone=UTC"],
+    { lanes: 450 },
+    count
+  )
+
+/** Eight lanes that store as many random purchases as one request may. */
+const hugeGenerate: Attack = (target, signal, count) =>
+  repeating(target, signal, ["/generate/1000000/mallory"], { method: "POST", lanes: 8 }, count)
+
+/** 4,096 feeds, half of them from the first purchase on, none of which is read. */
+const manyFeeds: Attack = (target, signal, count) =>
+  holding(
+    target,
+    signal,
+    4_096,
+    (socket, number) => {
+      const headers = number % 2 === 0 ? [] : ["last-event-id: 0"]
+      socket.write(requestText(target, "GET", "/feed", headers))
+    },
+    count
+  )
+
+/** 4,000 connections without a request, and bodies of small gzip whose many answers nobody reads. */
+const unreadAnswers: Attack = async (target, signal, count) => {
+  const packed = gzipSync("{}\n".repeat(500_000))
+  const headers = ["content-type: application/x-ndjson", "content-encoding: gzip", `content-length: ${packed.length}`]
+  await Promise.all([
+    holding(target, signal, 4_000, () => undefined, count),
+    holding(
+      target,
+      signal,
+      32,
+      (socket) => {
+        socket.write(requestText(target, "POST", "/purchases", headers))
+        socket.write(packed)
+        socket.pause()
+      },
+      count
+    )
+  ])
+}
+
+/** The attacks by their names. The numbers are those of the list of attacks that once worked. */
+export const attacks = {
+  "5 slow bodies of lines": slowLines,
+  "6 greedy reads": greedyReads,
+  "7 huge generate": hugeGenerate,
+  "8 many feeds": manyFeeds,
+  "11 unread answers and idle connections": unreadAnswers
+} as const satisfies Readonly<Record<string, Attack>>
+
+export type AttackName = keyof typeof attacks

@@ -129,8 +129,12 @@ export const fuzz = async ({
   report = () => undefined
 }: FuzzOptions): Promise<FuzzOutcome> => {
   const mistakes: Array<string> = []
+  const wrong = (text: string): void => {
+    mistakes.push(text)
+    report(`WRONG: ${text}`)
+  }
   const statuses: Record<string, number> = {}
-  const { app, origin, token, stop } = await startNoted((text) => void mistakes.push(text), around)
+  const { app, origin, token, stop } = await startNoted(wrong, around)
   const asked = strangeRequest(
     routes.filter(({ name }) => !withoutJudge.includes(name)),
     token
@@ -148,9 +152,9 @@ export const fuzz = async ({
       const said = answer.status >= 500 ? await answer.clone().text() : ""
       await Promise.race([readSome(answer), late])
       count(String(answer.status))
-      if (answer.status >= 500) mistakes.push(`request ${done}: ${answer.status} ${said}: ${JSON.stringify(strange)}`)
+      if (answer.status >= 500) wrong(`request ${done}: ${answer.status} ${said}: ${JSON.stringify(strange)}`)
     } catch (failure) {
-      mistakes.push(`${String(failure)}: ${JSON.stringify(strange)}`)
+      wrong(`${String(failure)}: ${JSON.stringify(strange)}`)
     }
   }
 
@@ -175,7 +179,7 @@ export const fuzz = async ({
   const heapGrowthBytes = liveHeap() - before
   await stop()
   if (heapGrowthBytes > heapGrowthMax.bytes + cases * heapGrowthMax.bytesOfCase) {
-    mistakes.push(`the heap has grown by ${heapGrowthBytes} bytes`)
+    wrong(`the heap has grown by ${heapGrowthBytes} bytes`)
   }
   return { cases: done, statuses, mistakes, heapGrowthBytes }
 }

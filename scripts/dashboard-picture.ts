@@ -23,7 +23,7 @@ const browser = await launchChromium()
 const broker = await TestBroker.start()
 const port = await freePort()
 await setUpStreams(testSettings({ NATS_URL: broker.url }))
-const common = { NATS_URL: broker.url, PORT: String(port) }
+const common = { NATS_URL: broker.url, PORT: String(port), DEMO: "true" }
 const processes = [
   new TestProcess("edge", common),
   new TestProcess("worker", { ...common, WORKER_ID: "worker-1" }),
@@ -42,6 +42,15 @@ const buy = async (until: number): Promise<void> => {
   }
 }
 
+/** Takes one piece of the newest purchase of the shown customer back. */
+const reverseNewest = async (): Promise<void> => {
+  const path = `${url}/users/${encodeURIComponent(shown)}/purchases`
+  const { purchases } = (await (await fetch(`${path}?limit=1`)).json()) as { purchases: Array<{ purchaseId: string }> }
+  const headers = { "content-type": "application/json", prefer: "wait=10" }
+  const body = JSON.stringify({ quantity: 1, reason: "The parcel came back" })
+  await fetch(`${path}/${purchases[0]?.purchaseId}/reversals`, { method: "POST", headers, body })
+}
+
 try {
   await until("the ledger answers", () =>
     fetch(`${url}/users/x/total`).then(
@@ -55,6 +64,8 @@ try {
   await page.locator("#user-account").waitFor()
   await page.getByLabel("Hours").check()
   await bought
+  await reverseNewest()
+  await page.locator("#history .tag").first().waitFor()
   mkdirSync(dirname(picturePath), { recursive: true })
   await page.screenshot({ path: picturePath })
   process.stdout.write(`${picturePath}\n`)

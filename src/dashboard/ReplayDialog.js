@@ -106,11 +106,11 @@ export class ReplayDialog {
   /** Shows the steps of a replay, and the form unless the purchase is applied. @param {any} record */
   show({ payload, replay, trail }) {
     this.form.hidden = !canReplay({ payload, replay })
-    const steps = trail.map((/** @type {any} */ { state, at, purchase }) =>
+    const steps = trail.map((/** @type {any} */ { state, at, by, purchase }) =>
       make(
         "li",
         {},
-        `${moment(at)}: ${state}, ${amount(purchase.total)} USD for ${purchase.userId} as ${purchase.purchaseId}`
+        `${moment(at)}: ${state}, ${amount(purchase.total)} USD for ${purchase.userId} as ${purchase.purchaseId}${by === undefined ? "" : `, by ${by}`}`
       )
     )
     byId("replay-trail").replaceChildren(...steps)

@@ -171,7 +171,7 @@ export class UserView {
     byId("user-unknown").hidden = total.known
   }
 
-  /** Shows when the newest purchase was stored, which may be on another page of the history. */
+  /** Shows when the newest entry was stored, which may be on another page of the history. */
   async readNewest() {
     const { user = "" } = this.place
     const [newest] = (await ask(pagePath(`${userPath(user)}/purchases`, { limit: 1 }))).purchases

@@ -14,6 +14,7 @@ import { AccountReader, type LedgerInconsistent, namedRevision } from "./Account
 import { entryBytes, type HistoryPage, pageBytesMax } from "./History.ts"
 import { type EntryPlace, HistoryRange } from "./HistoryRange.ts"
 import { RevisionBracket } from "./RevisionBracket.ts"
+import { type SearchMark, SearchMarks } from "./SearchMarks.ts"
 import type { ApplyingRevisions } from "./TotalsBefore.ts"
 
 /** The most revisions that are read at once for one page. */
@@ -149,20 +150,24 @@ const readRevisions = <E>(
   }
 }
 
-/** Returns the number of the revision at which a page begins. */
+const placeOf = ({ number, storedAt }: EntryPlace): EntryPlace => ({ number, storedAt })
+
+/** Returns the number of the revision at which a page begins. Adds the revisions that it reads to `found`. */
 const findStart = Effect.fnUntraced(function* <E>(
   bracket: RevisionBracket,
   { order }: HistoryRange,
-  revisions: RevisionReads<E>
+  revisions: RevisionReads<E>,
+  found: Array<SearchMark>
 ) {
   for (let probes = bracket.probes(); probes.length > 0; probes = bracket.probes()) {
     yield* revisions.read(probes)
     for (const index of probes) {
-      const entries = revisions.get(index)?.entries ?? []
+      const { entries, sequence } = revisions.get(index) ?? { entries: [], sequence: 0 }
       const [first, last] = [entries[0], entries.at(-1)]
       if (first === undefined || last === undefined) continue
-      if (order === "newest") bracket.take(index, last, first)
-      else bracket.take(index, first, last)
+      const [oldest, newest] = order === "newest" ? [placeOf(last), placeOf(first)] : [placeOf(first), placeOf(last)]
+      bracket.take(index, oldest, newest)
+      found.push({ index, sequence, oldest, newest })
     }
     bracket.endRound()
   }
@@ -179,18 +184,21 @@ interface Walk {
   readonly size: number
   /** The number of entries of the first revision that are on earlier pages. */
   readonly taken: number
+  /** The number of revisions that are read at once at first, if there are so many. */
+  readonly readsAtFirst: number
 }
 
 /** Fills a page. Returns `false` if the first revision has fewer entries than its cursor says. */
 const fill = Effect.fnUntraced(function* <E>(
   filling: PageInProgress,
-  { start, count, size, taken }: Walk,
+  { start, count, size, taken, readsAtFirst }: Walk,
   revisions: RevisionReads<E>
 ) {
   const [step, end] = filling.order === "newest" ? [-1, 1] : [1, count]
   let skipped = taken
   for (let index = start; !filling.isOver && (end - index) * step >= 0;) {
-    const wanted = Math.min(filling.wanted(size), Math.abs(end - index) + 1)
+    const least = index === start ? readsAtFirst : 1
+    const wanted = Math.min(Math.max(least, filling.wanted(size)), Math.abs(end - index) + 1)
     const indexes = Array.from({ length: wanted }, (_, at) => index + at * step)
     yield* revisions.read(indexes)
     for (const at of indexes) {
@@ -229,6 +237,7 @@ export class HistorySearch extends Context.Service<
     HistorySearch,
     Effect.gen(function* () {
       const reader = yield* AccountReader
+      const marks = new SearchMarks()
 
       const page = Effect.fnUntraced(function* (userToken: string, account: SearchedAccount, asked: HistoryAsked) {
         const { applying, newest } = account
@@ -241,10 +250,21 @@ export class HistorySearch extends Context.Service<
         const revisions = readRevisions(order, (index) =>
           namedRevision(reader, userToken, applying.sequences[index - 1] ?? 0)
         )
-        const bracket = new RevisionBracket(range, applying.count, newest, Math.floor(readsAtOnceMax / size))
-        const start = begun ?? (yield* findStart(bracket, range, revisions))
+        const slack = Math.max(1, Math.floor(readsAtOnceMax / size))
+        const bracket = new RevisionBracket(range, applying.count, newest, slack)
+        const known = begun === undefined ? marks.of(userToken, applying.sequences) : []
+        for (const mark of known) if (mark.index <= applying.count) bracket.take(mark.index, mark.oldest, mark.newest)
+        const found: Array<SearchMark> = []
+        const start = begun ?? (yield* findStart(bracket, range, revisions, found))
+        marks.keep(userToken, known, found)
         const filling = new PageInProgress(range, limit)
-        return (yield* fill(filling, { start, count: applying.count, size, taken: place?.taken ?? 0 }, revisions))
+        // A search may end beside the revision that has the first entry. The revision at a cursor has it.
+        const readsAtFirst = begun === undefined ? 2 : 1
+        return (yield* fill(
+          filling,
+          { start, count: applying.count, size, taken: place?.taken ?? 0, readsAtFirst },
+          revisions
+        ))
           ? filling.page
           : undefined
       })

@@ -1,10 +1,13 @@
 import type { EntryPlace, HistoryRange } from "./HistoryRange.ts"
 
-/**
- * A round of guesses has to leave at most this share of the bracket. If more of the bracket is left, the next round
- * cuts the bracket in quarters.
- */
+/** A round of guesses that leaves more than this share of the bracket is a miss. */
 const shareLeftMax = 1 / 4
+/** The number of misses at the beginning of a search after which rounds cut the bracket. Later one miss is enough. */
+const missesAtFirstMax = 2
+/** The number of rounds that cut the bracket in quarters after misses. */
+const cutsAfterMisses = 2
+/** How much farther the guesses of a round stand apart after a miss. */
+const asideGrowth = 4
 
 /** A revision of the account with a place that bounds the bracket. */
 interface Bound extends EntryPlace {
@@ -21,15 +24,21 @@ const between = (low: number, high: number, wanted: number): number =>
  *
  * In the order `newest` the page begins at the newest revision whose oldest entry is not too new. In the order `oldest`
  * the page begins at the oldest revision whose newest entry is not too old. The search guesses the place from the times
- * and numbers at the ends of the bracket. After a round of guesses that did not help, a round cuts the bracket in
- * quarters. A search takes at most 1 + log2(revisions) rounds, and one to four rounds if purchases come evenly.
+ * and numbers at the ends of the bracket. After rounds of guesses that did not help, two rounds cut the bracket in
+ * quarters. So the number of rounds grows with the logarithm of the revisions at most. A search takes few rounds if
+ * purchases come evenly, or if the bracket begins small.
  */
 export class RevisionBracket {
   private readonly range: HistoryRange
   private readonly slack: number
   private low: Bound
   private high: Bound
-  private isGuessing = true
+  /** The distance of the two guesses of a round from the guessed place. It grows while guesses do not help. */
+  private aside = 1
+  /** How many more guesses may miss until the bracket is cut. */
+  private missesLeft = missesAtFirstMax
+  /** How many of the next rounds cut the bracket in quarters. */
+  private cutsLeft = 0
   private width: number
 
   /**
@@ -61,12 +70,11 @@ export class RevisionBracket {
     const open = high.index - low.index - 1
     if (open < 1 || open <= this.slack) return []
     this.width = open
-    if (!this.isGuessing) return this.within([1, 2, 3].map((quarter) => low.index + (quarter * open) / 4))
+    if (this.cutsLeft > 0) return this.within([1, 2, 3].map((quarter) => low.index + (quarter * open) / 4))
     // The time of the oldest entry is not known before it is read.
     if (this.range.time !== undefined && Number.isNaN(low.storedAt)) return this.within([1, this.guess()])
-    const aside = Math.max(1, Math.sqrt(open) / 2)
     const guess = this.guess()
-    return this.within([guess - aside, guess + aside])
+    return this.within([guess - this.aside, guess, guess + this.aside])
   }
 
   /** Takes a revision that was read: its number, and its oldest and newest entry. */
@@ -87,7 +95,16 @@ export class RevisionBracket {
   /** Ends a round, after the caller has passed all revisions of `probes` to `take`. */
   endRound(): void {
     const left = this.high.index - this.low.index - 1
-    this.isGuessing = !this.isGuessing || left <= this.width * shareLeftMax
+    if (this.cutsLeft > 0) {
+      this.cutsLeft -= 1
+      this.aside = 1
+    } else if (left > this.width * shareLeftMax) {
+      this.missesLeft -= 1
+      this.aside *= asideGrowth
+      if (this.missesLeft > 0) return
+      this.cutsLeft = cutsAfterMisses
+      this.missesLeft = 1
+    }
   }
 
   /** Returns where the boundary lies if entries come evenly within the bracket. */

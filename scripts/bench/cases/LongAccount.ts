@@ -29,13 +29,73 @@ const placesAt = async (connections: HttpConnections): Promise<Map<number, strin
   return places
 }
 
+const historyPath = `/users/${userId}/purchases?limit=${pageLimit}`
+
+/** Returns the time at which the purchase at one end of the history was stored, in milliseconds since 1970. */
+const storedAtEnd = async (connections: HttpConnections, order: "newest" | "oldest"): Promise<number> => {
+  const { text } = await connections.exchange(getRequest(`${historyPath}&order=${order}`))
+  const page: { readonly purchases: ReadonlyArray<{ readonly storedAt: string }> } = JSON.parse(text)
+  return Date.parse(page.purchases[0]?.storedAt ?? "")
+}
+
+/** Returns the paths of pages that begin at dates spread over the whole history, in both orders. No date comes twice. */
+const pathsAtDates = async (connections: HttpConnections): Promise<ReadonlyArray<string>> => {
+  const first = await storedAtEnd(connections, "oldest")
+  const last = await storedAtEnd(connections, "newest")
+  return Array.from({ length: pagesMeasured }, (_, index) => {
+    const date = new Date(first + ((last - first) * (index + 1)) / (pagesMeasured + 1)).toISOString()
+    return index % 2 === 0 ? `${historyPath}&to=${date}` : `${historyPath}&from=${date}&order=oldest`
+  })
+}
+
+/** Asks for a page, and returns the time in milliseconds until its answer. */
+const timeOf = async (connections: HttpConnections, path: string): Promise<number> => {
+  const asked = performance.now()
+  const { status } = await connections.exchange(getRequest(path))
+  const time = performance.now() - asked
+  if (status !== 200) throw new Error(`${path} answered ${status}`)
+  return time
+}
+
+const figuresOf = (name: string, times: Array<number>) => {
+  const { p50, p99 } = latencyOf(times)
+  return [
+    { name: `long-account ${name} p50`, unit: "ms", value: p50 },
+    { name: `long-account ${name} p99`, unit: "ms", value: p99 }
+  ]
+}
+
+/**
+ * Measures pages at dates, and once more at the same dates, which the worker then knows. The first page of the history is
+ * asked for before each of them, so all kinds find the same machine.
+ */
+const measureDates = async (connections: HttpConnections) => {
+  const newest: Array<number> = []
+  const measured = async (paths: ReadonlyArray<string>) => {
+    const times: Array<number> = []
+    for (const path of paths) {
+      newest.push(await timeOf(connections, historyPath))
+      times.push(await timeOf(connections, path))
+    }
+    return times
+  }
+  const paths = await pathsAtDates(connections)
+  const [atDates, again] = [await measured(paths), await measured(paths)]
+  return [
+    ...figuresOf("first page beside dates", newest),
+    ...figuresOf("page at any date", atDates),
+    ...figuresOf("page at the same dates again", again)
+  ]
+}
+
 /**
  * Measures one user with a million purchases: the first read after a restart, and pages of the history at several
- * depths.
+ * depths and dates.
  */
 export const longAccount: Case = {
   name: "long-account",
-  about: "a user with 1,000,000 purchases: the first read after a restart, a page of history at several depths",
+  about:
+    "a user with 1,000,000 purchases: the first read after a restart, a page of history at several depths and dates",
   isLong: true,
   run: async ({ startSystem, progress }) => {
     const system = await startSystem({ usesEdge: true })
@@ -57,15 +117,12 @@ export const longAccount: Case = {
       if (path === undefined) throw new Error(`no page of the history begins at ${depth}`)
       const times: Array<number> = []
       for (let page = 0; page < pagesMeasured; page += 1) {
-        const asked = performance.now()
-        const { status } = await connections.exchange(getRequest(path))
-        times.push(performance.now() - asked)
-        if (status !== 200) throw new Error(`${path} answered ${status}`)
+        times.push(await timeOf(connections, path))
       }
-      const { p50, p99 } = latencyOf(times)
-      const name = `long-account page at ${depth.toLocaleString("en")}`
-      pages.push({ name: `${name} p50`, unit: "ms", value: p50 }, { name: `${name} p99`, unit: "ms", value: p99 })
+      pages.push(...figuresOf(`page at ${depth.toLocaleString("en")}`, times))
     }
+    progress.show("reading pages at dates")
+    pages.push(...(await measureDates(connections)))
     connections.close()
     return {
       measurements: [{ name: "long-account wakes", unit: "s", value: woken }, ...pages],

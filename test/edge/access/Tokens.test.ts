@@ -212,6 +212,22 @@ describe("an edge with tokens", () => {
     await writer.abort().catch(() => undefined)
   })
 
+  it("an export breaks off when the token of its caller is revoked", async () => {
+    const token = await known()
+    const generated = await fetch(urlOf("/generate/50000/ann"), { headers: bearer(token) })
+    expect(generated.status).toBe(200)
+    await fetch(urlOf("/users/ann/total"), { headers: bearer(token) }).then((answer) => answer.text())
+    const answer = await fetch(urlOf("/users/ann/export"), { headers: bearer(token) })
+    expect(answer.status).toBe(200)
+    await tokens.revoke(token)
+    await until("the edge knows that the token is revoked", async () => {
+      const total = await fetch(urlOf("/users/ann/total"), { headers: bearer(token) })
+      await total.text()
+      return total.status === 401
+    })
+    await expect(answer.text()).rejects.toThrow()
+  })
+
   const feedOf = async (token: string): Promise<string> => {
     const answer = await fetch(urlOf("/feed"), { headers: bearer(token) })
     expect(answer.status).toBe(200)

@@ -9,7 +9,7 @@ import { projectRoot } from "../src/harness/system/TestBroker.ts"
 import { refuseOpenEdge } from "../src/Settings.ts"
 import { testSettings } from "../src/harness/system/TestLedger.ts"
 
-/** Starts a process that has no broker to connect to. Returns the output with which it refuses. */
+/** Starts a process that has no broker to connect to. Returns the output with which the process refuses to start. */
 const refusalOf = async (environment: Record<string, string>, ...options: ReadonlyArray<string>) => {
   const started = spawn(join(projectRoot, "node_modules/.bin/node"), [join(projectRoot, "src/main.ts"), ...options], {
     env: { PATH: process.env["PATH"], NATS_URL: "nats://127.0.0.1:1", ...environment },
@@ -41,7 +41,7 @@ describe("settings", () => {
     ["ALLOWED_ORIGINS", "null", "Expected origins like https://shop.example.org"],
     ["ACTOR_IDLE", "soon", "Expected a valid Duration string"],
     ["ACTOR_IDLE", "0 millis", "Expected a duration of at least 1 millis"]
-  ])("the setting %s=%s is refused at start, with its name and what is wrong", async (name, value, problem) => {
+  ])("the setting %s=%s is refused at start, with its name and its mistake", async (name, value, problem) => {
     expect(await refusalOf({ [name]: value }, "--role", "edge")).toEqual({
       code: 1,
       message: `The setting ${name} is wrong (${value}): ${problem}. docs/configuration.md lists the settings.\n`
@@ -63,7 +63,7 @@ describe("settings", () => {
     expect(message).not.toContain("ret")
   })
 
-  it("an edge does not start where other machines reach it, and says what to set", async () => {
+  it("an edge does not start at a HOST that other machines reach, and says which settings allow it", async () => {
     expect(await refusalOf({ HOST: "0.0.0.0" }, "--role", "edge")).toEqual({
       code: 1,
       message:

@@ -24,7 +24,7 @@ import { linksAfter } from "../../src/account/Segment.ts"
 import { decodeSegment } from "../../src/protocol/SegmentCodec.ts"
 import { AccountLedger } from "../support/AccountLedger.ts"
 
-/** The broker's `max_payload`. The broker would refuse a larger segment for ever. */
+/** The broker's `max_payload`. The broker would refuse a segment larger than `max_payload` for ever. */
 const payloadMax = 1024 * 1024
 
 const purchaseOf = (id: number, value: number): Purchase => ({
@@ -40,7 +40,7 @@ const purchaseOf = (id: number, value: number): Purchase => ({
 const delivered = (purchases: ReadonlyArray<Purchase>): Array<DeliveredPurchase> =>
   purchases.map((purchase, index) => ({ purchase, inputSequence: index + 1, inputIndex: 0, storedAt: 1_000 + index }))
 
-/** Returns the same purchases as further deliveries, stored behind all other deliveries. */
+/** Returns purchases as further deliveries of the same purchases, stored behind all other deliveries. */
 const deliveredAgain = <One extends Delivered>(log: ReadonlyArray<One>, behind: number): Array<One> =>
   log.map((one) => ({ ...one, inputSequence: one.inputSequence + behind }))
 
@@ -71,7 +71,10 @@ const reachableFrom = ({ texts }: Ledger, newest: number): ReadonlyArray<number>
   return [...found]
 }
 
-/** Reads the account from the stored records. The ids of the newest segments come first, which is allowed. */
+/**
+ * Reads the account from the stored records. This order has the ids of the newest segments first, which the functions
+ * of an account allow.
+ */
 const load = (ledger: Ledger): Account => {
   const account = emptyAccount()
   const newest = ledger.revisions.at(-1)?.revision
@@ -168,7 +171,9 @@ const grouped = <One extends Delivered>(all: ReadonlyArray<One>, sizes: Readonly
   return groups
 }
 
-/** Commits groups of deliveries as an actor does. Storing a segment takes as long as some commits. */
+/**
+ * Commits groups of deliveries as an actor does. The storing of a segment takes as long as `commitsMeanwhile` commits.
+ */
 const commitAll = (ledger: AccountLedger, groups: ReadonlyArray<ReadonlyArray<Delivered>>, commitsMeanwhile = 0) => {
   for (const group of groups) {
     ledger.seal(commitsMeanwhile)
@@ -323,7 +328,7 @@ describe("an account that is loaded from what is stored", () => {
         expect(observed(loaded, expected.ids).seen).toEqual(expected.counts)
         expect(decide(loaded, deliveredAgain(groups.flat(), 2_000_000)).applied).toEqual([])
       }),
-      // Shrinking such long inputs takes minutes.
+      // The shrinking of long histories takes minutes.
       { numRuns: 25, endOnFailure: true }
     )
   })
@@ -402,7 +407,7 @@ describe("sealing", () => {
     )
   })
 
-  it("ids that are too many for one segment are split, and a revision stays whole", () => {
+  it("ids that are too many for one segment are split into segments, and each revision stays whole", () => {
     const ledger = makeLedger()
     for (const [from, count] of [
       [0, 900],
@@ -433,7 +438,7 @@ describe("sealing", () => {
     expect(load(ledger).purchaseIds.get("p1")?.repeats).toBe(log.length - 1)
   })
 
-  it("each segment fits into a message of the broker, however many repeats come while one is stored", () => {
+  it("each segment fits into a message of the broker, however many repeats come while a segment is stored", () => {
     const ledger = makeLedger()
     const long = (id: number): PurchaseId => `${id}`.padEnd(128, "購") as PurchaseId
     const sales = distinct(30_000).map((one, id) => ({ ...one, purchase: { ...one.purchase, purchaseId: long(id) } }))

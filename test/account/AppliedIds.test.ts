@@ -11,13 +11,13 @@ const kinds: ReadonlyArray<{ readonly name: string; readonly make: () => Applied
 ]
 
 describe.each(kinds)("$name", ({ make, most }) => {
-  it("a set of any ids answers as a map does while the set grows", () => {
+  it("a set of any ids answers as a map of these ids does while the set grows", () => {
     const id = fc.string({ unit: "binary", maxLength: 128 })
     const few = fc.array(fc.tuple(id, fc.maxSafeNat(), fc.maxSafeNat()), { maxLength: 40 })
     fc.assert(
       fc.property(few, fc.array(id, { maxLength: 10 }), fc.nat({ max: most }), (entries, others, many) => {
         const numbered = Array.from({ length: many }, (_, index) => [`order-${index}`, index, 2 * index] as const)
-        // The ids have the same length and the same end, so their tags are equal.
+        // The ids of this list have the same length and the same end, so their tags are equal.
         const alike = Array.from({ length: 10 }, (_, index) => [`${index}: the same end`, index, 3 * index] as const)
         const ids = make()
         const model = new Map<string, { sequence: number; fingerprint: number }>()

@@ -113,8 +113,8 @@ describe("a product's text", () => {
   })
 })
 
-describe("the other texts", () => {
-  it("each text has its own greatest length, counted in characters", () => {
+describe("the texts of an account", () => {
+  it("each kind of text has its own greatest length, counted in characters", () => {
     expect(purchaseIdProblem("\u{1f6d2}".repeat(128))).toBeUndefined()
     expect(purchaseIdProblem("x".repeat(129))).toBe("must have at most 128 characters")
     expect(productTextProblem("\u{1f6d2}".repeat(200))).toBeUndefined()
@@ -129,7 +129,7 @@ describe("the other texts", () => {
   })
 })
 
-describe("the schemas", () => {
+describe("the schemas of ids and texts", () => {
   const schemas = [
     ["UserId", Schema.decodeUnknownExit(UserId), userIdProblem],
     ["PurchaseId", Schema.decodeUnknownExit(PurchaseId), purchaseIdProblem],

@@ -19,7 +19,7 @@ const byRevision = (ids: ReadonlyArray<readonly [string, AppliedId]>): Array<Sea
   return revisions
 }
 
-// These are more ids than the set keeps in a list.
+// The test has more ids than the set keeps in a list.
 const known = [
   "a",
   "b",
@@ -47,7 +47,7 @@ const steps = fc.array(
 )
 
 describe("PurchaseIdSet", () => {
-  it("a purchaseId set answers for each id as a plain map does", () => {
+  it("a purchaseId set answers for each id as a plain map of the same ids does", () => {
     fc.assert(
       fc.property(steps, (all) => {
         const set = new PurchaseIdSet()
@@ -79,7 +79,7 @@ describe("PurchaseIdSet", () => {
     )
   })
 
-  it("a purchaseId set holds ids of segments and unsealed ids, even if other numbers were expected", () => {
+  it("a purchaseId set holds ids of segments and unsealed ids, even if other numbers of ids were expected", () => {
     for (const expected of [0, 5, 16, 17, 40, 1_000]) {
       const set = new PurchaseIdSet()
       set.expect(expected)

@@ -174,7 +174,7 @@ const grouped = (log: ReadonlyArray<Delivered>, messages: number, from: number):
   log.filter(({ inputSequence }) => inputSequence >= from && inputSequence < from + messages)
 
 describe("decide with reversals", () => {
-  it("an account agrees with all purchases and pieces left, over any requests, crashes, sealings and loads", () => {
+  it("an account agrees with a simple model of purchases and pieces, over any requests, crashes and loads", () => {
     fc.assert(
       fc.property(
         requests,
@@ -220,7 +220,7 @@ describe("decide with reversals", () => {
     )
   })
 
-  it("the reversals of a purchase are found from its newest one, each through the one before it", () => {
+  it("the reversals of a purchase are found from the newest on, each through the reversal after it", () => {
     fc.assert(
       fc.property(requests, cuts, fc.nat({ max: 20 }), (all, sizes, commitsMeanwhile) => {
         const ledger = makeLedger()
@@ -252,7 +252,7 @@ describe("decide with reversals", () => {
     )
   })
 
-  it("a reversal in the same message as its purchase is applied if it stands after it, and refused if before it", () => {
+  it("a reversal in the message of its purchase is applied only if it stands after the purchase", () => {
     const ledger = makeLedger()
     const log = logOf([reversalOf("r1", 1), bought(1, 3), reversalOf("r2", 1, 3), reversalOf("r3", 1)], 4)
     const { applied, refusals, total } = ledger.commit(log)
@@ -275,7 +275,7 @@ describe("decide with reversals", () => {
     expect(ledger.account.reversals).toBe(0)
   })
 
-  it("a reversal repeats the content of its purchase, and keeps what was asked, and why", () => {
+  it("the entry of a reversal has the content of its purchase, the asked pieces and the reason", () => {
     const ledger = makeLedger()
     ledger.commit(logOf([bought(1, 7)]))
     const [first] = ledger.commit([{ ...reversalOf("r1", 1, 3, "Too dark"), inputSequence: 2 }]).applied
@@ -300,7 +300,7 @@ describe("decide with reversals", () => {
     expect(ledger.account.total).toBe(0n)
   })
 
-  it("a refusal says how many pieces are left, and the total at its moment", () => {
+  it("a refusal says how many pieces are left, and the total at the time of the refusal", () => {
     const ledger = makeLedger()
     const log = logOf([bought(1, 3), reversalOf("r1", 1, 3), reversalOf("r2", 1, 2), bought(2, 4)], 4)
     const { refusals } = ledger.commit(log)
@@ -325,11 +325,11 @@ describe("decide with reversals", () => {
     expect(applied).toHaveLength(roomFor)
     expect(new Set(refusals.map(({ reason }) => reason))).toEqual(new Set(["message-too-large"]))
     expect(ledger.account.total).toBe(before - BigInt(roomFor) * purchaseTotal(purchaseOf(1, 1)))
-    // The next message has room of its own.
+    // The message after that has its own room for product names.
     expect(ledger.commit([{ ...reversalOf("r299", 299), inputSequence: 2 }]).refusals).toEqual([])
   })
 
-  it("each segment fits into a message of the broker, with the longest ids, repeats and reversals of all of them", () => {
+  it("each segment fits into a message of the broker, with repeats and reversals of all of the longest ids", () => {
     const ledger = makeLedger()
     const idOf = (id: number) =>
       String.fromCodePoint(0x1f400 + (id % 128), 0x1f600 + Math.floor(id / 128)) + "\u{1F4A1}".repeat(126)

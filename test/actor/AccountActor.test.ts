@@ -109,7 +109,7 @@ class TestActor {
   /** The begins and ends of reads that the actor reported, in their order. */
   readonly reads: Array<string> = []
 
-  /** Returns an actor whose account has one commit. The actor was given none of the input of that commit. */
+  /** Returns an actor whose account has one commit. The returned actor was given none of the input of its commit. */
   static onCommit(text: string) {
     return Effect.gen(function* () {
       const actor = new TestActor()
@@ -118,7 +118,9 @@ class TestActor {
     })
   }
 
-  /** Starts an actor of a new epoch, which loads the account from the journal. The actor of the epoch before ends. */
+  /**
+   * Starts an actor of a new epoch, which loads the account from the journal. The actor of the epoch before that ends.
+   */
   start() {
     return Effect.gen({ self: this }, function* () {
       yield* this.end()
@@ -176,7 +178,7 @@ class TestActor {
     })
   }
 
-  /** Gives the actor one message with reversals of these purchases, each with an id of its own. */
+  /** Gives the actor one message with reversals of purchases, each reversal with an id of its own. */
   giveReversals(...reversed: ReadonlyArray<readonly [id: string, purchase: number, quantity?: number]>) {
     return Effect.suspend(() => {
       this.inputSequence += 1
@@ -432,7 +434,7 @@ describe("an actor that seals", () => {
       }
       yield* actor.giveTogether([5_000])
 
-      // The first segment holds 256 ids. The next two hold 800 and 400.
+      // The first segment holds 256 ids. The second segment holds 800 ids, and the third 400.
       yield* actor.seals.answer()
       expect((yield* actor.commit())?.segment).toBeGreaterThan(0)
 
@@ -475,7 +477,7 @@ describe("an actor that seals", () => {
     })
   )
 
-  it.effect("an actor names no segment before it is stored, and another actor reads its account whole", () =>
+  it.effect("an actor names no segment before the segment is stored, and another actor reads the whole account", () =>
     Effect.promise(() =>
       fc.assert(
         fc.asyncProperty(
@@ -493,7 +495,7 @@ describe("an actor that seals", () => {
           ),
           (steps) => Effect.runPromise(runSteps(steps))
         ),
-        // Shrinking such long inputs takes minutes.
+        // The shrinking of long lists of steps takes minutes.
         { numRuns: 40, endOnFailure: true }
       )
     )
@@ -501,7 +503,7 @@ describe("an actor that seals", () => {
 })
 
 describe("an actor with conflicts", () => {
-  it.effect("an actor stores the record of each conflict before the commit that counts them", () =>
+  it.effect("an actor stores the record of each conflict before the commit that counts the conflict", () =>
     Effect.gen(function* () {
       const actor = yield* given({ applied: [1], holding: "records" })
 
@@ -521,7 +523,7 @@ describe("an actor with conflicts", () => {
     })
   )
 
-  it.effect("an actor reports conflicts only when the commit that counts them is stored", () =>
+  it.effect("an actor reports conflicts only when the commit that counts these conflicts is stored", () =>
     Effect.gen(function* () {
       const actor = yield* given({ applied: [1] })
 
@@ -587,7 +589,7 @@ describe("an actor with reversals", () => {
     })
   )
 
-  it.effect("an actor stores the record of a refused reversal before the position passes it, and then reports it", () =>
+  it.effect("an actor stores the record of a refused reversal before the position passes it, and reports it last", () =>
     Effect.gen(function* () {
       const actor = yield* given({ applied: [1], holding: "records" })
 
@@ -643,7 +645,7 @@ describe("an actor with reversals", () => {
     })
   )
 
-  it.effect("an actor counts a repeated reversal, and records one that came with another content as a conflict", () =>
+  it.effect("an actor counts a repeated reversal, and records a reversal with another content as a conflict", () =>
     Effect.gen(function* () {
       const actor = yield* given()
 
@@ -676,7 +678,7 @@ describe("an actor with reversals", () => {
   )
 })
 
-describe("an actor", () => {
+describe("an actor of one account", () => {
   it.effect("an actor reports the begin and the end of the read of its account, and no read for a new account", () =>
     Effect.gen(function* () {
       const actor = yield* given({ applied: [1, 2] })
@@ -697,7 +699,7 @@ describe("an actor", () => {
       const { decidedThrough, revisionSequence } = yield* actor.look()
       expect({ decidedThrough, revisionSequence }).toEqual({ decidedThrough: 1, revisionSequence: 1 })
 
-      // The same input, as it is read again after a crash.
+      // The input of the first actor, as it is read again after a crash.
       const next = yield* TestActor.onCommit(actor.journal.newest(0)?.text ?? "")
       yield* next.start()
       yield* next.giveTogether([1, 2])

@@ -14,7 +14,7 @@ import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"
 import { sold } from "../../src/harness/system/Sold.ts"
 import { until } from "../../src/harness/system/TestBroker.ts"
 
-/** A registry whose actors load at once unless the test holds them. Their proposals wait for the test. */
+/** A registry whose actors load at once unless the test holds them. The proposals of these actors wait for the test. */
 const makeRegistry = (settings: { readonly residentMax: number; readonly idleMilliseconds?: number }) => {
   const proposals: Array<RevisionProposal<number>> = []
   let loads = 0
@@ -59,8 +59,8 @@ describe("ActorRegistry", () => {
   let epoch: TestEpoch
   let actors: EpochActors<number>
   /**
-   * The indexes of the committed proposals. An actor is its own proposal, so the same object is proposed again and
-   * again.
+   * The indexes of the committed proposals. An actor is its own proposal, so the actor's one object is proposed again
+   * and again.
    */
   let committed: Set<number>
 
@@ -115,7 +115,7 @@ describe("ActorRegistry", () => {
     return to.tell(user, { kind: "purchases", deliveries: deliveriesOf(user, id, message.sequence), message })
   }
 
-  /** Gives an actor one purchase. Returns whether there was room, and how many actors are in memory then. */
+  /** Gives an actor one purchase. Returns whether there was room, and how many actors are in memory after that. */
   const sellNow = (user: string, id: string, to = actors) => {
     const sold = sell(user, id, to)
     return { sold, resident: registry.resident() }
@@ -139,7 +139,7 @@ describe("ActorRegistry", () => {
       if (!to.tell(user, { kind: "look", look: resolve })) reject(new Error("no room"))
     })
 
-  it("a full mailbox refuses purchases, and takes purchases again when its actor has taken some", async () => {
+  it("a full mailbox refuses purchases, and takes purchases again when its actor has taken envelopes", async () => {
     await open({ residentMax: 10 }, 2)
     expect(sell("ann", "1")).toBe(true)
     await proposalsAre(1)
@@ -159,7 +159,7 @@ describe("ActorRegistry", () => {
     expect(made.loads()).toBe(1)
   })
 
-  it("an actor keeps nothing of its past work in memory while it waits for more", async () => {
+  it("an actor keeps nothing of its past work in memory while it waits for more work", async () => {
     setFlagsFromString("--expose-gc")
     const collect: () => void = runInNewContext("gc")
     await open({ residentMax: 10 })
@@ -213,7 +213,7 @@ describe("ActorRegistry", () => {
     expect({ loads: made.loads(), resident: registry.resident() }).toEqual({ loads: 4, resident: 2 })
   })
 
-  it("the registry loads a bounded number of accounts at once, and loads more when one is loaded", async () => {
+  it("the registry loads a bounded number of accounts at once, and loads another when an account is loaded", async () => {
     await open({ residentMax: 10 * loadingMax })
     made.mayLoad.closeUnsafe()
     const users = Array.from({ length: loadingMax }, (_, user) => `user${user}`)

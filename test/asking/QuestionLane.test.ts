@@ -15,7 +15,7 @@ const page = (userId: string): Question => ({ kind: "page", userId, limit: 10 })
 
 const userOf = ({ question }: WaitingQuestion) => ("userId" in question ? question.userId : "")
 
-/** Takes requests from a queue until it is empty, and returns the users of each. */
+/** Takes requests from a queue until it is empty, and returns the users of each request. */
 const requestsOf = (...questions: Array<WaitingQuestion>) => {
   const requests: Array<ReadonlyArray<string>> = []
   const queue = new CallerTurns<WaitingQuestion>()

@@ -2,7 +2,7 @@
  * The broker's side of the model: the input log, the chain of commits, and messages in flight whose sender no longer
  * waits. Each account sees the chain as a list of revisions. Two accounts may share commits in any way, because that
  * changes nothing that a worker does later. A take-over record repeats the position of the commit before it, so the
- * model keeps no trace of it. The record only makes every expected sequence older.
+ * model keeps no trace of it. A take-over record only makes every expected sequence older.
  */
 import type { HeadsStream, HeadsWrite } from "./Heads.ts"
 
@@ -47,8 +47,8 @@ export interface Commit {
 /** A commit that was published, and whose sender no longer waits. */
 export interface LateCommit extends Commit {
   /**
-   * The expected sequence minus the last sequence of the chain. With 0 the commit is stored when it arrives. With a
-   * negative number it is refused for ever.
+   * The expected sequence minus the last sequence of the chain. If `ahead` is 0, the commit is stored when it arrives.
+   * If `ahead` is negative, the commit is refused for ever.
    */
   readonly ahead: number
 }

@@ -6,13 +6,12 @@ import type { ModelRule } from "./Invariants.ts"
 import { protocol } from "./Protocol.ts"
 import type { Bounds, Mistake } from "./Rules.ts"
 
-// An explicit-state model of the commit chain. It has one partition, two users, two workers, a janitor, and clients
-// that send again. It has crashes, lost deliveries, lost answers, late publishes, writes of heads, and reads. Every
-// order of all steps is explored, and the invariants of Invariants.ts are checked in every state.
+// An explicit-state model of the commit chain. The model has one partition, two users, two workers, a janitor, and
+// clients that send again. The model has crashes, lost deliveries, lost answers, late publishes, writes of heads, and
+// reads. Every order of all steps is explored, and the invariants of Invariants.ts are checked in every state.
 // Redeliveries are left out, because workers drop them by their sequence. Deleted consumers are left out, because they
 // end an epoch as a lost delivery does. An acknowledgement is checked when it is sent, because no other step depends on
-// it.
-// MODEL_BOUND=large explores longer scripts and more faults at once, and prints the history of each mistake.
+// it. MODEL_BOUND=large explores longer scripts and more faults at once, and prints the history of each mistake.
 const isLarge = process.env["MODEL_BOUND"] === "large"
 const statesMax = 40_000_000
 const minutes = 60_000
@@ -23,7 +22,7 @@ const repeat: Script = [{ ann: "p" }, { ann: "p" }]
 const inTurn: Script = [{ ann: "p" }, { ann: "q" }]
 const apart: Script = [{ ann: "p" }, { bob: "r" }]
 const two: Script = [{ ann: "p" }, { ann: "q", bob: "r" }]
-/** A message without any readable purchase, and a message behind it. */
+/** A message without any readable purchase, and a message behind that message. */
 const unreadable: Script = [{}, { ann: "p" }]
 /** Two messages of groups, a repeat, and an id that comes again with another content. */
 const three: Script = [{ ann: "p" }, { ann: "q", bob: "r" }, { ann: "p", bob: "r'" }]
@@ -180,7 +179,7 @@ describe("a planted mistake is caught", () => {
   })
 })
 
-describe("each form of the owner's check alone", () => {
+describe("each form of the check of ownership alone", () => {
   const forms = ["commit", "read"] as const
   it.each(forms)(
     "with proofs of ownership by a %s alone, the model sees the mistake of a read that skips newer input",

@@ -136,7 +136,7 @@ const proposals: WorkerSteps = (rules, shared, worker) => {
   return steps
 }
 
-/** Writes a segment or a rejected record. If it was written before, it has the same content. */
+/** Writes a segment or a rejected record. A record that was written before has the same content. */
 const writeReference = (rules: Rules, shared: Shared, worker: Worker, inFlight: InFlight): WorkerStep => {
   const refers = users.flatMap((user) => inFlight.lines[user]?.refers ?? [])
   const missing = refers.find((name) => !shared.written.includes(name))
@@ -228,7 +228,7 @@ const isPipelined = (mistakes: Rules["mistakes"]) =>
 
 /**
  * A mistake: sends a second commit before the answer to the first. The second commit expects the sequence that the
- * first should get, or the same sequence as the first.
+ * first commit should get, or the same sequence as the first commit.
  */
 const sendNext = (rules: Rules, shared: Shared, worker: Worker, inFlight: InFlight): ReadonlyArray<WorkerStep> => {
   if (inFlight.outcome !== "open" || shared.late.length > 0) return []
@@ -238,7 +238,7 @@ const sendNext = (rules: Rules, shared: Shared, worker: Worker, inFlight: InFlig
   return proposals(rules, left, next).filter((step) => step.worker.inFlight !== undefined)
 }
 
-/** A mistake: loads an account between a commit and its acknowledgement, and keeps it in memory. */
+/** A mistake: loads an account between a commit and its acknowledgement, and keeps that account in memory. */
 const loadMeanwhile: WorkerSteps = (_rules, shared, worker) =>
   users
     .filter((user) => isCommitting(worker, user) && worker.kept[user] === undefined)
@@ -248,7 +248,9 @@ const loadMeanwhile: WorkerSteps = (_rules, shared, worker) =>
       worker: { ...worker, kept: { ...worker.kept, [user]: loadedAccount(shared, worker, user) } }
     }))
 
-/** Commits one at a time. A commit is prepared, sent, and stored or refused. The answer arrives or is lost. */
+/**
+ * Commits one at a time. A commit is prepared, sent, and stored or refused. The answer to a commit arrives or is lost.
+ */
 export const commit: WorkerSteps = (rules, shared, worker) => {
   const { inFlight } = worker
   if (inFlight === undefined) return [...proposals(rules, shared, worker), ...inconsistent(rules, shared, worker)]

@@ -22,8 +22,8 @@ const endOf = (shared: Shared) => ({
 })
 
 /**
- * Stores a take-over record. Reading the end of the chain and publishing the record are one step here. A record that
- * finds another end is refused and leaves no trace.
+ * Stores a take-over record. Reading the end of the chain and publishing the record are one step of the model. A
+ * take-over record that finds another end is refused and leaves no trace.
  */
 const takeOver = (rules: Rules, shared: Shared, worker: Worker, read: Partial<Worker>): WorkerStep => ({
   name: "takes over",
@@ -72,7 +72,7 @@ const running = (worker: Worker, manifest: Manifest, table: PerUser<number>): Wo
   decided: perUser(() => worker.reached)
 })
 
-/** Reads the chain from its beginning. The next blob has to be a base, so the manifest counts as empty. */
+/** Reads the chain from its beginning. After that, the next blob has to be a base, so the manifest counts as empty. */
 const rebuild = (shared: Shared, worker: Worker, { revision }: Manifest): WorkerStep => ({
   name: "rebuilds the heads from the chain",
   shared,
@@ -116,14 +116,16 @@ const restore: WorkerSteps = (rules, shared, worker) => {
   })
 }
 
-/** Starts an epoch with the record, then the manifest, then its blobs, and then the commits after these blobs. */
+/**
+ * Starts an epoch in this order: take-over record, manifest, blobs of the manifest, and the commits after these blobs.
+ */
 export const startEpoch: WorkerSteps = (rules, shared, worker) => [
   ...begin(rules, shared, worker),
   ...readManifest(rules, shared, worker),
   ...restore(rules, shared, worker)
 ]
 
-/** Delivers in order, and skips purged input. A missing delivery number shows a lost delivery. */
+/** Delivers messages in order, and skips purged input. A missing delivery number shows a lost delivery. */
 export const receive: WorkerSteps = (rules, shared, worker) => {
   const sequence = Math.max(worker.delivered, shared.purged) + 1
   if (sequence > shared.stored) {
@@ -147,7 +149,7 @@ export const receive: WorkerSteps = (rules, shared, worker) => {
   ]
 }
 
-/** Crashes, or begins another epoch although nothing in the protocol asks for it. */
+/** Lets a worker crash, or begin another epoch although nothing in the protocol asks for a new epoch. */
 export const endings: WorkerSteps = (rules, shared, worker) =>
   worker.phase === "idle" && worker.job.length === 0 && users.every((user) => worker.kept[user] === undefined)
     ? []

@@ -12,7 +12,7 @@ export interface Blob {
 export interface Manifest {
   /** The stream sequence of the manifest, which the next manifest expects; 0 before the first manifest. */
   readonly revision: number
-  /** The key of the hash in all blobs that the manifest names; 0 if it names no blob. */
+  /** The key of the hash in all blobs that the manifest names; 0 if the manifest names no blob. */
   readonly key: number
   readonly blobs: ReadonlyArray<number>
   /** The revision of each account up to which the blobs are complete. */

@@ -21,7 +21,7 @@ const chunksOf = ({ name, key, heads }: Blob) =>
     return { kind: "blob", blob, chunkOf: user } as const
   })
 
-/** Fills a chunk when it is written. So its heads may be newer than `through`. */
+/** Fills a chunk when it is written. The heads of a chunk may thus be newer than `through`. */
 const asWritten = ({ mistakes }: Rules, { phase, table }: Worker, write: HeadsWrite): HeadsWrite => {
   if (phase !== "running") return write
   if (write.kind === "manifest" && mistakes.has("base named complete at its end")) {
@@ -64,7 +64,8 @@ const begin: WorkerSteps = (rules, shared, worker) => {
   if (users.every((user) => through[user] <= manifest.through[user])) return []
   const isNumberedBehind = rules.mistakes.has("blobs numbered behind the manifest")
   const name = isNumberedBehind ? Math.max(0, ...manifest.blobs) + 1 : (rules.bounds.heads ?? 0) - shared.headsLeft + 1
-  // A worker that finds no key draws a random one. The model uses the number of its first blob, which is unique.
+  // A worker that finds no key draws a random one. The model uses the number of the worker's first blob, which is
+  // unique.
   const key = worker.key === 0 ? (rules.bounds.heads ?? 0) - shared.headsLeft + 1 : worker.key
   const since = rules.mistakes.has("changes forgotten before the manifest") ? worker.hinted : manifest.through
   const changed = perUser((user) => (through[user] > since[user] ? through[user] : 0))
@@ -82,7 +83,10 @@ const begin: WorkerSteps = (rules, shared, worker) => {
   return manifest.blobs.length > 0 && isSameKey ? [write("hint"), write("base")] : [write("base")]
 }
 
-/** Drops a hint or base whose manifest was refused. Reads the manifest again. The next blob is made anew. */
+/**
+ * Drops a hint or base whose manifest was refused. Reads the manifest again. After a refused manifest, the next blob is
+ * made anew.
+ */
 const refused = ({ mistakes }: Rules, shared: Shared, worker: Worker): Worker => {
   const [naming] = worker.job
   const newest = shared.heads.manifest

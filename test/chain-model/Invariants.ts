@@ -9,11 +9,11 @@ import { lacksBlob, readBlobs } from "./Heads.ts"
  * - `I3`: Every purchase that is applied was stored in the input log before.
  * - `I4`: The newest revision knows of every purchase that the account's revisions applied.
  * - `I5`: A user's purchases are applied in the order of the input log, with none left out.
- * - `I6`: An answer holds all that was stored before the question, and nothing that no commit holds. All that was
- *   acknowledged or read before is stored, so it is in the answer too.
+ * - `I6`: An answer holds all that was stored before the question, and nothing that no commit holds. Everything that
+ * was acknowledged or read before is stored, so it is in the answer too.
  * - `I7`: The end of the input log can be reached from every state, without luck.
- * - `I8`: An input is acknowledged only when commits hold its whole content.
- * They rest on rules of their own:
+ * - `I8`: An input is acknowledged only when commits hold its whole content. The invariants rest on further rules of
+ * the model:
  * - `repeats`: Each repeat or conflict is counted once.
  * - `position`: The position never goes back along the chain.
  * - `references`: Each segment and rejected record that the chain refers to is stored.
@@ -82,7 +82,7 @@ export const brokenInvariants = (script: Script, shared: Shared): ReadonlyArray<
   return broken
 }
 
-/** Checks an answer when it is given. `required` was counted when the question came. */
+/** Checks an answer when it is given. `required` is the number of purchases that was counted when the question came. */
 export const brokenByAnswer = (
   shared: Shared,
   user: User,
@@ -90,7 +90,7 @@ export const brokenByAnswer = (
   answer: ReadonlyArray<number>
 ): ModelRule | undefined => (answer.length < required || !isPrefix(answer, appliedOf(shared, user)) ? "I6" : undefined)
 
-/** Checks the acknowledgement of all inputs up to a sequence, and of no other. */
+/** Checks the acknowledgement of all inputs up to a sequence, and of no other input. */
 export const brokenByAcknowledgement = (script: Script, shared: Shared, through: number): ModelRule | undefined => {
   const isDecided = (user: User, sequence: number) =>
     purchaseAt(script, user, sequence) === undefined || (shared.revisions[user].at(-1)?.decidedThrough ?? 0) >= sequence

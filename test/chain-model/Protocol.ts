@@ -33,7 +33,8 @@ const purge: EnvironmentSteps = ({ mistakes, bounds }, shared) =>
     : []
 
 /**
- * Lets a commit arrive whose sender no longer waits. If its expectation fails now, a later sequence may still match.
+ * Lets a commit arrive whose sender no longer waits. If the expectation of such a commit fails now, a later sequence of
+ * the chain may still match.
  */
 const arriveLate: EnvironmentSteps = (rules, shared) =>
   shared.late.map((late, index) => {

@@ -48,20 +48,25 @@ export interface Bounds {
   /** The number of hints and bases that may be begun. */
   readonly heads?: number
   /**
-   * Decides what a worker does that has lost the partition. With "act" it goes on. With "rest" it only ends its write
-   * of heads: the broker would refuse its commits, and its reads would fail the owner check. A planted mistake needs
-   * "act".
+   * Decides the steps of a worker that has lost the partition. With "act" such a worker goes on. With "rest" such a
+   * worker only ends its write of heads: the broker would refuse its commits, and its reads would fail the owner check.
+   * A planted mistake needs "act".
    */
   readonly zombies: "act" | "rest"
-  /** Compares restored heads with a digest in the newest commit, and makes them again from the chain if they differ. */
+  /**
+   * Whether an owner compares restored heads with a digest in the newest commit, and makes them again from the chain if
+   * they differ.
+   */
   readonly checksDigest?: boolean
-  /** Writes a base in one chunk for each account, so that commits are stored between two chunks. */
+  /** Whether a base has one chunk for each account, so that commits are stored between two chunks. */
   readonly writesChunks?: boolean
-  /** Uses only this form of the check of ownership. Without it, both are used. */
+  /**
+   * The only form of the check of ownership that workers use. Without this member, both forms of the check are used.
+   */
   readonly ownerCheck?: "commit" | "read"
-  /** The input log is never purged. */
+  /** Whether the input log is never purged. */
   readonly keepsInput?: boolean
-  /** The old blobs are never purged. */
+  /** Whether the old blobs are never purged. */
   readonly keepsBlobs?: boolean
 }
 

@@ -56,7 +56,7 @@ export interface Worker {
   readonly delivered: number
   readonly hasGap: boolean
   readonly dispatched: number
-  /** The input up to which everything is in a sent commit, and the messages after it. */
+  /** The input up to which everything is in a sent commit, and the messages after that input. */
   readonly reached: number
   /** The position in the newest commit that the worker knows. */
   readonly written: number
@@ -145,7 +145,7 @@ const lateMax = 1
 /** Bounds the writes of heads in flight without a waiting sender. */
 const lateHeadsMax = 2
 
-/** Leaves a commit in flight. It may arrive late or never. */
+/** Leaves a commit in flight, which may arrive late or never. */
 export const leftOnItsWay = ({ mistakes }: Rules, shared: Shared, { inFlight, ahead }: Worker): Shared => {
   const canArrive = ahead >= 0 || mistakes.has("commit without expectation")
   if (inFlight?.outcome !== "open" || !canArrive || shared.late.length >= lateMax) return shared

@@ -45,7 +45,7 @@ describe("scripts/purchases audit log", () => {
       )
     })
 
-  it("the command prints a line for each record, newest first, up to its limit", async () => {
+  it("the command prints a line for each record, newest first, up to the limit of the command line", async () => {
     const { code, out } = await run(operator, "audit", "log", "--limit", "2")
     expect({
       code,
@@ -84,14 +84,14 @@ describe("scripts/purchases audit log", () => {
     })
   })
 
-  it("a time that is not one ends the command with 2, and a token without the scope ends it with 1", async () => {
+  it("a text that is not a time ends the command with 2, and a token without the scope ends it with 1", async () => {
     const wrong = await run(operator, "audit", "log", "--since", "yesterday")
     expect(wrong).toMatchObject({ code: 2, error: expect.stringContaining("must be a time before now like 24h") })
     const refused = await run(limited, "audit", "log")
     expect(refused).toMatchObject({ code: 1, error: expect.stringContaining("audit:read") })
   })
 
-  it("a line of the command line's own changes names no address, and holds no command for a terminal", () => {
+  it("a record of the command line's own changes shows no address, and no command for a terminal", () => {
     const line = auditLine({
       sequence: 1,
       at: "2026-01-31T12:00:00.000Z",

@@ -73,9 +73,9 @@ export const notNow = (detail: string) =>
   JSON.stringify({ type: "urn:purchase-ledger:problem:unavailable", title: "t", status: 503, detail, instance: "/" })
 
 /**
- * An edge that stores every line that it gets, except those for which `problemOf` returns a problem. From `answersMax`
- * answers on it is silent, until `release` is called. `requests` has the ids of each request, in the order in which they
- * came.
+ * An edge that stores every line that it gets, except those for which `problemOf` returns a problem. After `answersMax`
+ * answers this edge is silent, until `release` is called. `requests` has the ids of each request, in the order in which
+ * they came.
  */
 export const startStoring = async (
   problemOf: (line: string) => string | undefined = () => undefined,

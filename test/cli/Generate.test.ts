@@ -29,7 +29,7 @@ const continuation =
 
 describe("purchases generate", () => {
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    it(`generate says after ${signal} how many are stored, and names a command that stores the rest once`, async () => {
+    it(`generate says after ${signal} how many purchases are stored, and how to store the rest once`, async () => {
       const user = `after-${signal}`.toLowerCase().replace("-", "_")
       const running = new RunningCommand(url, "generate", "100000", user)
       await until("some are stored", async () => (await countOf(user)) > 0)
@@ -105,7 +105,7 @@ describe("generate with a file of its state", () => {
   }, 120_000)
 })
 
-describe("the command that goes on", () => {
+describe("the command that continues a run", () => {
   it("the printed command continues a run as it is printed, also if user and run begin with -", async () => {
     const edge = await startAnswering((_request, response) => response.end("<html>"))
     const first = await purchasesAt(url, "--timeout", "1", "--url", edge.url, "generate", "--run=-r", "--", "3", "-u")
@@ -120,7 +120,7 @@ describe("the command that goes on", () => {
   })
 })
 
-describe("a run", () => {
+describe("a run of generate", () => {
   it("a run sends refused purchases again, and every other purchase once", async () => {
     const sent: Array<number> = []
     let isAway = true
@@ -169,7 +169,8 @@ describe("a run", () => {
           timeoutMilliseconds: 3_000,
           attemptsMax: Number.POSITIVE_INFINITY,
           onRetry,
-          // Each answer covers only the first purchase of its request. Only the very first purchase is stored.
+          // Each answer covers only the first purchase of its request. Only the first purchase of all requests is
+          // stored.
           fetch: async (request) => {
             await request.text()
             requests += 1

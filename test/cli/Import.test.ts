@@ -67,7 +67,7 @@ describe("purchases import", () => {
     expect(await new PurchaseClient({ url }).receipt("ann", "o-1")).toMatchObject({ productName: 'Lamp, "big"' })
   })
 
-  it("lines without ids count once if the file is imported twice, and the command says what the ids follow from", async () => {
+  it("lines without ids of a file that is imported twice count once, and a message says how ids are made", async () => {
     const line = `{"userId":"bea","productName":"Lamp","value":12.50,"quantity":2}\n`
     const file = fileOf(line + line, ".ndjson")
     const command = ["import", file, "--set", "productType=Office"]
@@ -111,7 +111,7 @@ describe("purchases import", () => {
     const again = newPath(".csv")
     expect(await purchasesAt(url, "import", refused, "--refused", again)).toMatchObject({ code: 1 })
     expect(linesOf(again)).toHaveLength(2)
-    // The same lines come again from a file with another content, and each keeps the id of its first file.
+    // The mended lines come again from a file with another content, and each line keeps the id of its first file.
     writeFileSync(refused, mended.replace("50.00,many", "50.00,1"))
     expect(await purchasesAt(url, "import", refused)).toMatchObject({ code: 0 })
     expect(await purchasesAt(url, "import", refused)).toMatchObject({ code: 0 })
@@ -223,7 +223,7 @@ describe("an import that breaks off", () => {
   }
 
   for (const signal of ["SIGINT", "SIGKILL"] as const) {
-    it(`an import that ends by ${signal} goes on behind the lines that are done, and each refused line is in the file once`, async () => {
+    it(`an import that ends by ${signal} goes on behind the settled lines, and repeats no refused line`, async () => {
       const file = bigFile()
       const [refused, state] = [newPath(".csv"), newPath(".state")]
       const isDisliked = (line: string) => (line.includes('"o-7777"') ? "The service does not like it." : undefined)
@@ -266,7 +266,7 @@ describe("an import that breaks off", () => {
 
   const settledIn = (state: string): number => (JSON.parse(readFileSync(state, "utf8")) as { settled: number }).settled
 
-  it("lines that the service cannot take for now are sent again, and a line that it refuses keeps its reason", async () => {
+  it("lines that the service cannot take for now are sent again, and a refused line keeps its reason", async () => {
     let isAway = true
     const edge = await startAnswering((request, response) => {
       let text = ""
@@ -375,7 +375,7 @@ describe("records of a file", () => {
     for (const [line, problem] of lines) expect(await purchaseIn(jsonRecords(given(line)))).toContain(problem)
   })
 
-  it("a refused CSV record that is written and read again has the same cells", async () => {
+  it("a refused CSV record has the same cells after it is written and read again", async () => {
     const cell = fc.string({ unit: fc.constantFrom("a", ",", '"', "\n", "\r\n", " ", "ä", "'") })
     await fc.assert(
       fc.asyncProperty(cell, cell, async (one, other) => {
@@ -418,7 +418,7 @@ describe("records of a file", () => {
 })
 
 describe("the files of an import", () => {
-  it("the file of refused lines goes on behind the kept bytes, so no line of a killed import is there twice", () => {
+  it("the file of refused lines goes on behind the kept bytes, so it has no line of a killed import twice", () => {
     const path = newPath(".csv")
     const killed = RefusedFile.open(path, "header", 0)
     killed.append(["one"])
@@ -432,7 +432,7 @@ describe("the files of an import", () => {
     expect(() => RefusedFile.open(newPath(".csv"), "header", 5)).toThrow("cannot be written: ENOENT")
   })
 
-  it("refused lines are in their file before the state says that they are done", async () => {
+  it("refused lines are in their file before the state says that these lines are done", async () => {
     const lines = Array.from({ length: 12_000 }, (_, index) => `${index % 1_000 === 0 ? "{" : "[]"}`)
     const file = new ImportFile(fileOf(lines.join("\n"), ".ndjson"), "ndjson", ",")
     const refusedPath = newPath(".ndjson")

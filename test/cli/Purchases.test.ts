@@ -57,7 +57,7 @@ describe("scripts/purchases", () => {
     expect(await purchases("--json", "history", "nobody")).toEqual(done(""))
   })
 
-  it("the command line prints the purchases of a history that fit its flags", async () => {
+  it("the command line prints the entries of a history that fit the flags", async () => {
     for (const [product, type, id] of [
       ["Lamp", "Office", "h1"],
       ["Desk", "Office", "h2"],
@@ -108,7 +108,7 @@ describe("scripts/purchases", () => {
     expect(out).not.toMatch(/repeatsDropped|conflictsRejected/)
   })
 
-  it("generate stores as many purchases as it was told, in many batches", async () => {
+  it("generate stores as many purchases as its words ask for, in many batches", async () => {
     expect(await purchases("generate", "12000", "bob")).toEqual(done("12000 purchases of bob are stored\n"))
     expect((await purchases("total", "bob")).out).toMatch(/ in 12000 purchases\n$/)
     const { out } = await purchases("--json", "history", "bob", "--limit", "1200")
@@ -152,7 +152,7 @@ describe("scripts/purchases", () => {
     expect(await purchases("rejected", "show", "999999/0")).toMatchObject({ code: 1 })
   })
 
-  it("the command line ends with 1 if it is refused or finds nothing", async () => {
+  it("the command line ends with 1 if the service refuses a request or finds nothing", async () => {
     expect(await purchases("receipt", "ann", "none")).toMatchObject({
       code: 1,
       out: "",
@@ -164,7 +164,7 @@ describe("scripts/purchases", () => {
     })
   })
 
-  it("the command line ends with 2 if a word of it is wrong", async () => {
+  it("the command line ends with 2 if one of its words is wrong", async () => {
     for (const words of [
       ["total"],
       ["nothing"],
@@ -176,7 +176,7 @@ describe("scripts/purchases", () => {
     }
   })
 
-  it("the command line ends with 3 if the service cannot be reached, and says so", async () => {
+  it("the command line ends with 3 if the service cannot be reached, and its message says so", async () => {
     expect(await purchases("--url", "http://127.0.0.1:1", "status")).toMatchObject({
       code: 3,
       error: expect.stringContaining("The service cannot be reached")
@@ -247,7 +247,7 @@ describe("scripts/purchases", () => {
     }
   }, 30_000)
 
-  it("the help has examples", async () => {
+  it("the help of each command has examples", async () => {
     const rejected = ["rejected", "rejected list", "rejected show", "rejected replay"]
     for (const command of ["post", "total", "history", "receipt", "generate", "feed", "status", ...rejected]) {
       const { code, out } = await purchases(...command.split(" "), "--help")

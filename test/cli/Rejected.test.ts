@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { listedText } from "../../scripts/cli/rejected.ts"
 
-describe("a record in the list of what was rejected", () => {
+describe("a record in the list of rejected records", () => {
   it("a rejected record stands in one line, with a blank for a line break of its reason", () => {
     const text = listedText({
       inputSequence: 7,

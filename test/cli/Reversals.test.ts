@@ -40,7 +40,7 @@ describe("purchases reverse", () => {
     expect(feed.out).toMatch(/ann .* order-1\n.* ann .* -23\.45 .*order-1, reversed by return-1: broken\n$/)
   })
 
-  it("a reversal without a quantity takes back all pieces, and one without --wait is stored", async () => {
+  it("a reversal without a quantity takes back all pieces, and a reversal without --wait is only stored", async () => {
     await buy("bea")
     const stored = await purchases("reverse", "bea", "order-1", "--reason", "never arrived", "--id", "return-1")
     expect(stored).toEqual(done("return-1 of order-1 is stored\n"))
@@ -57,12 +57,12 @@ describe("purchases reverse", () => {
     expect(JSON.parse(history.out)).toMatchObject({ kind: "reversal", reversalId: "return-1", total: "-46.90" })
   })
 
-  it("a receipt of a purchase without reversals does not mention them", async () => {
+  it("a receipt of a purchase without reversals does not mention reversals", async () => {
     await buy("dan")
     expect((await purchases("receipt", "dan", "order-1")).out).not.toMatch(/reversed|left|reversal/)
   })
 
-  it("a reversal that is refused ends with 1 and says how many pieces are left", async () => {
+  it("the command of a refused reversal ends with 1 and says how many pieces are left", async () => {
     await buy("eve")
     expect(await purchases(..."reverse eve order-1 --quantity 4 --reason broken".split(" "))).toEqual({
       code: 1,
@@ -89,7 +89,7 @@ describe("purchases reverse", () => {
     expect((await purchases(...words)).code).toBe(2)
   })
 
-  it("a reversal whose outcome is open ends with 3, and prints the id under which to send it again", async () => {
+  it("the command of a reversal of unknown outcome ends with 3, and prints the id for sending it again", async () => {
     const gone = await startAnswering((_request, response) => {
       response.writeHead(503, { "content-type": "application/problem+json" }).end(notNow("Not now."))
     })

@@ -18,7 +18,7 @@ const columns: ReadonlyArray<Column<Item>> = [
 const space = (width: number) => ({ width, paint: (_style: string, text: string) => text })
 
 describe("a table", () => {
-  it("a table has a line of names, sets numbers to the right, and pads by the width that a text takes", () => {
+  it("a table has a line of names, sets numbers to the right, and pads texts by their width on a terminal", () => {
     const items = [
       { id: "a", name: "Lamp", amount: "12.50" },
       { id: "order-2", name: "電気スタンド", amount: "9.00" }
@@ -36,7 +36,7 @@ describe("a table", () => {
     expect(tableText(columns, items, space(10)).split("\n")[1]).toBe("an-id-that-is-copied  A lamp …  1000000.00")
   })
 
-  it("a table shows control characters of a text as a sign, because a text may hold commands for a terminal", () => {
+  it("a table shows control characters as a sign, because a text may hold commands for a terminal", () => {
     const items = [{ id: "a", name: "\u001B[31mred\nline", amount: "1.00" }]
     expect(tableText(columns, items, space(80)).split("\n")[1]).toBe("a   \uFFFD[31mred\uFFFDline    1.00")
   })

@@ -78,7 +78,7 @@ describe("the command line on a terminal", needs(scriptNeeded), () => {
     expect(JSON.parse(withoutProgress(json))).toMatchObject({ number: 2, value: "12.50" })
   })
 
-  it("a command that takes more than a second says so in a line, and erases the line before it prints", async () => {
+  it("a command of more than a second shows a line of progress, and erases the line before it prints", async () => {
     const edge = await answering(1_700)
     const seen = await onTerminal(edge.url, '"$PURCHASES" history ann', { NO_COLOR: "1" })
     await edge.stop()
@@ -110,7 +110,7 @@ describe("the line of progress", () => {
     return { progress, seen: () => written.splice(0) }
   }
 
-  it("a command that is done within a second writes nothing, and one that takes longer says so until it is done", () => {
+  it("a command that ends within a second shows no progress, and a longer command shows it until its end", () => {
     const { progress, seen } = startProgress(true)
     vi.advanceTimersByTime(950)
     expect(seen()).toEqual([])
@@ -122,7 +122,7 @@ describe("the line of progress", () => {
     expect(seen()).toEqual([erase])
   })
 
-  it("a line that is printed erases the progress, which comes again after a second without a line", () => {
+  it("a printed line erases the progress, which comes again after a second without a line", () => {
     const { progress, seen } = startProgress(true)
     vi.advanceTimersByTime(1_050)
     progress.makeRoom()

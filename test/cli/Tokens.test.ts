@@ -45,7 +45,7 @@ describe("scripts/purchases tokens", () => {
   const untilStatus = (token: string, status: number) =>
     until(`the token gets ${status}`, async () => (await statusWith(token)) === status)
 
-  it("an operator makes a token in a file, lists it without its secret, rolls it and revokes it", async () => {
+  it("an operator makes a token in a file, lists the token without its secret, rolls it and revokes it", async () => {
     const file = join(directory, "token")
     const made = await tokens(
       "create",
@@ -66,7 +66,7 @@ describe("scripts/purchases tokens", () => {
     expect((await run({}, "--token-file", file, "rejected", "list")).out).toBe("Nothing was rejected.\n")
     expect((await run({ PURCHASES_TOKEN: token }, "rejected", "list")).out).toBe("Nothing was rejected.\n")
 
-    // No token is made whose secret cannot be kept.
+    // The command makes no token if it cannot keep the secret.
     const again = await tokens("create", "--name", "shop", "--scopes", "all", "--out", file)
     expect([again.code, readFileSync(file, "utf8").trim()]).toEqual([1, token])
 
@@ -88,7 +88,7 @@ describe("scripts/purchases tokens", () => {
     expect((await tokens("roll", id)).error).toBe(`purchases: The token ${id} is revoked. Create another one.\n`)
   })
 
-  it("a command without a right token says what the service says, and shows no token", async () => {
+  it("a command without a right token prints the message of the service, and shows no token", async () => {
     const missing = await run({}, "total", "ann")
     expect(missing).toMatchObject({
       code: 1,

@@ -6,7 +6,7 @@ type Answering = Awaited<ReturnType<typeof startAnswering>>
 
 const retryLine = /^purchases: .+ Trying again until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC \(--timeout \d+\)\.\n/
 
-describe("a service that cannot do it now", () => {
+describe("a service that cannot serve a request now", () => {
   let unavailable: Answering
   beforeAll(async () => {
     unavailable = await startAnswering((_request, response) => {
@@ -49,7 +49,7 @@ describe("a service that does not answer", () => {
   })
 })
 
-describe("a place where nobody listens", () => {
+describe("an address at which nobody listens", () => {
   it("the message about a refused connection has the address, and no name of a function", async () => {
     const port = await freePort()
     const { code, error } = await purchasesAt(`http://127.0.0.1:${port}`, "--timeout", "1", "total", "ann")
@@ -59,7 +59,7 @@ describe("a place where nobody listens", () => {
   })
 })
 
-describe("something else that answers", () => {
+describe("another program that answers", () => {
   it("an answer that is not from the service is reported as foreign, and the command ends with 3", async () => {
     const foreign = await startAnswering((_request, response) => response.end("<html>"))
     const { code, error } = await purchasesAt(foreign.url, "total", "ann")

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest"
 import { runCommand } from "../../scripts/cli/CommandLine.ts"
 import { purchasesAt } from "./Cli.ts"
 
-/** Nobody listens there, because a wrong command line has to be found before anything is sent. */
+/** Nobody listens at this address, because a wrong command line has to be found before anything is sent. */
 const nowhere = "http://127.0.0.1:1"
 
 /** Returns the stderr of a wrong command line, without starting a process. */
@@ -21,7 +21,7 @@ const saidOf = async (words: ReadonlyArray<string>): Promise<string> => {
 }
 
 describe("a wrong command line", () => {
-  it("a wrong command line ends with 2, after a message with the mistake and one line of usage", async () => {
+  it("a command with a wrong word ends with 2, after a message with the mistake and one line of usage", async () => {
     expect(await purchasesAt(nowhere, "post", "ann", "Lamp", "1.005")).toEqual({
       code: 2,
       out: "",
@@ -71,7 +71,7 @@ describe("a wrong command line", () => {
   })
 })
 
-describe("the help", () => {
+describe("the help of the command line", () => {
   it("the help says that the id of a replay follows from the record, and that a post makes a new id", async () => {
     const helpOf = async (...words: ReadonlyArray<string>) =>
       (await purchasesAt(nowhere, ...words, "--help")).out.replaceAll(/\s+/g, " ")
@@ -83,7 +83,7 @@ describe("the help", () => {
 })
 
 describe("a wrong address", () => {
-  it("a wrong address in PURCHASES_URL ends with 2, and says that http:// is missing", async () => {
+  it("a command with a wrong PURCHASES_URL ends with 2, and the message says that http:// is missing", async () => {
     const { code, error } = await purchasesAt("localhost:8081", "total", "ann")
     expect(code).toBe(2)
     expect(error).toBe(

@@ -81,7 +81,7 @@ describe("amounts of the client", () => {
     }))
     fc.assert(
       fc.property(tree, fc.constantFrom(0, 1, "\t", "\r\n"), (value, space) => {
-        // A name that is written with escapes is the same name.
+        // A member whose name is written with escapes is the same member.
         const json = JSON.stringify(value, undefined, space).replaceAll('"total"', '"\\u0074otal"')
         expect(parseExact(json)).toEqual(bySource(json))
       }),

@@ -7,7 +7,7 @@ const numbered = (value: unknown) =>
   ({ userId: "ann", productName: "Lamp", productType: "Office", value, quantity: 1 }) as NewPurchase
 
 describe("a purchase whose value is neither a string nor a bigint", () => {
-  it("a value that is neither a string nor a bigint is a TypeError that says what to write", async () => {
+  it("a value that is neither a string nor a bigint causes a TypeError that says how to write a value", async () => {
     const client = new PurchaseClient({
       url: "http://ledger",
       fetch: () => expect.unreachable("something is sent")

@@ -137,7 +137,7 @@ const bunNeeded = {
 const pinned = join(projectRoot, "node_modules/.bin/node")
 const installed = (process.env["PATH"] ?? "").split(delimiter).map((directory) => join(directory, "node"))
 
-/** Returns the path of a version of Node on this machine; `undefined` if it is not installed. */
+/** Returns the path of a version of Node on this machine; `undefined` if that version is not installed. */
 const nodeOf = (major: number): string | undefined =>
   [pinned, ...installed].find((node) =>
     spawnSync(node, ["--version"], { encoding: "utf8" }).stdout?.startsWith(`v${major}.`)
@@ -174,7 +174,7 @@ describe("the client's package", () => {
     expect(JSON.parse(stdout)).toEqual(seen)
   })
 
-  describe("in a browser", needs(browserNeeded), () => {
+  describe("the client's package in a browser", needs(browserNeeded), () => {
     it("a page of the ledger stores a purchase through the package, and follows the feed", async () => {
       const { port, close } = await serve(service.edge.app, {}, "", {})
       const browser = await launchChromium()

@@ -23,7 +23,7 @@ const lamp = (userId: string, members: Partial<NewPurchase> = {}): NewPurchase =
 type Ask = (request: Request, attempt: number) => Response | Promise<Response>
 
 /**
- * Returns a client that records its waits instead of waiting, and its requests. `ask` stands between it and the
+ * Returns a client that records its waits instead of waiting, and its requests. `ask` stands between the client and the
  * service.
  */
 const clientOf = (ask: Ask = (request) => service.edge.app.fetch(request)) => {
@@ -239,7 +239,7 @@ it("the status names each partition and its owner, and the client asks again aft
   expect(edge).toEqual({ waitingPurchases: 0, feedReaders: 0, timeZoneData: process.versions["tz"] })
 })
 
-describe("what was rejected", () => {
+describe("rejected records", () => {
   it("rejected records are listed page by page, newest first, and found", async () => {
     const sequences: Array<number> = []
     for (let number = 0; number < 5; number += 1) sequences.unshift(await service.reject(`{"number":${number}`))

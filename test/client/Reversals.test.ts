@@ -12,7 +12,7 @@ const server = startedBeforeAll(() => serve(service.edge.app))
 
 type Ask = (request: Request, attempt: number) => Response | Promise<Response>
 
-/** Returns a client that does not wait between attempts. `ask` stands between it and the service. */
+/** Returns a client that does not wait between attempts. `ask` stands between the client and the service. */
 const clientOf = (ask: Ask = (request) => service.edge.app.fetch(request)) => {
   let attempts = 0
   const client = new PurchaseClient({
@@ -112,7 +112,7 @@ describe("a reversal", () => {
     expect(await client.total("cid")).toMatchObject({ total: "46.90", reversalCount: 1 })
   })
 
-  it("a reversal of the last pieces whose answer is lost is not taken for one of too many pieces", async () => {
+  it("a reversal of the last pieces whose answer is lost is not refused as a reversal of too many pieces", async () => {
     await buy("dan")
     const failing = clientOf(async (request, attempt) => {
       const answer = await service.edge.app.fetch(request)

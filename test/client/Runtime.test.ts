@@ -91,7 +91,7 @@ describe("a runtime that lacks something", () => {
     expect(requests()).toBe(0)
   })
 
-  it("many purchases fail if the runtime takes a stream and does not read how to send it, except on Bun", async () => {
+  it("many purchases fail if the runtime takes a stream and does not read `duplex`, except on Bun", async () => {
     const { client, requests } = countingClient()
     const Whole = Request
     vi.stubGlobal(

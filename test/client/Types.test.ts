@@ -26,7 +26,7 @@ type Plain<A> = { readonly [Key in keyof A]: A[Key] }
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 type Agrees<S extends Schema.Constraint, Mine> = Same<Read<S["Type"]>, Plain<Mine>>
 
-// These lines do not compile if the client's types differ from those of the service.
+// The lines of `agreements` do not compile if the client's types differ from those of the service.
 const agreements: ReadonlyArray<true> = [
   true satisfies Agrees<typeof Served.PurchaseContent, Client.PurchaseContent>,
   true satisfies Agrees<typeof Served.StoredPurchase, Client.StoredPurchase>,

@@ -126,11 +126,14 @@ describe("a post whose outcome is not known", () => {
   })
 })
 
-describe("many purchases", () => {
+describe("many purchases that are not answered", () => {
   const stored = (line: number) => `{"line":${line},"status":"stored","userId":"ann","purchaseId":"p${line}"}\n`
   const named = (number: number) => ({ ...lamp, purchaseId: `p${number}` })
 
-  /** A service that answers a number of lines of a request. Then it is silent, or ends as it is told to. */
+  /**
+   * A service that answers a number of lines of a request. After these lines the service is silent, or ends as the test
+   * asks.
+   */
   const answering =
     (linesMax: number, ending?: string): Answer =>
     ({ body, signal }) => {
@@ -208,7 +211,7 @@ describe("many purchases", () => {
   })
 })
 
-describe("a feed", () => {
+describe("a feed without events", () => {
   it("a feed times out while it has no connection, and not while nothing happens on it", async () => {
     const quiet = new TransformStream<Uint8Array, Uint8Array>()
     const writer = quiet.writable.getWriter()

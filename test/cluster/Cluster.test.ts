@@ -31,7 +31,7 @@ describe("Three brokers, two workers and two edges under load", () => {
     return until("the callers go on", () => installation.traffic.hasPassed(now), electionsWithin)
   }
 
-  it("a commit is not stored if it is refused because another with its expectation is in flight", async () => {
+  it("a commit is not stored if it is refused because another commit with its expectation is in flight", async () => {
     const { url } = installation.cluster
     const runtime = ManagedRuntime.make(
       brokerLayer(testSettings({ NATS_URL: url, REPLICAS: "3" }), "worker", "contract")
@@ -52,7 +52,7 @@ describe("Three brokers, two workers and two edges under load", () => {
       return { exits, stored: stored.map(({ text }) => text) }
     })
     const answers = new Set<number | undefined>()
-    // Two commits meet in nearly each round, but not in every one.
+    // Two commits meet in nearly every round, but not in all rounds.
     for (let round = 1; round <= roundsMax && !answers.has(10_164); round += 1) {
       const { exits, stored } = await runtime.runPromise(commits(round))
       const mine = () => wire.commits.filter(({ worker, epoch }) => worker.startsWith("rival-") && epoch === round)
@@ -122,7 +122,7 @@ describe("Three brokers, two workers and two edges under load", () => {
     expect(traffic.readProblems).toEqual([])
   }, 180_000)
 
-  it("a cluster answers 503 while two brokers are gone, and goes on when the second is back", async () => {
+  it("a cluster answers 503 while two of three brokers are gone, and goes on when one of them is back", async () => {
     const { cluster, traffic } = installation
     const [first, second] = cluster.brokers
     const at = performance.now()

@@ -57,7 +57,7 @@ describe("start.sh", () => {
   )
 
   it(
-    "start.sh opens the edge if it is told to, and keeps its files for their owner",
+    "start.sh opens the edge if INSECURE_OPEN allows it, and keeps its files for their owner",
     async () => {
       // An earlier version made this folder accessible for all users.
       mkdirSync(join(directory, "run"))
@@ -67,7 +67,7 @@ describe("start.sh", () => {
       const answer = await fetch(`http://localhost:${ports["PORT"]}/livez`)
       expect(answer.status).toBe(200)
       expect(openToOthers()).toEqual([])
-      // Each role has a key. The broker of start.sh answers nobody without one, and has no port for monitoring.
+      // Each role has a key. The broker of start.sh answers nobody without a key, and has no port for monitoring.
       expect(filesIn(join(directory, "keys")).filter((path) => path.endsWith(".nk"))).toHaveLength(8)
       expect(readFileSync(join(directory, "logs/broker.log"), "utf8")).not.toMatch(/ Violation |http monitor/)
     },

@@ -30,7 +30,7 @@ describe("the dashboard below a proxy's prefix", needs(browserNeeded), () => {
     service.post(purchaseText({ userId, purchaseId }), { prefer: "wait=10" })
   const shown = () => page.locator("#newest tbody tr").count()
 
-  it("the dashboard below a prefix shows what is applied, and pages through a history", async () => {
+  it("the dashboard below a prefix shows applied purchases, and pages through a history", async () => {
     for (let number = 1; number <= 12; number += 1) await buy("bob", `b${number}`)
     await page.goto(`${proxy.url}/#user=bob`)
     await page.locator("#connection[data-state=live]").waitFor()
@@ -47,7 +47,7 @@ describe("the dashboard below a proxy's prefix", needs(browserNeeded), () => {
     expect(proxy.paths.filter((path) => !path.startsWith("/ledger/"))).toEqual([])
   })
 
-  it("the dashboard below a prefix shows what was applied while a proxy answered its feed with 502", async () => {
+  it("the dashboard below a prefix shows purchases of the time when a proxy answered its feed with 502", async () => {
     proxy.refuse(/^\/ledger\/feed/, 2)
     for (const purchaseId of ["n2", "n3"]) await buy("ann", purchaseId)
     await until("all are shown", async () => (await shown()) === 3)

@@ -48,13 +48,13 @@ describe("reversals and filters on the page", needs(browserNeeded), () => {
     await page.getByLabel("Reason").press("Enter")
   }
 
-  it("a reversal is sent only after a second look, and then shown in the receipt, the total and the history", async () => {
+  it("a reversal is sent only after a second look, and changes the receipt, the total and the history", async () => {
     await buy("ann", "a1", { quantity: 3 })
     await open({ user: "ann", receipt: "a1" })
     await fillIn("2", "The parcel came back")
     await untilText("#reversal-sentence", "Take back 2 pieces of Lamp (1 then left), 25.00 USD.")
     await untilText("#reversal-whose", "From the account of ann, purchase a1. Reason: The parcel came back")
-    // Nothing is sent before the second look.
+    // The page sends nothing before the second look.
     expect(sent).toEqual([])
     expect(await page.evaluate("document.activeElement.id")).toBe("reversal-send")
     await page.getByRole("button", { name: "Change it" }).click()
@@ -97,7 +97,7 @@ describe("reversals and filters on the page", needs(browserNeeded), () => {
     expect(reversed).toBe(1)
   })
 
-  it("the page says why the service refuses a reversal, and offers none when nothing is left", async () => {
+  it("the page says why the service refuses a reversal, and offers no reversal when no piece is left", async () => {
     await buy("cid", "c1", { quantity: 2 })
     await open({ user: "cid", receipt: "c1" })
     await fillIn("2", "All of it")
@@ -136,7 +136,7 @@ describe("reversals and filters on the page", needs(browserNeeded), () => {
     await untilText("#history-empty", "No entry fits the filters.")
   })
 
-  it("times of the filters are those of the browser's zone, and the address holds them for every zone", async () => {
+  it("times of the filters are in the browser's zone, and the address holds the same moments in UTC", async () => {
     await buy("eva", "e1")
     await open({ user: "eva", to: "2026-07-01T10:00:00.000Z" })
     await untilText("#history-empty", "No entry fits the filters.")

@@ -64,7 +64,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     })
   const userHash = (userId: string) => `/#${new URLSearchParams({ user: userId })}`
 
-  it("the dashboard shows purchases as they are applied, and what workers and partitions do", async () => {
+  it("the dashboard shows purchases as they are applied, and the state of workers and partitions", async () => {
     await open(operate)
     expect(await textOf("#newest-empty")).toBe("Nothing was applied since this page was opened.")
     await buy("ann", "n1", { value: 1_299.9, quantity: 3 })
@@ -176,7 +176,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     expect(complaints).toEqual([])
   })
 
-  it("the dashboard says what the service refuses, in the service's words", async () => {
+  it("the dashboard shows the refusals of the service, in the words of the service", async () => {
     await open()
     await page.getByRole("textbox", { name: "User" }).fill("a/b")
     await page.getByRole("button", { name: "Show" }).click()

@@ -20,7 +20,7 @@ const worker = (name: string, second: number, applied?: number, process = 1) => 
   ...(applied === undefined ? {} : { applied, repeats: applied / 10, rejected: 0 })
 })
 
-describe("rates", () => {
+describe("rates of the dashboard", () => {
   it("a rate is the work between two signs of life, divided by the time between them", () => {
     const rates = new Rates()
     rates.take({ workers: [worker("one", 9, 100), worker("two", 10, 0)] })
@@ -57,7 +57,7 @@ describe("rates", () => {
   })
 })
 
-describe("latencies", () => {
+describe("latencies of the dashboard", () => {
   it("latencies are quantiles of the last minute", () => {
     const latencies = new Latencies()
     expect(latencies.at(0)).toBeUndefined()
@@ -76,7 +76,7 @@ describe("latencies", () => {
   })
 })
 
-describe("amounts", () => {
+describe("amounts of the dashboard", () => {
   it("amounts of any size are read exactly, and shown with separated thousands", () => {
     const { total, purchaseCount } = parseExact('{"total":90071992547409919.10,"purchaseCount":12}')
     expect({ total, purchaseCount }).toEqual({ total: "90071992547409919.10", purchaseCount: 12 })
@@ -101,7 +101,7 @@ describe("a receipt", () => {
   })
 })
 
-describe("trouble", () => {
+describe("trouble of the service", () => {
   const status = (storing: boolean, notApplied: ReadonlyArray<number>) => ({
     storing: { ok: storing, detail: "S." },
     applying: { ok: notApplied.length === 0, detail: "A.", partitions: notApplied },
@@ -151,7 +151,7 @@ describe("the sentence about the health", () => {
 })
 
 describe("the axis of a chart", () => {
-  it("the lines of an axis are round, hold all amounts and 0, and are few", () => {
+  it("the lines of an axis stand at round amounts, hold all amounts and 0, and are few", () => {
     expect(axisOf([0, 0])).toEqual([0, 1])
     expect(axisOf([7_715.75, 0])).toEqual([0, 2_000, 4_000, 6_000, 8_000])
     expect(axisOf([100, -40])).toEqual([-50, 0, 50, 100])
@@ -160,7 +160,7 @@ describe("the axis of a chart", () => {
   })
 })
 
-describe("reversals and filters", () => {
+describe("reversals and filters of the dashboard", () => {
   it("the amount of some pieces is exact for every price", () => {
     expect(amountOf("101.99", 3)).toBe("305.97")
     expect(amountOf("0.01", 1)).toBe("0.01")

@@ -36,7 +36,7 @@ describe("the dashboard of an edge that asks for tokens", needs(browserNeeded), 
     await page.locator("#sign-in-form button").click()
   }
 
-  it("the dashboard asks for a token, refuses a wrong one, and shows the system with a right one", async () => {
+  it("the dashboard asks for a token, refuses a wrong token, and shows the system with a right token", async () => {
     await page.goto(`http://127.0.0.1:${server.port}/`)
     await page.locator("#sign-in[open]").waitFor()
     await signInWith("password")
@@ -51,7 +51,7 @@ describe("the dashboard of an edge that asks for tokens", needs(browserNeeded), 
     await page.locator("#connection[data-state=live]").waitFor()
   })
 
-  it("the token of a person in support opens the accounts, and no view and no button that it does not allow", async () => {
+  it("the token of a person in support opens accounts, and no view or button that the token does not allow", async () => {
     const scopes = ["users:read", "rules:read", "alerts:read"]
     const narrow = await tokens.create({ scopes, users: { only: ["ann"] } })
     await until("the edge knows the token", async () =>

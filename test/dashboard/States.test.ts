@@ -175,7 +175,7 @@ describe(`the states of the page (pictures in ${screenshots})`, needs(browserNee
   )
 
   it(
-    "axe finds nothing in the page without a broker, in both sizes and both colours",
+    "axe finds nothing in the page without a broker, in both sizes and both colour schemes",
     async () => {
       const pages: Array<Page> = []
       for (const [width, height, colorScheme] of looks) {

@@ -135,7 +135,7 @@ describe("the two views of the page", needs(browserNeeded), () => {
     expect(hashOf()).toBe("#user=eve&receipt=e1")
   })
 
-  it("a copied command asks for what the page shows, also for ids with quotes, and a copied id is the id", async () => {
+  it("a copied command asks for the shown data, also for ids with quotes, and a copied id is the id", async () => {
     await open(`#${new URLSearchParams({ user: "o'neil", receipt: "it's" })}`)
     await page.locator("#receipt dd").first().waitFor()
     const copied = async (selector: string) => {

@@ -65,7 +65,7 @@ describe("the demo", () => {
     expect(lied).not.toEqual([])
   })
 
-  it("the demo fails if a repeat is not marked as one, has another answer, or changes the total", async () => {
+  it("the demo fails if a repeat is not marked as a repeat, has another answer, or changes the total", async () => {
     const again = (change: (request: Request) => Promise<Response>): Ask => {
       let lamps = 0
       return async (request) => {
@@ -146,8 +146,8 @@ describe("the alerts of the demo", () => {
   const purchases = 3_000
 
   /**
-   * Runs the step of the demo that shows alerts. A judge in the test's process is ended and started when the demo asks
-   * for it.
+   * Runs the step of the demo that shows alerts. The test ends and starts a judge in its own process when the demo asks
+   * for that.
    */
   const shownWith = async (ask?: Ask) => {
     let judge = await startJudge(alone.settings)

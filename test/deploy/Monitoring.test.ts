@@ -21,7 +21,7 @@ interface Panel {
 const dashboard = JSON.parse(textOf("grafana-dashboard.json")) as { readonly panels: ReadonlyArray<Panel> }
 const expressions = dashboard.panels.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => ({ title, expr })))
 
-/** A metric that an expression selects, with the labels that the expression uses for it. */
+/** A metric that an expression selects, with the labels of the metric that the expression uses. */
 interface Selected {
   readonly metric: string
   readonly labels: ReadonlyArray<string>
@@ -94,7 +94,7 @@ describe("the files with which Prometheus and Grafana watch the ledger", () => {
 
 const promtool = findPromtool()
 
-describe("promtool", needs(promtool), () => {
+describe("promtool on the files of deploy/", needs(promtool), () => {
   const folder = mkdtempSync(join(tmpdir(), "promtool-"))
   afterAll(() => rmSync(folder, { recursive: true }))
   const run = (...words: ReadonlyArray<string>) => runTool(deploy, promtool.program, words)

@@ -143,7 +143,7 @@ describe("a back-test over HTTP", () => {
     await judge.stop()
   })
 
-  it("requests that end early lead on by next, and give together what one request gives", async () => {
+  it("requests that end early lead on by next, and together give the alerts that one request gives", async () => {
     const app = await appWithBounds(7)
     for (const rule of [spending, cheapOfAll]) {
       const whole = await backTest("/users/bob/backtest", rule)
@@ -252,7 +252,7 @@ describe("a back-test over HTTP", () => {
     running[1]?.close()
   })
 
-  it("a caller that leaves a back-test gives its place back", async () => {
+  it("a caller that leaves a back-test makes room for another back-test", async () => {
     const path = "/users/ann/backtest"
     for (let attempt = 0; attempt < 2 * backTestsMax; attempt += 1) {
       const answer = await service.edge.app.request(path, {

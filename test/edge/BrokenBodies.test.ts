@@ -161,7 +161,7 @@ describe("a chunk that cannot be read", () => {
     expect(answer).toContain(`{"line":0,"status":"ended","problem":{`)
     // Stored lines without an id would count twice.
     expect(answer).not.toContain("again")
-    // The answer is complete: it has its last chunk, and nothing comes after it.
+    // The answer is complete: it ends with its last chunk.
     expect(answer.slice(-7)).toBe("\r\n0\r\n\r\n")
     expect(answer.match(/HTTP\/1\.1/g)).toHaveLength(1)
     nothingIsLogged()

@@ -17,7 +17,7 @@ describe("while the broker is gone", () => {
     await ready(503)
   })
 
-  it("a purchase is 503 with Retry-After while the broker is gone", async () => {
+  it("a purchase gets 503 with Retry-After while the broker is gone", async () => {
     const detail =
       "Could not store purchases: the broker is not available (not connected). Nothing was changed; try again."
     const gone = refusal("unavailable", detail, "/purchases", retry)
@@ -47,7 +47,7 @@ describe("while the broker is gone", () => {
     ])
   })
 
-  it("a write by GET is 503 while the broker is gone, and says that nothing is stored", async () => {
+  it("a write by GET gets 503 while the broker is gone, and the answer says that nothing is stored", async () => {
     const detail =
       "0 purchases were stored before this failed: could not store purchases: the broker is not available (not connected)."
     const paths = ["/generate/2000/ann", "/duplicate/2000/ann"]

@@ -9,7 +9,7 @@ import { until } from "../../src/harness/system/TestBroker.ts"
 import { serve, type TestServer } from "../support/TestServer.ts"
 import { inputMessages, purchaseText, useService } from "../support/TestService.ts"
 
-/** A site of somebody else: each path is a page with the HTML that the path names. */
+/** A site of somebody else: each path of the site is a page with the HTML that the path names. */
 const startSite = async () => {
   const server = createServer(({ url = "" }, outgoing) =>
     outgoing.writeHead(200, { "content-type": "text/html" }).end(decodeURIComponent(url.slice(1)))

@@ -12,7 +12,7 @@ const storedOf = async (userId: string) =>
 const decimal = (cents: number) => `${Math.floor(cents / 100)}.${String(cents % 100).padStart(2, "0")}`
 
 describe("GET /generate/{count}/{id}", () => {
-  it("GET /generate answers when all are stored, each a random purchase of known products and values", async () => {
+  it("GET /generate answers when all purchases are stored, each random with a known product and value", async () => {
     expect(await service.get("/generate/1200/gen")).toEqual(
       answered(200, '{"userId":"gen","purchasesGenerated":1200,"status":"success"}')
     )
@@ -31,7 +31,7 @@ describe("GET /generate/{count}/{id}", () => {
     )
   })
 
-  it("GET /generate stores one purchase if it is asked for one", async () => {
+  it("GET /generate stores one purchase if it is asked for one purchase", async () => {
     expect(await service.get("/generate/1/single")).toEqual(
       answered(200, '{"userId":"single","purchasesGenerated":1,"status":"success"}')
     )
@@ -91,7 +91,7 @@ describe("GET /duplicate/{count}/{id}", () => {
   })
 })
 
-describe("count", () => {
+describe("the count of a bulk request", () => {
   const counts = ["0", "-1", "1e3", "1e9", "1000001", "1000000000", "01x", "1.0", "+1", "NaN", "0x10", "%201"]
   const cases = ["generate", "duplicate"].flatMap((route) => counts.map((count) => [route, count] as const))
   it.each(cases)("the count of /%s may not be %s", async (route, count) => {

@@ -8,7 +8,7 @@ import { describedApp } from "../../src/harness/system/Description.ts"
 import { projectRoot } from "../../src/harness/system/TestBroker.ts"
 import { refusal, seen } from "../support/TestService.ts"
 
-// No route is asked here that needs a service.
+// The tests of this file ask no route that needs a service.
 const app = describedApp(
   makeApp({
     runPromiseExit: (effect, options) => Effect.runPromiseExit(effect as Effect.Effect<never>, options),
@@ -58,7 +58,7 @@ describe("GET /", () => {
   })
 })
 
-describe("DEMO", () => {
+describe("an edge with DEMO", () => {
   const pageOf = async (demo: boolean) => {
     const runPromiseExit: EdgeProcess["runPromiseExit"] = (effect, options) =>
       Effect.runPromiseExit(effect as Effect.Effect<never>, options)

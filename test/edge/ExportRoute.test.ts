@@ -82,7 +82,7 @@ describe("an export", () => {
     )
   })
 
-  it("the sum of the rows is the total, over several pages and in both formats", async () => {
+  it("the sum of the rows of an export is the total, over several pages and in both formats", async () => {
     const total = centsOf(await totalOf("many"))
     const csv = rowsOf((await service.get("/users/many/export")).body)
     expect(csv).toHaveLength(2_500)
@@ -93,7 +93,7 @@ describe("an export", () => {
     expect(sumOf(lines.map((line) => /"total":([0-9.]+),/.exec(line)?.[1] ?? ""))).toBe(total)
   })
 
-  it("an export has the entries that fit its filters, in its order", async () => {
+  it("an export has the entries that fit its filters, in the order that the request asks for", async () => {
     const rows = rowsOf((await service.get("/users/many/export?after=1200&before=2300&order=newest")).body)
     expect(rows.map((row) => Number(row.split(",")[0]))).toEqual(
       Array.from({ length: 1_099 }, (_, index) => 2_299 - index)
@@ -210,7 +210,7 @@ describe("an export over a socket", () => {
     await answer.text().catch(() => undefined)
   })
 
-  it("an edge refuses an export above its bound, and takes one again when another has ended", async () => {
+  it("an edge refuses an export above its bound, and takes a further export when another has ended", async () => {
     const leave = new AbortController()
     const url = `http://127.0.0.1:${server.port}/users/huge/export`
     const begun = await Promise.all(Array.from({ length: exportsOpenMax }, () => fetch(url, { signal: leave.signal })))

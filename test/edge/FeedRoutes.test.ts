@@ -14,7 +14,7 @@ const served = startedBeforeAll(() => serveEdge(service.edge))
 const ask = (path: string, init: RequestInit = {}) => fetch(`http://127.0.0.1:${served.port}${path}`, init)
 
 describe("the feed of a user", () => {
-  it("the feed of a user tells each purchase as it is applied, with its receipt's amounts and number", async () => {
+  it("the feed of a user has each purchase as it is applied, with the amounts and number of its receipt", async () => {
     const reader = await served.open("/users/ann@x.org/feed")
     const others = await served.open("/users/bob/feed")
     const answers = []
@@ -45,7 +45,7 @@ describe("the feed of a user", () => {
     others.close()
   })
 
-  it("the feed of a user tells repeats and conflicts", async () => {
+  it("the feed of a user has the counts of repeats and conflicts", async () => {
     const reader = await served.open("/users/carl/feed")
     await service.post(purchaseText({ userId: "carl", purchaseId: "p1" }), { prefer: "wait=5" })
     await service.post(purchaseText({ userId: "carl", purchaseId: "p1", quantity: 3 }), { prefer: "wait=5" })
@@ -154,7 +154,7 @@ describe("a request for a feed", () => {
   })
 })
 
-describe("an edge", () => {
+describe("an edge with open feeds", () => {
   it("an edge that stops ends its feeds with a reason, and opens no feed", async () => {
     const edge = await startEdge(service.settings)
     const stopping = await serveEdge(edge)

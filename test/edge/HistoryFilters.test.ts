@@ -72,7 +72,7 @@ describe("a filtered history", () => {
     }
   })
 
-  it("from includes its moment, and to excludes its moment", async () => {
+  it("a filter `from` includes its moment, and a filter `to` excludes its moment", async () => {
     const [first, last] = [all[5]?.storedAt ?? "", all[15]?.storedAt ?? ""]
     const expected = numbersOf(({ storedAt }) => storedAt >= first && storedAt < last)
     expect(expected).toContain(6)
@@ -81,7 +81,7 @@ describe("a filtered history", () => {
     expect(await numbersAt(`&from=${first}&to=${last}`)).toEqual(expected.toReversed())
   })
 
-  it("the next page of a filter has the filter in its path, and its own ETag", async () => {
+  it("the next page of a filtered history has the filter in its path, and its own ETag", async () => {
     const first = await service.get(`${path}?limit=2&order=oldest&after=3&productType=Home`)
     const { next } = JSON.parse(first.body) as Page
     expect(next).toMatch(
@@ -98,7 +98,7 @@ describe("a filtered history", () => {
     expect({ status: again.status, body: again.body }).toEqual({ status: 304, body: "" })
   })
 
-  it("an unknown user has an empty filtered history", async () => {
+  it("the filtered history of an unknown user is empty", async () => {
     expect((await service.get("/users/nobody-yet/purchases?order=oldest")).body).toBe(
       '{"userId":"nobody-yet","total":0.00,"currency":"USD","purchaseCount":0,"reversalCount":0,"known":false,"purchases":[]}'
     )

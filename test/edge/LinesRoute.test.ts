@@ -150,7 +150,7 @@ describe("POST /purchases with lines", () => {
     )
   })
 
-  it.each(["application/json", "text/html"])("lines are 406 for a caller who takes only %s", async (accept) => {
+  it.each(["application/json", "text/html"])("lines get 406 for a caller who takes only %s", async (accept) => {
     expect(await send(line("accepts", "p1"), { accept })).toEqual(
       refusal("not-acceptable", "Answers are application/x-ndjson.", "/purchases")
     )
@@ -162,7 +162,7 @@ describe("POST /purchases with lines", () => {
   })
 })
 
-describe("a body that is packed", () => {
+describe("a body that is packed with gzip", () => {
   const gzip = { "content-encoding": "gzip" }
 
   it("a packed body of lines is unpacked", async () => {

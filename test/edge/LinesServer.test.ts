@@ -61,7 +61,7 @@ describe("a body of lines over a socket", () => {
     expect(lines()).toEqual([0, 1, 2, 3].map((number) => stored(number + 1, "talks", `p${number}`)))
   })
 
-  it("a body that breaks off has its answered lines stored, and nothing of a line that did not end", async () => {
+  it("of a body that breaks off, the answered lines are stored, and nothing of a line that did not end", async () => {
     const port = await serve()
     const { sending, answer } = begin(port)
     const last = line("breaks", "last").slice(0, -1)
@@ -132,7 +132,7 @@ describe("a body of lines over a socket", () => {
       sending.write(line(userId, "p0"))
       const [response] = await answer
       const { lines } = received(response)
-      // The other request came later, and its time is over.
+      // The request on the other connection came later, and its time is over.
       const other = await open(port)
       other.write(
         "POST /purchases HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"

@@ -11,7 +11,7 @@ afterAll(async () => {
 
 const refused = (detail: string) => refusal("refused-by-rules", detail, "/purchases")
 
-describe("an id", () => {
+describe("an id with strange characters", () => {
   const unprintable = (codePoint: string) =>
     `must not contain control, format or unpaired surrogate characters, and has ${codePoint}.`
   const segment = "must not contain / or \\, nor be . or .. (an id is one segment of a path)."

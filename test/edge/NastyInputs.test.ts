@@ -93,7 +93,7 @@ describe("an amount", () => {
 })
 
 describe("a body", () => {
-  it("a body may have brackets, braces and quotes in its texts", async () => {
+  it("a purchase may have brackets, braces and quotes in its texts", async () => {
     accepted.push("brackets")
     const productName = '[{"\\"}] {'
     const answer = await service.post(purchaseText({ purchaseId: "brackets", productName }))
@@ -177,7 +177,7 @@ describe("a byte order mark", () => {
     expect((await service.post(packed, { "content-encoding": "gzip" })).status).toBe(202)
   })
 
-  it("the message shows a byte order mark elsewhere in a text, as it shows every invisible character", async () => {
+  it("a message shows a byte order mark within a text, as it shows every invisible character", async () => {
     const seen = async (body: string) => (JSON.parse((await service.post(body)).body) as { detail: string }).detail
     expect(await seen(`\uFEFF\uFEFF${purchaseText()}`)).toMatch(/^The body is not JSON: [^\uFEFF]*<U\+FEFF>[^\uFEFF]*$/)
     expect(await seen(withMember("va\uFEFFlue", "1"))).toContain('The field "va<U+FEFF>lue" is unknown.')
@@ -190,7 +190,7 @@ describe("a large body", () => {
   const tooLarge = refusal("body-too-large", "A purchase has at most 16384 bytes.", "/purchases")
   const padded = (bytes: number) => purchaseText().padEnd(bytes, " ")
 
-  it("a large body is refused one byte above the bound", async () => {
+  it("a large body is refused if it is one byte above the bound", async () => {
     accepted.push("padded")
     expect((await service.post(purchaseText({ purchaseId: "padded" }).padEnd(16_384, " "))).status).toBe(202)
     expect(await service.post(padded(16_385))).toEqual(tooLarge)

@@ -19,12 +19,12 @@ const notCurrent = (path: string) =>
     path.split("?")[0] ?? ""
   )
 
-describe("without a worker", () => {
+describe("an edge without a worker", () => {
   it("a strong read without a worker is answered with 504, and not with the total 0", async () => {
     expect(await Promise.all(paths.map((path) => service.get(path)))).toEqual(paths.map(notCurrent))
   })
 
-  it("a purchase is stored without a worker, and is 202 when the seconds of Prefer: wait have passed", async () => {
+  it("a purchase is stored without a worker, and gets 202 when the seconds of Prefer: wait have passed", async () => {
     const posted = await service.post(purchaseText({ purchaseId: "p1" }), { prefer: "wait=1" })
     expect(posted).toEqual(
       answered(
@@ -37,7 +37,7 @@ describe("without a worker", () => {
     expect((await service.get("/readyz")).status).toBe(200)
   })
 
-  it("the first read after a worker came has what was stored meanwhile", async () => {
+  it("the first read after a worker came includes the purchases that were stored before the worker came", async () => {
     await service.startWorker()
     const { status, body } = await service.get("/users/ann/total")
     expect(status).toBe(200)

@@ -42,7 +42,7 @@ const post = (path: string, text: string, headers: Record<string, string> = {}) 
 const follow = (reference: unknown, from: Response) => fetch(new URL(String(reference), from.url))
 const linkIn = (response: Response) => /^<([^>]*)>; rel="next"$/.exec(response.headers.get("link") ?? "")?.[1]
 
-describe("behind a proxy's prefix", () => {
+describe("an edge behind a proxy's prefix", () => {
   it.each([{}, { prefer: "wait=10" }])(
     "Location leads to the receipt behind a proxy's prefix (%j)",
     async (headers) => {
@@ -57,7 +57,7 @@ describe("behind a proxy's prefix", () => {
     }
   )
 
-  it("behind a proxy's prefix, Location of a conflict leads to the first purchase under the id", async () => {
+  it("behind a proxy's prefix, the Location of a conflict leads to the first purchase under the id", async () => {
     const conflict = await post("/purchases", purchaseText({ userId: "ann", purchaseId: "p1", quantity: 9 }), {
       prefer: "wait=10"
     })

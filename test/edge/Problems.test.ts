@@ -56,13 +56,13 @@ describe("a method that a path does not have", () => {
   })
 })
 
-describe("HEAD", () => {
-  it("HEAD is GET without the body, if GET only reads", async () => {
+describe("the method HEAD", () => {
+  it("a request with HEAD gets the answer to GET without the body, if GET only reads", async () => {
     expect(await ask("HEAD", "/livez")).toEqual(answered(200, ""))
   })
 })
 
-describe("a path that is not there", () => {
+describe("a path that no route has", () => {
   it.each([
     "/nothing",
     "/total",
@@ -79,7 +79,7 @@ describe("a path that is not there", () => {
   })
 })
 
-describe("Accept", () => {
+describe("the header Accept", () => {
   it.each(["text/html", "application/xml", "text/*", "application/json;q=0", "application/x-ndjson"])(
     "a request with Accept: %s is 406, and a write is not done",
     async (accept) => {
@@ -108,7 +108,7 @@ describe("Accept", () => {
   })
 })
 
-describe("Content-Type", () => {
+describe("the header Content-Type", () => {
   const unsupported = refusal(
     "unsupported-media-type",
     "Send one purchase as application/json, or many, one a line, as application/x-ndjson.",

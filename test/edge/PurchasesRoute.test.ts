@@ -110,7 +110,7 @@ describe("the id of a purchase", () => {
     )
   })
 
-  it("the same id of another user is another purchase", async () => {
+  it("a purchase of another user under the same id is another purchase", async () => {
     expect(await service.post(purchaseText({ userId: "mine", purchaseId: "p1" }), wait)).toEqual(
       applied("mine", "p1", "25.00")
     )
@@ -120,7 +120,7 @@ describe("the id of a purchase", () => {
   })
 })
 
-describe("Prefer: wait", () => {
+describe("the header Prefer: wait", () => {
   it("a post with Prefer: wait is answered 201 with the running total when the purchase is applied", async () => {
     expect(await service.post(purchaseText({ userId: "waits", purchaseId: "p1" }), wait)).toEqual(
       applied("waits", "p1", "25.00")
@@ -165,7 +165,7 @@ describe("the same purchase again", () => {
     expect(await service.post(purchaseText({ userId: "again", purchaseId: "p2" }), wait)).toEqual(
       applied("again", "p2", "50.00")
     )
-    // The running total is that after this purchase, and not the newest total.
+    // The running total of the repeat is that after its purchase, and not the newest total.
     expect(await service.post(text, wait)).toEqual(applied("again", "p1", "25.00", replayed))
     expect((await service.get("/users/again/total")).body).toBe(
       '{"userId":"again","total":50.00,"currency":"USD","purchaseCount":2,"reversalCount":0,"known":true}'

@@ -111,7 +111,7 @@ describe("GET /rejected", () => {
       inputSequence: sequence,
       index: 0
     }
-    // Only workers may write such a record.
+    // Only workers may write a rejected record.
     const worker = ManagedRuntime.make(brokerLayer(service.settings, "worker", "test"))
     await worker.runPromise(Effect.flatMap(Effect.service(RejectedRecords), ({ record }) => record(again)))
     await worker.dispose()
@@ -230,7 +230,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
     })
   })
 
-  it("a replay that broke off before its purchase was sent goes on when it is sent again", async () => {
+  it("a replay that broke off before its purchase was sent goes on when the replay is sent again", async () => {
     const sequence = await service.reject(negative("early"))
     const body = purchaseText({ userId: "early" })
     const broken = withPublisher(() => Effect.interrupt)
@@ -243,7 +243,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
     expect(await account("early")).toMatchObject({ total: 25, purchaseCount: 1 })
   })
 
-  it("a replay that broke off after its purchase was sent goes on when it is sent again", async () => {
+  it("a replay that broke off after its purchase was sent goes on when the replay is sent again", async () => {
     const sequence = await service.reject(negative("late"))
     const records = Context.get(service.edge.services, RejectedRecords)
     const broken = Context.add(

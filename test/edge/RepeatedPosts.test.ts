@@ -2,13 +2,13 @@ import { describe, expect, it } from "vitest"
 import { until } from "../../src/harness/system/TestBroker.ts"
 import { answered, purchaseText, refusal, useService } from "../support/TestService.ts"
 
-// The broker forgets message ids at once. So repeats get into the log, and the account has to recognise them.
+// The broker forgets message ids at once. Repeats thus get into the input log, and the account has to recognise them.
 const service = useService({ environment: { DUPLICATE_WINDOW: "100 millis" } })
 
 const wait = { prefer: "wait=20" }
 const location = "/users/ann/purchases/p1"
 
-/** The receipt, without its times. */
+/** Returns a receipt without its times. */
 const receipt = async (path: string) => {
   const { status, body } = await service.get(path)
   return { status, body: body.replaceAll(/"(storedAt|appliedAt)":"[^"]*",/g, "") }
@@ -24,8 +24,8 @@ const receiptOf = (repeats: number, conflicts: number) => ({
   )
 })
 
-describe("past the broker's window", () => {
-  it("after the broker's window, the account drops and counts a repeat, and the answer is the same", async () => {
+describe("a purchase that comes again after the broker's duplicate window", () => {
+  it("the account drops and counts a repeat after the broker's window, and the answer is the same", async () => {
     const text = purchaseText({ purchaseId: "p1" })
     const first = answered(201, appliedBody, { location, "preference-applied": "wait=20" })
     expect(await service.post(text, wait)).toEqual(first)

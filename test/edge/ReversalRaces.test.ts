@@ -23,7 +23,7 @@ beforeAll(async () => {
 const published = { sequence: 77, index: 3, duplicate: false }
 const wait = { prefer: "wait=5" }
 const linesType = { "content-type": "application/x-ndjson" }
-/** p3 of ann has one piece, which is left. */
+/** The purchase p3 of ann has one piece, which is not taken back. */
 const p3Path = "/users/ann/purchases/p3/reversals"
 const location = { location: "/users/ann/reversals/n1" }
 const lamp = '"userId":"ann","productName":"Lamp","productType":"Office"'
@@ -110,7 +110,7 @@ describe("a reversal that the edge stores", () => {
     expect(sent).toEqual([{ reversalId: "n1", userId: "ann", purchaseId: "p3", quantity: 1, reason: "broken" }])
   })
 
-  it("a stored reversal of all that is left has no amount, because others may come first", async () => {
+  it("a stored reversal of all pieces left has no amount, because other reversals may come first", async () => {
     const { app, sent } = standing()
     expect(await postTo(app, p3Path, broken)).toEqual(answered(202, storedBody(""), location))
     expect(sent).toEqual([{ reversalId: "n1", userId: "ann", purchaseId: "p3", reason: "broken" }])
@@ -218,7 +218,7 @@ describe("the same reversal again", () => {
     expect(sent).toEqual([])
   })
 
-  it("the edge reads the purchase before the reversal, so a reversal that is applied meanwhile is a repeat", async () => {
+  it("the edge reads the purchase before the reversal, so a reversal applied in between is a repeat", async () => {
     const asked: Array<string> = []
     const { app } = standing((question) => {
       if (question.kind === "receipt") asked.push("reversalId" in question ? "reversal" : "purchase")
@@ -255,7 +255,7 @@ describe("a reversal with Prefer: wait", () => {
     expect(await postTo(app, p3Path, broken, wait)).toEqual(answered(202, storedBody(""), location))
   })
 
-  it("a reversal whose id another content took meanwhile is answered 409", async () => {
+  it("a reversal whose id another reversal took before it was decided is answered 409", async () => {
     const { app } = standing(applied(entryOf({ reason: "late" })))
     const { status, body } = await postTo(app, p3Path, broken, wait)
     expect({ status, detail: (JSON.parse(body) as { detail: string }).detail }).toEqual({
@@ -265,7 +265,7 @@ describe("a reversal with Prefer: wait", () => {
     })
   })
 
-  it("a reversal whose pieces another reversal took meanwhile is answered 422 with the pieces that are left", async () => {
+  it("a reversal whose pieces another reversal took first is answered 422 with the pieces that are left", async () => {
     let isDecided = false
     const { app } = standing((question) => {
       if (question.kind === "outcome") isDecided = true
@@ -312,7 +312,7 @@ describe("a reversal in a line", () => {
   const start = '{"line":1,"status":'
   const named = '"userId":"ann","purchaseId":"p3","reversalId":"n1"'
 
-  it("a reversal in a line is stored without a question before", async () => {
+  it("a reversal in a line is stored without a question about its account", async () => {
     const asked: Array<string> = []
     const { app, sent } = standing((question) => void asked.push(question.kind))
     expect(await send(app, line)).toBe(`${start}"stored",${named}}\n`)
@@ -324,7 +324,7 @@ describe("a reversal in a line", () => {
     expect(await send(app, line, wait)).toBe(`${start}"applied",${named},"runningTotal":10.00}\n`)
   })
 
-  it("a reversal in a line that is refused in the end is answered as refused, with the pieces that are left", async () => {
+  it("a reversal in a line that the owner refuses is answered as refused, with the pieces that are left", async () => {
     const { app } = standing(refused)
     const problem = JSON.parse(await send(app, { ...line, purchaseId: "p1" }, wait)) as object
     expect(problem).toMatchObject({

@@ -67,7 +67,7 @@ describe("an account with reversals", () => {
     expect(found).toEqual(["5,4", "3,2", "1"])
   })
 
-  it("the running totals of a history are the sums of its totals, with those of reversals", async () => {
+  it("the running totals of a history are the sums of its totals, including those of reversals", async () => {
     const { purchases } = JSON.parse(await bodyOf("/users/ann/purchases")) as {
       purchases: ReadonlyArray<{ total: number; runningTotal: number }>
     }
@@ -175,7 +175,7 @@ describe("the feed of an account with reversals", () => {
     ])
   })
 
-  it("a commit that counts a repeat of a reversal tells it apart from repeats of purchases", async () => {
+  it("the event of a commit lists repeats of reversals apart from repeats of purchases", async () => {
     const [, , last] = await told("0", 3)
     expect(last?.data.repeats).toEqual([])
     expect(last?.data.reversalRepeats).toEqual([{ reversalId: "r1", repeatsDropped: 1, conflictsRejected: 0 }])

@@ -118,7 +118,7 @@ describe("a reversal of a purchase", () => {
     expect((await service.get("/users/max/total")).body).toContain('"total":1000000.00,')
   })
 
-  it("the ids of purchases and of reversals do not meet", async () => {
+  it("a purchase and a reversal may have the same id", async () => {
     await buy("cid", "same")
     expect((await reverse("cid", "same", { reversalId: "same" }, wait)).status).toBe(201)
     await buy("cid", "other")
@@ -156,7 +156,7 @@ describe("the same reversal again", () => {
     expect(await account("gus")).toMatchObject({ total: 0, reversalCount: 1 })
   })
 
-  it("the same id with another content is answered 409, and changes nothing", async () => {
+  it("a reversal under a used id with another content is answered 409, and changes nothing", async () => {
     await buy("hal", "p1", { quantity: 5 })
     await reverse("hal", "p1", { reversalId: "r1", quantity: 2 }, wait)
     const before = (await inputMessages(service.client)).length
@@ -170,7 +170,7 @@ describe("the same reversal again", () => {
 })
 
 describe("reversals that race", () => {
-  it("of more reversals at once than a purchase has pieces, exactly as many are applied as it has", async () => {
+  it("of more reversals at once than a purchase has pieces, as many are applied as it has pieces", async () => {
     await buy("race", "p1", { value: 1, quantity: 5 })
     const answers = await Promise.all(
       Array.from({ length: 12 }, (_, index) => reverse("race", "p1", { reversalId: `r${index}`, quantity: 1 }, wait))
@@ -182,7 +182,7 @@ describe("reversals that race", () => {
     expect(await receipt("race", "p1")).toMatchObject({ reversed: 5, left: 0 })
   })
 
-  it("a reversal that the edge stored and the worker refuses becomes a rejected record, which is not replayed", async () => {
+  it("a stored reversal that the worker refuses becomes a rejected record, which is not replayed", async () => {
     const line = { reversalId: "r1", userId: "ivy", purchaseId: "p9", quantity: 2, reason: "broken" }
     expect(await sendLines([line])).toMatchObject([{ status: "stored", reversalId: "r1" }])
     await until("the reversal is rejected", async () => (await rejectedOf("ivy")).length === 1)
@@ -202,14 +202,14 @@ describe("reversals that race", () => {
     expect(replayed).toEqual(refusal("not-replayable", detail, path))
     expect((await service.get("/users/ivy/reversals/r1")).status).toBe(404)
 
-    // The same reversal is decided again when its purchase is there.
+    // The same reversal is decided again when its purchase is applied.
     await buy("ivy", "p9")
     expect(await sendLines([line], wait)).toMatchObject([{ status: "applied", reversalId: "r1", runningTotal: 0 }])
   })
 })
 
 describe("a reversal in a line", () => {
-  it("a reversal in a line may reverse a purchase of a line before it", async () => {
+  it("a reversal in a line may reverse a purchase of an earlier line", async () => {
     const lamp = JSON.parse(purchaseText({ userId: "jo", purchaseId: "p1" })) as object
     const reversal = { reversalId: "r1", userId: "jo", purchaseId: "p1", reason: "broken" }
     expect(await sendLines([lamp, { ...reversal, quantity: 1 }, { ...reversal, reversalId: "r2" }], wait)).toEqual([
@@ -248,8 +248,8 @@ describe("a reversal in a line", () => {
   })
 })
 
-describe("what others see of a reversal", () => {
-  it("a feed tells a reversal as it is applied, under the name `reversal`", async () => {
+describe("a reversal in feeds and metrics", () => {
+  it("a feed has a reversal as soon as it is applied, in an event of the name `reversal`", async () => {
     await buy("mia", "p1")
     const reader = await served.open("/users/mia/feed")
     await reverse("mia", "p1", { reversalId: "r1" }, wait)

@@ -180,7 +180,7 @@ describe("the conditions of a change", () => {
     expect(await valuesOf("fay")).toBe(4)
   })
 
-  it("If-None-Match with a star refuses a rule that exists, also the same one", async () => {
+  it("If-None-Match with a star refuses a rule that exists, also with the same content", async () => {
     expect(await put(path, ruleText({ threshold: 4 }), { "if-none-match": "*" })).toEqual(stale(4))
     expect(await put(path, ruleText({ threshold: 5 }), { "if-none-match": '"4"' })).toEqual(stale(4))
     expect(await put(path, ruleText({ threshold: 5 }), { "if-none-match": '"3"' })).toMatchObject({ status: 200 })
@@ -207,7 +207,7 @@ describe("the conditions of a change", () => {
 })
 
 describe("DELETE and GET of rules", () => {
-  it("a rule that is removed is 404, and a second removal too", async () => {
+  it("a rule that is removed gets 404, and a second removal gets 404 too", async () => {
     const path = "/users/gus/rules/r"
     await put(path)
     await put("/users/gus/rules/other")
@@ -357,7 +357,7 @@ describe("the bounds of the rules of a user", () => {
     subscription.unsubscribe()
   })
 
-  it("a new rule gets 409 while a judge tells that all users together have no room, and is taken after that", async () => {
+  it("a new rule gets 409 while a judge says that all users together have no room, and is taken later", async () => {
     const path = "/users/mel/rules/r"
     await put("/users/mel/rules/old")
     const tell = async (judge: string, rules: number) => {
@@ -459,16 +459,19 @@ describe("a change whose outcome is unknown", () => {
     "It is not known whether the rules were changed. Send the same request again: a change that is stored already changes nothing."
   const unknown = new OutcomeUnknown({ operation: "change the rules", reason: "no answer in time" })
 
-  it.each([true, false])("gets 504, and the same rule again makes it sure (it was stored: %s)", async (wasStored) => {
-    const userId = `pat-${wasStored}`
-    const path = `/users/${userId}/rules/r`
-    const app = await appOver((real) => ({
-      append: (...value) => (wasStored ? Effect.andThen(Effect.orDie(real.append(...value)), unknown) : unknown)
-    }))
-    expect(await askOn(app, "PUT", path, ruleText())).toEqual(refusal("outcome-unknown", detail, path))
-    expect(await put(path)).toMatchObject({ status: wasStored ? 200 : 201, headers: { etag: '"1"' } })
-    expect(await valuesOf(userId)).toBe(1)
-  })
+  it.each([true, false])(
+    "a change of unknown outcome gets 504, and the same change again a sure answer (stored before: %s)",
+    async (wasStored) => {
+      const userId = `pat-${wasStored}`
+      const path = `/users/${userId}/rules/r`
+      const app = await appOver((real) => ({
+        append: (...value) => (wasStored ? Effect.andThen(Effect.orDie(real.append(...value)), unknown) : unknown)
+      }))
+      expect(await askOn(app, "PUT", path, ruleText())).toEqual(refusal("outcome-unknown", detail, path))
+      expect(await put(path)).toMatchObject({ status: wasStored ? 200 : 201, headers: { etag: '"1"' } })
+      expect(await valuesOf(userId)).toBe(1)
+    }
+  )
 
   it("a removal whose answer was lost gets 504, and 404 when it comes again", async () => {
     const path = "/users/quin/rules/r"

@@ -94,7 +94,7 @@ describe("GET /users/{id}/spending", () => {
     }
   })
 
-  it("an answer with spending has a link to the windows that do not fit into the answer", async () => {
+  it("an answer with spending has a link to the windows that do not fit into this answer", async () => {
     await accountOf("pages", days)
     const windows: Array<unknown> = []
     let count = 0

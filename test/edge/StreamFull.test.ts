@@ -6,7 +6,7 @@ const service = useService({ environment: { INPUT_BYTES_MAX: String(1024 ** 2), 
 const retry = { "retry-after": "1" }
 const full = "could not store purchases: the broker refused (its store is full)"
 
-describe("a broker that takes no more", () => {
+describe("a broker that takes no more messages", () => {
   it.each(["/generate/20000/filler", "/duplicate/20000/filler"])(
     "a broker that becomes full ends %s, and the answer says how many purchases are stored",
     async (path) => {

@@ -35,7 +35,7 @@ const idsOf = (users: ReadonlyArray<Listed>) => users.map(({ userId }) => userId
 const buy = async (userId: string, purchaseId: string) => {
   expect((await service.post(purchaseText({ userId, purchaseId, value: 1, quantity: 1 }))).status).toBe(202)
 }
-/** Waits until everything that is stored for a user is applied. */
+/** Waits until all stored purchases of a user are applied. */
 const applied = (userId: string) => service.get(`/users/${encodeURIComponent(userId)}/total`)
 
 const ids = [...Array.from({ length: 60 }, (_, index) => `user-${index}`), "ann@x.org", "anna", "Ännchen", "änn", "ΩΩ"]
@@ -75,7 +75,7 @@ describe("GET /users", () => {
     expect(idsOf(found).toSorted()).toEqual(expected.toSorted())
   })
 
-  it("users are listed once although they buy meanwhile, and new users change nothing of that", async () => {
+  it("users are listed once although they buy between the pages, also if new users come between the pages", async () => {
     let bought = 0
     const found = await walk("/users?limit=5", async ({ users }) => {
       bought += 1

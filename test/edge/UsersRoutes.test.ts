@@ -66,7 +66,7 @@ describe("GET /users/{id}/total", () => {
     )
   })
 
-  it("a total tells a user who was never seen from a user whose total was 0 at a time", async () => {
+  it("a total distinguishes a user who was never seen from a user whose total was 0 at a time", async () => {
     await buy("seen", "s1")
     const known = async (path: string) => (JSON.parse((await service.get(path)).body) as { known: unknown }).known
     for (const query of ["", "?consistency=eventual", "?at=2020-01-01T00:00:00Z"]) {
@@ -79,7 +79,7 @@ describe("GET /users/{id}/total", () => {
     }
   })
 
-  it("a total is 304 until something is applied", async () => {
+  it("a total gets 304 until a purchase is applied", async () => {
     await buy("etags", "e1")
     const { etag } = (await service.get("/users/etags/total")).headers
     for (const known of [etag, `W/${etag}`, `"other", ${etag}`, "*"]) {
@@ -268,7 +268,7 @@ describe("two accounts with a revision in one commit", () => {
   const users = [kim, lea]
   /**
    * In both commits each account has its own purchases. The second commit has three purchases of one account and one
-   * purchase of the other.
+   * purchase of the other account.
    */
   const counts = [
     [1, 2],
@@ -316,7 +316,7 @@ describe("two accounts with a revision in one commit", () => {
     })
   })
 
-  it("two accounts of one commit have receipts with its sequence, and with their own running totals", async () => {
+  it("two accounts of one commit have receipts with the commit's sequence and their own running totals", async () => {
     const receipt = async (user: string, number: number) => {
       const { body } = await service.get(`/users/${user}/purchases/${user}-${number}`)
       const { ledgerSequence, runningTotal, userId, appliedAt } = JSON.parse(body) as Record<string, unknown>
@@ -362,7 +362,7 @@ describe("two accounts with a revision in one commit", () => {
     }
   })
 
-  it("two accounts of one commit have feeds with the place of their own line", async () => {
+  it("two accounts of one commit have feeds with the places of their own lines", async () => {
     const feed = async (path: string, lastEventId: string, count: number) => {
       const reader = await served.open(path, lastEventId)
       await until("all is told", () => reader.applied.length >= count)

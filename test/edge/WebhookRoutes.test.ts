@@ -41,7 +41,7 @@ describe("the routes of a webhook, with the rules of an installation", () => {
     return appOn(Context.add(service.edge.services, WebhookStore, { ...real, ...replace(real) }))
   }
 
-  it("PUT makes a webhook, and only this answer shows its secret", async () => {
+  it("PUT makes a webhook, and only the answer to this PUT shows its secret", async () => {
     const made = await put("ann", { url })
     const body = JSON.parse(made.body)
     expect([made.status, body]).toEqual([
@@ -116,7 +116,7 @@ describe("the routes of a webhook, with the rules of an installation", () => {
     expect((await get("cat")).status).toBe(404)
   })
 
-  it("DELETE removes the webhook, a second DELETE gets 404, and a new one has another secret", async () => {
+  it("DELETE removes a webhook, a second DELETE gets 404, and a new webhook has another secret", async () => {
     const { secret } = await read(put("dan", { url }))
     expect((await ask("DELETE", "/users/dan/webhook")).status).toBe(204)
     expect((await ask("DELETE", "/users/dan/webhook")).status).toBe(404)
@@ -157,7 +157,7 @@ describe("the routes of a webhook, with the rules of an installation", () => {
     expect(JSON.parse(tested.body).detail).toContain("no process answers such requests now")
   })
 
-  it("a new webhook is refused if all users together have as many as fit", async () => {
+  it("a new webhook is refused if all users together have as many webhooks as fit", async () => {
     const app = appOver(() => ({ count: Effect.succeed(endpointsMax) }))
     const refused = await askOn(app, "PUT", "/users/ira/webhook", { url })
     expect([refused.status, JSON.parse(refused.body).detail]).toEqual([
@@ -168,7 +168,7 @@ describe("the routes of a webhook, with the rules of an installation", () => {
     expect((await askOn(app, "PUT", "/users/ira/webhook", { url })).status).toBe(200)
   })
 
-  it("a change that another change overtakes is made again, and gives up after some tries with 503", async () => {
+  it("a change that another change overtakes is tried again, and gets 503 after some attempts", async () => {
     let conflicts = 0
     const overtaken = (times: number) =>
       appOver((real) => ({
@@ -279,7 +279,7 @@ describe("the routes of a webhook, with a judge that delivers", () => {
     expect((await ask("POST", `${path}/dead/${id}/again`)).status).toBe(404)
   })
 
-  it("a test is delivered at once, and its answer says how it ended", async () => {
+  it("a test is delivered at once, and its answer says how the delivery ended", async () => {
     const path = "/users/dan/webhook"
     await startFor(path)
     expect(await read(ask("POST", `${path}/test`))).toEqual({ delivered: true, status: 204, answer: "" })

@@ -50,7 +50,7 @@ const totalOf = async (userId: string): Promise<string> => {
   return `${total} in ${purchaseCount}`
 }
 
-/** Starts a proxy that passes each post on, and lets the first `lost` answers get lost. */
+/** Starts a proxy that passes each post on, and loses the first `lost` answers. */
 const startLossyProxy = async (lost: number) => {
   let posts = 0
   const pass = async (request: IncomingMessage, response: ServerResponse) => {
@@ -109,7 +109,7 @@ describe("the checkout of a web shop", () => {
   })
 })
 
-describe("the nightly import", () => {
+describe("the nightly import of a CSV file", () => {
   it("the orders of a file count once if the file comes twice, and the sum is exact", async () => {
     const stored = { code: 0, out: "3 of 3 orders of examples/orders.csv are stored\n", error: "" }
     expect(await run("nightly-import", [])).toEqual(stored)
@@ -117,7 +117,7 @@ describe("the nightly import", () => {
     expect([await totalOf("finn"), await totalOf("gina")]).toEqual(["274.99 in 2", "5.00 in 1"])
   })
 
-  it("an order that cannot be stored is named with its reason, and all others are stored", async () => {
+  it("an order that cannot be stored is named with its reason, and all other orders are stored", async () => {
     const file = join(directory, "orders.csv")
     writeFileSync(
       file,
@@ -136,7 +136,7 @@ n-4,ivo,Lamp,Office,0.29,1
 })
 
 describe("the follower of the feed that keeps its place in SQLite", () => {
-  /** Starts the follower. Returns a function that ends it by SIGKILL. */
+  /** Starts the follower. Returns a function that ends the follower by SIGKILL. */
   const follow = (file: string) => {
     const env = { ...process.env, PURCHASES_URL: url }
     const child = spawn(node, [programOf("feed-into-sqlite"), file], { env, stdio: ["ignore", "ignore", "pipe"] })
@@ -183,7 +183,7 @@ describe("the follower of the feed that keeps its place in SQLite", () => {
       quantity: 1
     }))
 
-  it("a follower that is killed again and again in the middle loses no entry and doubles none", async () => {
+  it("a follower that is killed again and again in the middle of its work loses no entry and doubles none", async () => {
     const file = join(directory, "killed.sqlite")
     const posted = (async () => {
       for (let first = 1; first <= 1_000; first += 25) {
@@ -210,7 +210,7 @@ describe("the follower of the feed that keeps its place in SQLite", () => {
     expect(sumIn(file, "sql-ann")).toEqual({ cents: 29_000, count: 1_000 })
   }, 60_000)
 
-  it("a follower that fails between the first entry of an event and its place has neither of them", async () => {
+  it("a follower that fails between the entries and the place of an event keeps neither of them", async () => {
     const file = join(directory, "failed.sqlite")
     const first = follow(file)
     await until("the tables are there", async () => entriesIn(file).length > 0)

@@ -9,12 +9,15 @@ import { TestSystem, userIn } from "../../src/harness/system/TestSystem.ts"
 
 const partitions = 4
 /**
- * Heads are written often. Hints are among them, because a partition has far more users than the users who buy between
- * two writes.
+ * The number of revisions after which heads are written. Most writes of heads are hints, because few users of a
+ * partition buy between two writes.
  */
 const headsRevisions = 5
 const crowdOfPartition = 60
-/** The purchases of one user. They are enough for a segment, and for further purchases after the crash. */
+/**
+ * The purchases of one user. The purchases of a lane are enough for a segment, and for further purchases after the
+ * crash.
+ */
 const laneLength = 40
 
 /** Each step, and the number of times that a worker reaches it before it dies. */
@@ -89,8 +92,8 @@ describe("A worker that kills itself", () => {
 
   const postLane = async (sales: ReadonlyArray<Sold>) => {
     for (const sale of sales) {
-      // Each purchase is applied before the next is sent, so that each has its own commit. If the worker is gone
-      // meanwhile, purchases are applied after the next worker has begun.
+      // Each purchase is applied before the next purchase is sent, so that each has its own commit. If the worker is
+      // dead, purchases are applied after the next worker has begun.
       const isApplied = async () => (await post(system.ask, sale, { prefer: "wait=20" })).status === 201
       await until("it is applied", isApplied, 120_000)
     }
@@ -114,7 +117,8 @@ describe("A worker that kills itself", () => {
   }
 
   /**
-   * Stores the input that is there before the first worker: the crowd, and the first purchase of each lane, spoiled.
+   * Stores the input that comes before the first worker starts: the crowd, and the first purchase of each lane,
+   * spoiled.
    */
   const prepare = async (lanes: ReadonlyArray<ReadonlyArray<Sold>>) => {
     for (const crowd of crowds) await system.publish(crowd)
@@ -145,8 +149,8 @@ describe("A worker that kills itself", () => {
   }
 
   /**
-   * Expects the next owner to count purchases that come again as repeats. Expects the owner after it to find the same
-   * state.
+   * Expects the next owner to count purchases that come again as repeats. Expects the owner after the next owner to
+   * find the same state.
    */
   const expectKnown = async (lanes: ReadonlyArray<ReadonlyArray<Sold>>) => {
     for (const sales of [...lanes, ...crowds]) await system.publish(sales)
@@ -185,7 +189,7 @@ describe("A worker that kills itself", () => {
   })
 
   it("a worker that dies between two chunks of a base leaves no base, and nothing is lost", async () => {
-    // A chunk has 21,845 entries, and one message up to 500 purchases.
+    // A chunk of a base has 21,845 entries, and one message has up to 500 purchases.
     const buyers = Array.from({ length: 22_000 }, (_, index) => userIn(0, partitions, `buyer-${index}`))
     const sales = buyers.map((buyer) => sold(buyer, "p1"))
     await system.publish(sales)

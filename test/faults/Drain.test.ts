@@ -28,8 +28,8 @@ describe("A process that is told to stop", () => {
   const lanes = users.map((user) => manySold(user, 300))
 
   /**
-   * Returns the consumer of each partition. If the broker was slow to create the first consumer, a partition has two.
-   * Then returns the consumer in use.
+   * Returns the consumer of each partition. If the broker was slow to create the first consumer, a partition has two
+   * consumers, and the result has the consumer in use.
    */
   const consumersInUse = async () => {
     const consumers = await system.admin.consumers()
@@ -42,11 +42,14 @@ describe("A process that is told to stop", () => {
     )
   }
 
-  /** Returns the state of each partition's consumer: its last acknowledgement, and the messages without one. */
+  /**
+   * Returns the state of each partition's consumer: its last acknowledgement, and the messages without an
+   * acknowledgement.
+   */
   const acknowledged = async () =>
     (await consumersInUse()).map(({ ack_floor, num_ack_pending }) => [ack_floor.stream_seq, num_ack_pending])
 
-  it("a worker that is told to stop commits and acknowledges all that it holds", async () => {
+  it("a worker that is told to stop commits and acknowledges all messages that it holds", async () => {
     const held = holdCommits()
     let received = 0
     const { worker, stop, runtime } = await system.startWorker({
@@ -109,7 +112,7 @@ describe("A process that is told to stop", () => {
     return purchases
   }
 
-  it("an edge that is told to stop answers the requests that it has accepted, and takes no more", async () => {
+  it("an edge that is told to stop answers the requests that it has accepted, and takes no others", async () => {
     const port = await freePort()
     const edge = start("edge", { PORT: String(port) })
     const ask = askAt(port)
@@ -120,7 +123,7 @@ describe("A process that is told to stop", () => {
       )
     await until("the edge is ready", isReady)
     const sales = manySold("waiting", 20)
-    // No worker runs yet, so these requests wait.
+    // No worker runs yet, so the requests wait for an answer.
     const answers = sales.map((sale) => post(ask, sale, { prefer: "wait=20" }))
     await until("all are stored", async () => (await storedPurchases()) === 20)
     const ended = edge.kill("SIGTERM")

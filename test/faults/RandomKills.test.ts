@@ -10,7 +10,7 @@ import { TestProcess } from "../../src/harness/system/TestProcess.ts"
 
 const purchases = 20_000
 const killsOfEach = 5
-/** Reads go on until this many are answered, however slow they are. */
+/** Reads go on until this many reads are answered, however slow they are. */
 const readsMin = 21
 const users = Array.from({ length: 16 }, (_, index) => `user${index}`)
 const lanesOfUser = 5
@@ -55,7 +55,7 @@ describe("kill -9 at random moments", () => {
         PORT: String(port),
         PARTITIONS: String(partitions),
         WORKER_ID: role,
-        // Heads are written after every revision, so that kills come during such writes.
+        // Heads are written after every revision, so that kills come while heads are written.
         TEST_HEADS_REVISIONS: "1"
       })
     )

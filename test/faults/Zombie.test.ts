@@ -17,7 +17,10 @@ import { type SentCommit, Wire } from "../support/Wire.ts"
 
 const lease = { WORKER_HEARTBEAT: "300 millis", WORKER_LEASE: "1 second" }
 const user = "user"
-/** Heads are written often. After the first write they are hints, because only one user changes. */
+/**
+ * The workers write heads after every fourth revision. After the first write, the writes are hints, because only one
+ * user changes.
+ */
 const headsRevisions = { TEST_HEADS_REVISIONS: "4" }
 const crowd = Array.from({ length: 12 }, (_, index) => sold(`buyer-${index}`, "p1"))
 
@@ -37,8 +40,8 @@ const steps = [
 ]
 
 /**
- * The services of a new owner that does not delete the old owner's consumer. So the old owner does not notice the
- * take-over, and goes on.
+ * The services of a new owner that does not delete the old owner's consumer. With these services, the old owner does
+ * not notice the take-over, and goes on.
  */
 const unheard: Replacements = { consumer: (real) => ({ ...real, deleteBefore: () => Effect.void }) }
 
@@ -107,7 +110,7 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
     for (const sale of crowd) await expectExact([sale], 1)
   }
 
-  it("if a worker is frozen past its lease in the middle of a commit, that commit is refused", async () => {
+  it("if a worker is frozen past its lease in the middle of a commit, the late commit is refused", async () => {
     const [first, second, third] = manySold(user, 3)
     if (first === undefined || second === undefined || third === undefined) return expect.unreachable()
     const frozen = startZombie({ TEST_CRASH_POINT: "before-commit:2:freeze" })
@@ -212,7 +215,7 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
     const old = await epochNow()
     await frozen.freeze()
 
-    // Asks past the edge, to hear every worker that answers. Each answer comes with the number of purchases that were
+    // Asks past the edge, to get the answers of all workers. Each answer comes with the number of purchases that were
     // acknowledged before the question.
     const client = await connectAs("admin", system.broker.url)
     const answers: Array<{ readonly least: number; readonly count: number | undefined }> = []

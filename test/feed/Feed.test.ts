@@ -19,7 +19,7 @@ import { makeGate } from "../support/Faults.ts"
 import { seeded } from "../../src/harness/system/Random.ts"
 import { until } from "../../src/harness/system/TestBroker.ts"
 
-/** A page has this many revisions, and the further revisions of its last commit. */
+/** A page of the feed has this many revisions, and the further revisions of its last commit. */
 const pageMax = 100
 const gatherMilliseconds = 50
 
@@ -28,20 +28,20 @@ class MemoryLedger {
   readonly commits: Array<JournalRecord> = []
   readonly revisions: Array<FeedMessage> = []
   last = 0
-  /** The last sequence that the leader has. The feed's consumer may not have got it yet. */
+  /** The last sequence that the leader has. The feed's consumer may not have got the message of this sequence yet. */
   ahead = 0
   follows = 0
   pages = 0
   questions: Array<Question> = []
   isAvailable = true
-  /** A wrong reply of the owner, if the test wants one. */
+  /** A wrong reply of the owner, if the test wants a wrong reply. */
   owner: Effect.Effect<Reply | undefined, NotCurrent> = Effect.undefined
   /** The gate at which reads wait: reads of a page of all accounts, and questions to the owner. */
   gate: Effect.Effect<void> = Effect.void
   private hear: ((revision: FeedMessage) => void) | undefined
   private replaced: (() => void) | undefined
 
-  /** Stores a commit of these users behind `gap` other messages. Without users it is a take-over. */
+  /** Stores a commit of these users behind `gap` other messages. A commit without users is a take-over. */
   commit(users: ReadonlyArray<string>, gap = 0, length = 0): void {
     this.last += gap + 1
     const kind = users.length === 0 ? "takeover" : "commit"
@@ -259,7 +259,7 @@ describe("The feed", () => {
     }
   })
 
-  it("a feed gives also the revisions that came and left memory while the feed read an empty page", async () => {
+  it("a feed also gives the revisions that came and left memory while the feed read an empty page", async () => {
     ledger.grow(50)
     await read().begun()
     const gate = makeGate()
@@ -326,7 +326,7 @@ describe("The feed", () => {
     expect(reader.sequences()).toEqual([8])
   })
 
-  it("a feed gives one slice of revisions at a time, and the next when the reader has taken it", async () => {
+  it("a feed gives one slice of revisions at a time, and the next slice when the reader has taken it", async () => {
     ledger.commit(["ann", "bob", "carl", "dora"], 0, sliceBytesMax - 1_000)
     ledger.commit(Array.from({ length: sliceMessagesMax + 1 }, (_, index) => `user-${index}`))
     const taken: Array<() => void> = []
@@ -422,7 +422,7 @@ describe("The feed", () => {
     })
   })
 
-  it("all feeds end when another ledger replaces the ledger, and the next reader follows the new one", async () => {
+  it("all feeds end when another ledger replaces the ledger, and the next reader follows the new ledger", async () => {
     const reader = read()
     await reader.begun()
     ledger.replace()
@@ -443,7 +443,7 @@ describe("The feed", () => {
     expect(next.items).toEqual([{ kind: "start", place: behindCommit(0) }])
   })
 
-  it("a feed takes a bounded number of readers and refuses the next", async () => {
+  it("a feed takes a bounded number of readers and refuses the next reader", async () => {
     for (let reader = 0; reader < readersMax; reader += 1) read()
     const refused = read()
     expect(refused.failures).toEqual([new FeedFull()])
@@ -451,7 +451,7 @@ describe("The feed", () => {
     expect(feed.readers()).toBe(0)
   })
 
-  it("a feed follows the ledger while readers are there, and a short time after the last reader leaves", async () => {
+  it("a feed follows the ledger while it has readers, and a short time after the last reader has left", async () => {
     const [one, other] = [read(), read()]
     await one.begun()
     one.leave()
@@ -546,7 +546,7 @@ describe("Readers of random places in a random journal", () => {
   })
 })
 
-describe("What comes to a reader in time", () => {
+describe("A reader of a feed in the course of time", () => {
   const inVirtualTime = (check: Parameters<TestScheduler["run"]>[0]) =>
     new TestScheduler((actual, expected) => expect(actual).toEqual(expected)).run(check)
 
@@ -562,7 +562,7 @@ describe("What comes to a reader in time", () => {
     })
   })
 
-  it("a reader gets the revisions of 50 milliseconds or a full slice, and never an empty slice", () => {
+  it("a reader gets the revisions of 50 milliseconds or a full slice at once, and never an empty slice", () => {
     inVirtualTime(({ cold, expectObservable }) => {
       const revision = (line: number) => ({ userToken: "ann", place: { sequence: 1, line }, storedAt: 0, text: "" })
       const many = Array.from({ length: 256 }, (_, index) => revision(index))

@@ -36,7 +36,9 @@ describe("Feeds of edges that come and go, while purchases flow", () => {
     return edge
   }
 
-  /** Two users of each partition. Their purchases come in one message, so that commits have several lines. */
+  /**
+   * Two users of each partition. The purchases of both users come in one message, so that commits have several lines.
+   */
   const pairs = [0, 1, 2, 3].map((partition) => [userIn(partition, 4, "user"), userIn(partition, 4, "other")])
   const ann = pairs[0]?.[1] ?? ""
 
@@ -78,7 +80,7 @@ describe("Feeds of edges that come and go, while purchases flow", () => {
     }
   }
 
-  it("feeds tell everything once and in order while edges are killed, and each edge tells the same", async () => {
+  it("feeds have every revision once and in order while edges are killed, and all edges send the same feed", async () => {
     const port = await freePort()
     let edge = await startEdge(port)
     let worker = start("worker")

@@ -15,7 +15,7 @@ import { NoticeTransport } from "../../src/nats/NoticeTransport.ts"
 import { Topology } from "../../src/nats/Topology.ts"
 import { NoticeInbox, noticeWaitMilliseconds } from "../../src/intake/NoticeInbox.ts"
 
-// These tests need answers at certain times, which no real broker gives on demand.
+// The tests of this file need answers at certain times, which no real broker gives on demand.
 const unavailable = new BrokerUnavailable({ operation: "append", reason: "not connected" })
 const leaderless = new BrokerUnavailable({ operation: "append", reason: "nobody serves this subject", unserved: true })
 const unknown = new OutcomeUnknown({ operation: "append", reason: "no answer in time" })
@@ -29,7 +29,9 @@ interface Sent {
 
 type Answer = (attempt: number) => Effect.Effect<Stored, BrokerFailure>
 
-/** A publisher for one partition whose broker answers as the test says. It keeps all messages that were sent. */
+/**
+ * A publisher for one partition whose broker answers as the test says. The publisher keeps all messages that were sent.
+ */
 const publisherOver = Effect.fnUntraced(function* (answer: Answer, messageBytesMax = 512 * 1024) {
   const sent: Array<Sent> = []
   const sizes: Array<number> = []
@@ -82,7 +84,7 @@ const many = (count: number) => Array.from({ length: count }, (_, index) => purc
 const storedAs = (sequence: number, index = 0) => Exit.succeed({ sequence, duplicate: false, index })
 
 describe("a broker that cannot be asked", () => {
-  it.effect("a purchase and the purchases behind it fail within two seconds without a broker", () =>
+  it.effect("a purchase and the purchases behind that purchase fail within two seconds without a broker", () =>
     Effect.gen(function* () {
       const { publisher, sent } = yield* publisherOver(() => Effect.fail(unavailable))
       const first = yield* Effect.forkChild(publisher.publish([purchase("p1")]))
@@ -197,8 +199,8 @@ describe("a broker that refuses", () => {
   )
 })
 
-describe("the messages", () => {
-  it.effect("a message carries, in their order, the purchases that came while another message was under way", () =>
+describe("the messages of a publisher", () => {
+  it.effect("a message carries the purchases that came while another message was under way, in their order", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<Stored>()
       const { publisher, sent } = yield* publisherOver((attempt) =>

@@ -58,13 +58,13 @@ const deliver = (ids: ReadonlyArray<number>, from: number): Array<Delivered> =>
     },
     inputSequence: from + index,
     inputIndex: 0,
-    // The broker's clock steps back now and then.
+    // The times of this account are those of a broker whose clock steps back now and then.
     storedAt: 10_000 + (from + index) - 3 * ((from + index) % 7)
   }))
 
 const range = (from: number, count: number) => Array.from({ length: count }, (_, index) => from + index)
 
-/** Commits ids one group after the other. Storing a segment takes as long as some commits. */
+/** Commits ids one group after the other. The storing of a segment takes as long as some commits. */
 const commitAll = ({ ledger }: Made, groups: ReadonlyArray<ReadonlyArray<number>>, commitsMeanwhile = 0) => {
   let inputSequence = ledger.account.decidedThrough + 1
   for (const ids of groups) {
@@ -125,7 +125,7 @@ describe("an account that is read from the journal", () => {
           expect(contentOf(await loaded(made), ids)).toEqual(contentOf(made.ledger.account, ids))
         }
       ),
-      // Shrinking such long inputs takes minutes.
+      // The shrinking of long histories takes minutes.
       { numRuns: 60, endOnFailure: true }
     ))
 
@@ -136,7 +136,7 @@ describe("an account that is read from the journal", () => {
     expect(small.read).toHaveLength(1)
 
     const large = makeAccount()
-    // 600 segments have two directories.
+    // An account with 600 segments has two directories.
     for (let number = 0; number < 600; number += 1) {
       large.ledger.endSeal()
       large.ledger.commit(deliver(range(4 * number, 4), 4 * number + 1))
@@ -179,7 +179,7 @@ const problemOf = async (made: Made) => {
   return result._tag === "Failure" && result.failure._tag === "LedgerInconsistent" ? result.failure.problem : result
 }
 
-describe("an incomplete account is refused, because it would take a repeat for a new purchase", () => {
+describe("an incomplete account, which would take a repeat for a new purchase", () => {
   /** Makes an account with two segments, an unsealed revision, and the newest revision. */
   const makeSealed = () => {
     const made = makeAccount()
@@ -196,7 +196,7 @@ describe("an incomplete account is refused, because it would take a repeat for a
     expect((await loaded(made)).count).toBe(514)
   })
 
-  it("an account is refused if a segment is missing that its revision or another segment names", async () => {
+  it("an account is refused if its revision or a segment names a segment that is missing", async () => {
     for (const which of ["first", "second"] as const) {
       const sealed = makeSealed()
       sealed.made.journal.spoil(sealed[which], undefined)

@@ -15,7 +15,7 @@ const takeover = 7
 /** A chain that holds each append until the test answers it. */
 class HeldChain {
   readonly appended: Array<{ readonly text: string; readonly after: number }> = []
-  /** The leader's messages after the newest message that the writer knows, in order. */
+  /** The leader's messages that are newer than the newest message of the writer, in order. */
   later: Array<JournalRecord> = []
   asked = 0
   private answers: Array<Deferred.Deferred<number, CommitConflict | OutcomeUnknown>> = []
@@ -113,7 +113,7 @@ const setUp = Effect.gen(function* () {
 })
 
 describe("the writer of a chain", () => {
-  it.effect("the writer has one commit in flight, and the next commit holds the proposals made meanwhile", () =>
+  it.effect("the writer has one commit in flight, and the next commit holds the proposals that came meanwhile", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       writer.submit(proposal("ann", [epoch.receive()]))
@@ -227,7 +227,7 @@ describe("the commits of a chain", () => {
     }
   )
 
-  /** Takes steps over 20 messages of a few parts each, and then all remaining steps. */
+  /** Takes steps over 20 messages of a few parts each, and after them all remaining steps. */
   const run = (partsOf: ReadonlyArray<number>, steps: ReadonlyArray<Step>) =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
@@ -305,7 +305,7 @@ describe("the question whether an epoch still owns its partition", () => {
       yield* settle
       writer.submit(proposal("bob", [epoch.receive()]))
       const asked = yield* Effect.forkChild(writer.stillOwner, { startImmediately: true })
-      // This commit was published before the question, and proves nothing.
+      // The commit with sequence 20 was published before the question, and proves nothing.
       yield* chain.answer(Effect.succeed(20))
       expect(asked.pollUnsafe()).toBeUndefined()
       yield* chain.answer(Effect.succeed(21))
@@ -326,7 +326,7 @@ describe("the question whether an epoch still owns its partition", () => {
     })
   )
 
-  it.effect("the leader is asked who owns the partition if nothing is to be committed", () =>
+  it.effect("the leader is asked for the owner of the partition if there is nothing to commit", () =>
     Effect.gen(function* () {
       const { chain, writer } = yield* setUp
       expect(yield* writer.stillOwner).toBe(true)
@@ -366,7 +366,7 @@ describe("the question whether an epoch still owns its partition", () => {
   )
 })
 
-describe("a line that cannot be written", () => {
+describe("a line of a commit that cannot be written", () => {
   it.effect("a line that cannot be written ends the epoch, and nothing is stored", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp

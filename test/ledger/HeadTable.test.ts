@@ -6,7 +6,7 @@ const key = Uint32Array.of(1, 2, 3, 4)
 const userTokens = fc.constantFrom(...Array.from({ length: 40 }, (_, number) => `user${number}`))
 const commits = fc.array(fc.array(userTokens, { minLength: 1, maxLength: 5 }), { maxLength: 60 })
 
-/** Commits in order, each with the next sequence, into a table and into a Map beside it. */
+/** Commits in order, each with the next sequence, into a table of heads and into a Map. */
 const fill = (table: HeadTable, history: ReadonlyArray<ReadonlyArray<string>>) => {
   const expected = new Map<string, number>()
   for (const [index, tokens] of history.entries()) {
@@ -67,7 +67,7 @@ describe("a table of heads", () => {
     expect(table.takeChanged().byteLength).toBe(0)
   })
 
-  it("a table keeps every user and change when it grows, with 36 to 72 bytes a user", () => {
+  it("a table of heads keeps every user and change when it grows, with 36 to 72 bytes a user", () => {
     const table = new HeadTable(key)
     const users = 100_000
     for (let number = 1; number <= users; number += 1) table.set(`user${number}`, number)

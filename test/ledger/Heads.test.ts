@@ -43,7 +43,7 @@ class Ledger {
   readonly journal = new MemoryJournal()
   readonly expected = new Map<string, number>()
   owner: Owner | undefined
-  /** The owner before, which may not know yet that it has lost the partition. */
+  /** The former owner, which may not know yet that it has lost the partition. */
   old: Owner | undefined
   private readonly layer = Heads.layer.pipe(
     Layer.provide(Layer.mergeAll(this.journal.chainLayer, this.journal.headsLayer))
@@ -157,7 +157,7 @@ describe("the heads of a partition", () => {
     })
   )
 
-  it.effect("an owner has the heads up to its take-over record, though a later owner has committed since", () =>
+  it.effect("an owner has the heads up to its take-over record, although a later owner has committed already", () =>
     Effect.gen(function* () {
       const ledger = new Ledger()
       const record = encodeCommit({ kind: "takeover", epoch: 0, worker: "w", position: 0 }, [])
@@ -222,7 +222,7 @@ describe("the heads of a partition", () => {
     })
   )
 
-  it.effect("heads are written 30 seconds after a change, and not when nothing changed", () =>
+  it.effect("heads are written 30 seconds after a change, and are not written without a change", () =>
     Effect.gen(function* () {
       const ledger = new Ledger()
       yield* ledger.takeOver()
@@ -235,7 +235,7 @@ describe("the heads of a partition", () => {
     })
   )
 
-  it.effect("heads are written at once when 16,384 revisions are not written yet", () =>
+  it.effect("heads are written at once when the heads of 16,384 revisions are not written yet", () =>
     Effect.gen(function* () {
       const ledger = new Ledger()
       yield* ledger.takeOver()

@@ -18,7 +18,10 @@ interface Bought {
   readonly type: string
 }
 
-/** An account of which a test adds revisions, and counts the reads. Commits of other accounts lie between its own. */
+/**
+ * An account to which a test adds revisions, and whose reads the test counts. Commits of other accounts lie between the
+ * commits of this account.
+ */
 class GrowingAccount {
   readonly revisions = new Map<number, ReadRevision>()
   readonly sequences: Array<number> = []
@@ -123,7 +126,7 @@ const accountOf = (drawn: ReadonlyArray<ReadonlyArray<{ step: number; product: s
   return account
 }
 
-/** Follows the cursors from the first page to the last. `between` runs before each further page. */
+/** Follows the cursors from the first page to the last page. `between` runs before each further page. */
 const walk = async (
   account: GrowingAccount,
   asked: Omit<HistoryAsked, "limit" | "place">,
@@ -173,7 +176,8 @@ describe("pages of a filtered history", () => {
           }
         })
         const after = account.entries().filter((entry) => fits(filter, entry))
-        // In the order "newest" the pages lead away from new purchases. In the order "oldest" they lead towards them.
+        // In the order "newest" the pages lead away from new purchases. In the order "oldest" the pages lead towards
+        // new purchases.
         const first = numbersOf(inOrder(order, before))
         const numbers = numbersOf(found)
         if (order === "newest") expect(numbers).toEqual(first)
@@ -207,7 +211,7 @@ describe("pages of a filtered history", () => {
     return account
   }
 
-  it("a page without a fit ends at its bound of revisions, and its cursor goes on", async () => {
+  it("a page without a fitting entry ends at its bound of revisions, and its cursor goes on", async () => {
     const account = singles(3 * revisionsScannedMax, (index) => index)
     const asked = { order: "newest", filter: { product: "Desk" }, limit: 20 } as const
     const page = await account.page(asked)
@@ -228,7 +232,7 @@ describe("pages of a filtered history", () => {
     const page = await account.page({ order: "oldest", filter: { product: "Desk" }, limit: 20 })
     expect(page?.entries).toEqual([])
     expect(page?.next).toBeDefined()
-    // A round reads at most 16 revisions.
+    // A round of the search reads at most 16 revisions.
     expect(account.read.length).toBeLessThanOrEqual(entriesScannedMax / size + 16)
   })
 
@@ -275,7 +279,7 @@ describe("pages of a filtered history", () => {
     expect(reads.toSorted((one, other) => one - other)[reads.length >> 1]).toBeLessThanOrEqual(45)
   })
 
-  it("a page refuses a cursor of a commit without a purchase of the account, and one beyond its purchases", async () => {
+  it("a page refuses a cursor of a commit without entries of the account, and a cursor beyond its entries", async () => {
     const account = singles(5, (index) => index)
     const asked = { order: "newest", filter: {}, limit: 2 } as const
     for (const place of [

@@ -40,7 +40,7 @@ describe("InputProgress", () => {
     )
   })
 
-  it("the progress keeps no finished message in memory, however many there were", () => {
+  it("the progress of input keeps no finished message in memory, however many messages there were", () => {
     const progress = new InputProgress<number>(0)
     const open: Array<InputMessage<number>> = []
     for (let sequence = 1; sequence <= 10_000; sequence += 1) {

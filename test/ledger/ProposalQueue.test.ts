@@ -25,7 +25,7 @@ const lines = (sizes: ReadonlyArray<number>) =>
 /** Returns the number of revisions in the next commit. */
 const taken = (queue: ProposalQueue<number>) => queue.takeCommit().userTokens.length
 
-describe("what one commit takes of a queue", () => {
+describe("a commit that takes proposals from a queue", () => {
   it("a commit takes at most 128 KiB and 1,000 revisions of a queue", () => {
     expect(commitBytesMax).toBe(128 * 1024)
     const quarters = lines(Array.from({ length: 10 }, () => commitBytesMax / 4))
@@ -45,7 +45,7 @@ describe("what one commit takes of a queue", () => {
     expect(taken(queueOf([euros(), euros(), euros()]))).toBe(1)
   })
 
-  it("each revision is encoded once, when its commit is made", () => {
+  it("each revision of a queue is encoded once, when its commit is made", () => {
     const written: Array<string> = []
     const queue = queueOf(
       ["ann", "bob", "cid"].map((userToken) => ({

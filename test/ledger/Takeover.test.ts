@@ -66,7 +66,7 @@ describe("a take-over", () => {
     })
   )
 
-  it.effect("a take-over that lost against a commit reads again, and takes the position of that commit", () =>
+  it.effect("a take-over that lost against a commit reads the chain again, and takes the position of that commit", () =>
     Effect.gen(function* () {
       const { asked, commit, others, take } = makeJournal()
       yield* commit(5)

@@ -10,7 +10,10 @@ interface Bought {
   readonly cents: Cents
 }
 
-/** Returns revisions that applied these purchases, in groups of these sizes. The first has the ledger sequence 1. */
+/**
+ * Returns revisions that applied these purchases, in groups of these sizes. The first revision has the ledger sequence
+ * 1.
+ */
 const revisionsOf = (purchases: ReadonlyArray<Bought>, size: number): ReadonlyArray<ReadRevision> => {
   let total = 0n
   return Array.from({ length: Math.ceil(purchases.length / size) }, (_, index) => {
@@ -91,7 +94,7 @@ describe("totals before moments", () => {
       })
     ))
 
-  it("totals stay as they were when more is bought later, also when the clock stepped back before", () =>
+  it("totals of the past stay the same when more is bought later, also when the clock stepped back before", () =>
     assert(
       asyncProperty(stepping, sizes, nat(40), nat(62), async (purchases, size, more, moment) => {
         const whole = purchases.slice(0, purchases.length - (purchases.length % size))
@@ -115,7 +118,7 @@ describe("totals before moments", () => {
   })
 })
 
-describe("the probe of a range", () => {
+describe("the probe of a range of revisions", () => {
   it("the probe of a range is the number in the range that has the most factors of two", () => {
     const twos = (number: number) => number & -number
     assert(

@@ -31,7 +31,7 @@ class ChainOfUsers {
     for (const userId of userIds) this.table.set(encodeToken(userId), sequence)
   }
 
-  /** Loses a user's newest commit. No worker may do that. */
+  /** Loses a user's newest commit, as no worker may do. */
   lose(userId: string): void {
     this.texts[this.table.find(encodeToken(userId)) - 1] = ""
   }
@@ -51,7 +51,7 @@ class ChainOfUsers {
     )
   }
 
-  /** Follows the pages to the last one. `between` runs before each further page. */
+  /** Follows the pages to the last page. `between` runs before each further page. */
   async walk(limits: ReadonlyArray<number>, prefix = "", between: (page: number) => void = () => undefined) {
     const found: Array<readonly [string, number]> = []
     let from: number | undefined = 0
@@ -115,7 +115,7 @@ describe("pages of users", () => {
     expect({ listed: old.length, distinct: new Set(old).size }).toEqual({ listed: 600, distinct: 600 })
   })
 
-  it("a page with a prefix reads a bounded number of commits, and goes on", async () => {
+  it("a page with a prefix reads a bounded number of commits, and the next page goes on", async () => {
     const chain = new ChainOfUsers()
     for (let index = 0; index < 3 * usersLookedMax; index += 1) chain.commit([`user-${index}`])
     const page = await chain.page(0, 100, "nobody")
@@ -127,7 +127,7 @@ describe("pages of users", () => {
     expect(await chain.walk([100], "nobody")).toEqual([])
   })
 
-  it("a user whose commit is lost is left out, and the others are listed", async () => {
+  it("a user whose commit is lost is left out, and the other users are listed", async () => {
     const chain = new ChainOfUsers()
     for (const name of ["ann", "bob", "cid"]) chain.commit([name])
     chain.lose("bob")
@@ -139,7 +139,7 @@ describe("pages of users", () => {
 })
 
 describe("the first users of a table", () => {
-  it("the first users are those with the lowest places from a place on, with all that share the last place", () =>
+  it("the first users are those with the lowest places from a place on, and all users at the last place", () =>
     assert(
       property(array(nat(50)), nat(50), integer({ min: 1, max: 8 }), (words, from, limit) => {
         const first = new FirstUsers(from * 2 ** 21, limit)

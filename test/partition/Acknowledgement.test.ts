@@ -9,7 +9,7 @@ import type { Replacements } from "../../src/harness/system/TestLedger.ts"
 import { TestSystem } from "../../src/harness/system/TestSystem.ts"
 import { replacedEvents } from "../../src/harness/system/ReplacedEvents.ts"
 
-/** Watches the deliveries of a worker, and its decisions to acknowledge them. */
+/** Watches the deliveries of a worker, and the worker's decisions to acknowledge them. */
 const watchConsumer = () => {
   const received: Array<Delivery> = []
   const acknowledged: Array<number> = []
@@ -25,7 +25,7 @@ const watchConsumer = () => {
         const pulled = real.pull(partition, epoch, replacedEvents(events, { delivered: deliver }))
         return Effect.map(pulled, (pull) => ({
           ...pull,
-          // This is the time at which the worker decides to acknowledge. Acknowledgements are sent together a while
+          // The worker decides to acknowledge at the time of this call. Acknowledgements are sent together a while
           // later.
           acknowledge: (delivery) => {
             acknowledged.push(delivery.sequence)
@@ -43,7 +43,7 @@ const watchConsumer = () => {
   return { replace, received, acknowledged, again }
 }
 
-describe("a worker", () => {
+describe("a worker that acknowledges messages", () => {
   const system = startedBeforeEach(() => TestSystem.start({ PARTITIONS: "1" }))
 
   const floor = async () => (await system.admin.consumers()).map(({ ack_floor }) => ack_floor.stream_seq)

@@ -8,7 +8,7 @@ const partitions = integer({ min: 1, max: 64 })
 const sharesOf = (assignment: ReadonlyMap<number, string>, names: ReadonlyArray<string>): ReadonlyArray<number> =>
   names.map((name) => Array.from(assignment.values()).filter((worker) => worker === name).length)
 
-describe("assignment", () => {
+describe("the assignment of partitions to workers", () => {
   it("every partition has a worker, and the shares of two workers differ by one partition at most", () => {
     assert(
       property(workers, partitions, (names, count) => {
@@ -22,7 +22,7 @@ describe("assignment", () => {
     )
   })
 
-  it("the order in which the workers were heard does not matter", () => {
+  it("the assignment does not depend on the order in which the workers were heard", () => {
     assert(
       property(workers, partitions, (names, count) => {
         expect(assignmentOf(names.toReversed(), count)).toEqual(assignmentOf(names, count))
@@ -30,7 +30,7 @@ describe("assignment", () => {
     )
   })
 
-  it("a second worker takes half of the partitions, and the first keeps the other half", () => {
+  it("a second worker takes half of the partitions, and the first worker keeps the other half", () => {
     const shared = assignmentOf(["worker-1", "worker-2"], 8)
     expect(sharesOf(shared, ["worker-1", "worker-2"])).toEqual([4, 4])
   })

@@ -59,7 +59,7 @@ describe("A delivery that does not arrive", () => {
     expect(mistakesAfter(account, sales)).toEqual([])
   })
 
-  it("a delivery that arrives twice counts once, and moves nothing back", async () => {
+  it("a delivery that arrives twice counts once, and moves no position back", async () => {
     const first: Array<Delivery> = []
     await system.startWorker({
       consumer: (real) => ({

@@ -28,13 +28,13 @@ describe("The janitor", () => {
     }
   }
 
-  it("the janitor purges what is applied in every partition, and never more", async () => {
+  it("the janitor purges the messages that are applied in every partition, and never more", async () => {
     const gate = makeGate()
     let isShut = false
     const worker = await system.startWorker({
       chain: (real) => ({
         ...real,
-        // From this commit on nothing is committed in any partition.
+        // From the first commit of the slow partition on, no commit of any partition is stored.
         append: (partition, text, after) =>
           Effect.suspend(() => {
             isShut ||= partition === 1 && isCommit(text)
@@ -50,8 +50,8 @@ describe("The janitor", () => {
     const applied = await system.admin.position(0)
     expect(await system.admin.position(1)).toBe(0)
 
-    // No input of the slow partition is applied, so nothing may be removed. Its position is below the first message of
-    // the log.
+    // No input of the slow partition is applied, so nothing may be removed. The position of the slow partition is below
+    // the first message of the log.
     await clean(worker)
     expect((await system.admin.state(inputStream)).first_seq).toBe(1)
     expect(applied).toBeGreaterThanOrEqual(300)
@@ -75,7 +75,7 @@ describe("The janitor", () => {
     await system.publish(manySold(slow, 10, "later"), 1)
     expect(first.worker.owned()).toEqual([])
 
-    // This worker gets no newer input. Its janitor sees that the slow partition is behind.
+    // The worker `idle` gets no newer input. Its janitor sees that the slow partition is behind.
     const idle = await system.startWorker({
       consumer: (real) => ({
         ...real,
@@ -94,7 +94,7 @@ describe("The janitor", () => {
     expect(mistakesAfter(await readAccount(system.ask, slow), sales)).toEqual([])
   })
 
-  it("the janitor keeps what is younger than the retention, and removes nothing of the journal", async () => {
+  it("the janitor keeps input that is younger than the retention, and removes nothing from the journal", async () => {
     const worker = await system.startWorker()
     await publishBoth()
     await system.admin.untilApplied()

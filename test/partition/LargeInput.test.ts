@@ -15,7 +15,10 @@ describe("Large input", () => {
     await system.startWorker()
   })
 
-  /** Publishes messages of one user's purchases. The actor gets as many at once as a worker gives out before a commit. */
+  /**
+   * Publishes messages of one user's purchases. The actor gets as many purchases at once as a worker gives out before a
+   * commit.
+   */
   const publishAtOnce = async (...messages: ReadonlyArray<ReadonlyArray<Sold>>) => {
     await system.stopWorkers()
     const held = holdCommits()

@@ -64,7 +64,7 @@ describe("Lease", () => {
     expect(lease.reassign(leaseMilliseconds)).toBe(false)
   })
 
-  it("a worker has no partition while a later process lives under its name, and takes all after that", () => {
+  it("a worker has no partition while a later process lives under its name, and takes all partitions later", () => {
     const lease = newLease()
     lease.hear(sign("mine", { instance: 6 }), 0)
     expect(lease.isSucceeded(0)).toBe(false)
@@ -75,7 +75,7 @@ describe("Lease", () => {
     expect(lease.partitions.size).toBe(partitions)
   })
 
-  it("a worker that has left gives no sign and owns nothing", () => {
+  it("a worker that has left gives no sign of life and owns no partition", () => {
     const lease = newLease()
     lease.leave()
     lease.reassign(0)

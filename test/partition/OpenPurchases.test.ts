@@ -3,7 +3,7 @@ import { Effect, Exit, Scope } from "effect"
 import { describe, expect } from "vitest"
 import { OpenPurchases, openPurchasesMax, type PartitionPurchases } from "../../src/partition/OpenPurchases.ts"
 
-/** Returns whether a partition may go on at once. */
+/** Returns whether a partition has room for purchases at once. */
 const hasRoom = ({ room }: PartitionPurchases) =>
   Effect.map(Effect.forkChild(room, { startImmediately: true }), (fiber) => fiber.pollUnsafe() !== undefined)
 
@@ -28,7 +28,7 @@ describe("open purchases", () => {
     }).pipe(Effect.scoped, Effect.provide(OpenPurchases.layer))
   )
 
-  it.effect("a partition without open purchases goes on while another partition has many", () =>
+  it.effect("a partition without open purchases goes on while another partition has many open purchases", () =>
     Effect.gen(function* () {
       const { first, second } = yield* given
       first.opened(10 * openPurchasesMax)
@@ -40,7 +40,7 @@ describe("open purchases", () => {
     }).pipe(Effect.scoped, Effect.provide(OpenPurchases.layer))
   )
 
-  it.effect("an epoch that ends takes its purchases out of the count", () =>
+  it.effect("an epoch that ends takes its purchases out of the count of open purchases", () =>
     Effect.gen(function* () {
       const { first, second, scope } = yield* given
       first.opened(openPurchasesMax)
@@ -68,7 +68,7 @@ describe("open purchases", () => {
     }).pipe(Effect.scoped, Effect.provide(OpenPurchases.layer))
   )
 
-  it.effect("what an epoch reports after its end changes no count", () =>
+  it.effect("the reports of an epoch after its end change no count", () =>
     Effect.gen(function* () {
       const { first, second, scope } = yield* given
       second.opened(openPurchasesMax)

@@ -37,7 +37,7 @@ const badPurchases: ReadonlyArray<readonly [string, unknown]> = [
   ["another user of the same partition", sold(neighbour, "next door")]
 ]
 
-describe("What cannot be applied", () => {
+describe("Input that cannot be applied", () => {
   const system = startedBeforeAll(() => TestSystem.start({ PARTITIONS: String(partitions) }))
 
   beforeAll(async () => {

@@ -9,7 +9,8 @@ import { brokerLayer, epochLayer } from "../../src/Layers.ts"
 import { TestBroker } from "../../src/harness/system/TestBroker.ts"
 import { setUpStreams, testSettings } from "../../src/harness/system/TestLedger.ts"
 
-// Such a journal was restored without its input log, or from a newer backup than the input log.
+// A journal with a position beyond the input log was restored without its input log, or from a newer backup than the
+// input log.
 describe("a position beyond the input log", () => {
   const broker = startedBeforeAll(() => TestBroker.start())
 

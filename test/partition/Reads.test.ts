@@ -26,7 +26,7 @@ describe("A read", () => {
   const system = startedBeforeEach(() => TestSystem.start({ PARTITIONS: "1" }))
   const user = "user"
 
-  it("a read waits for purchases that were acknowledged before it and are not delivered yet", async () => {
+  it("a read waits for purchases that were acknowledged before the read and are not delivered yet", async () => {
     const late: Array<() => void> = []
     let isLate = true
     await system.startWorker(
@@ -42,7 +42,7 @@ describe("A read", () => {
     await until("it is delivered", () => late.length === 1)
     let isAnswered = false
     const strong = read(system.ask, `/users/${user}/total`).finally(() => (isAnswered = true))
-    // These reads are asked later and are answered. So the owner has received the first read by then.
+    // The later reads are answered, which shows that the owner has received the first read.
     for (let asked = 0; asked < 20; asked += 1) {
       expect((await read(system.ask, `/users/${user}/total?consistency=eventual`)).purchaseCount).toBe(0)
     }
@@ -104,7 +104,7 @@ describe("A read", () => {
     const first = manySold(user, 10)
     await system.publish(first)
     expect(mistakesAfter(await readAccount(system.ask, user), first)).toEqual([])
-    // The old owner has nothing to write, so no refused write can show it that it is not the owner any more.
+    // The old owner has nothing to write, so no refused write can show the old owner that it is not the owner any more.
     await system.admin.untilApplied()
     isDeaf = true
 

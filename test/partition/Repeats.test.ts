@@ -10,7 +10,7 @@ import { TestSystem } from "../../src/harness/system/TestSystem.ts"
 const shortestWindow = 100_000_000
 
 describe("Repeats", () => {
-  // The window is so long that slow machines stay in it. postAfterTheWindow ends it.
+  // The duplicate window is so long that slow machines stay in it. The function postAfterTheWindow ends the window.
   const system = startedBeforeAll(() => TestSystem.start({ DUPLICATE_WINDOW: "1 hour" }))
 
   beforeAll(async () => {
@@ -19,7 +19,7 @@ describe("Repeats", () => {
 
   const stored = async () => (await system.admin.state(inputStream)).messages
 
-  /** Changes the broker's duplicate window. Returns the previous one. */
+  /** Changes the broker's duplicate window. Returns the previous duplicate window. */
   const setWindow = async (nanoseconds: number): Promise<number> => {
     const info = await system.admin.api<{ readonly config: { readonly duplicate_window: number } }>(
       `STREAM.INFO.${inputStream}`

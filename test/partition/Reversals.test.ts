@@ -32,7 +32,7 @@ const reversed = (userId: string, reversalId: string, different: Partial<Reverse
 
 type ReplyOf<Kind> = Extract<Reply, { readonly kind: Kind }>
 
-/** Publishes messages by plain NATS, and asks the owner of an account. */
+/** Returns functions that publish messages by plain NATS, and that ask the owner of an account. */
 const clientOf = (system: TestSystem) => {
   const messageOf = (requests: ReadonlyArray<Sold | Reversed>) => JSON.stringify({ version: 1, purchases: requests })
   const ask = async <Q extends Question>(question: Q): Promise<ReplyOf<Q["kind"]>> => {
@@ -205,7 +205,7 @@ describe("Reversals in the input log", () => {
     ])
   })
 
-  it("an edge gets a notice for each purchase and reversal that is applied, and for each reversal refused", async () => {
+  it("an edge gets a notice for each applied purchase or reversal, and for each refused reversal", async () => {
     const { publishWithNotice } = client()
     const heard: Array<unknown> = []
     const connection = await connectAs("admin", system.broker.url)
@@ -238,7 +238,7 @@ describe("Reversals in the input log", () => {
 describe("Reversals and take-overs", () => {
   const system = startedBeforeEach(() => TestSystem.start({ PARTITIONS: "1" }))
 
-  it("a new owner keeps what is reversed, also in an account whose reversals are in segments", async () => {
+  it("a new owner knows the reversed pieces, also in an account whose reversals are in segments", async () => {
     const { publish, refusals, total, receipt } = clientOf(system)
     const first = await system.startWorker()
     const publishApplied = async (request: Sold | Reversed) => {
@@ -251,7 +251,7 @@ describe("Reversals and take-overs", () => {
     for (const sale of others) await publishApplied(sale)
     const before = (await system.admin.account("ann")).at(-1)
     expect(before?.segment).toBeGreaterThan(0)
-    // No unsealed revision reverses anything.
+    // No unsealed revision of this account has a reversal.
     expect(before?.unsealed).toBeLessThan(others.length)
     await first.stop()
     await system.startWorker()

@@ -7,7 +7,8 @@ import { TestSystem } from "../../src/harness/system/TestSystem.ts"
 const partitions = 64
 /**
  * The sizes of each partition's messages, in bytes. Some messages fit into the partition's share of the worker's bytes,
- * and one message does not. Together they exceed the 64 MiB that a broker keeps for one connection before it closes it.
+ * and one message does not. The messages of all partitions exceed the 64 MiB that a broker keeps for one connection
+ * before it closes the connection.
  */
 const messageBytes = [...Array.from({ length: 10 }, () => 120_000), 480_000]
 
@@ -24,7 +25,7 @@ describe("a slow worker that owns many partitions", () => {
     return consumers.reduce((sum, consumer) => sum + consumer.delivered.consumer_seq, 0)
   }
 
-  /** Waits until the broker delivers no more to a worker that takes nothing. */
+  /** Waits until the broker delivers no further message to a worker that takes nothing. */
   const untilDeliveriesRest = async () => {
     let before = -1
     await until("the broker has delivered what was pulled", async () => {

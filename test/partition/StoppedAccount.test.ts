@@ -46,7 +46,7 @@ describe("an account whose records cannot be read", () => {
     return sale
   }
 
-  it("an unreadable value stops its account, and its neighbours in the partition go on", async () => {
+  it("an unreadable record stops its account, and the other accounts of the partition go on", async () => {
     await startForged('["ann","not a revision"]')
     for (const path of ["/users/ann/total", "/users/ann/purchases", "/users/ann/purchases/ann-1"]) {
       expect(await problemOf(path)).toEqual(unreadable)
@@ -92,7 +92,7 @@ describe("an account whose records cannot be read", () => {
     expect(await metrics.text()).toMatch(/^purchase_ledger_accounts_stopped 1$/m)
   })
 
-  it("an account that names a record which is gone stops after some seconds, and its neighbours go on meanwhile", async () => {
+  it("an account that names a record which is gone stops after some seconds, and other accounts go on", async () => {
     await startForged('["ann","2",2,0,[],[],[1],2,0]')
     const asked = problemOf("/users/ann/total")
     const more = [await sellBob(2), await sellBob(3)]

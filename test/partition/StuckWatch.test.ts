@@ -22,7 +22,7 @@ interface Beside {
   readonly isBusy?: boolean
 }
 
-/** Watches an epoch for some checks. Returns why the epoch is stuck; `undefined` if it is not. */
+/** Watches an epoch for some checks. Returns why the epoch is stuck; `undefined` if the epoch is not stuck. */
 const watch = Effect.fnUntraced(function* (turns: ReadonlyArray<Turn>, { awaited, isBusy = false }: Beside = {}) {
   const dispatched = new DispatchWatermark(0)
   const held = new HeldInput(1)
@@ -31,8 +31,8 @@ const watch = Effect.fnUntraced(function* (turns: ReadonlyArray<Turn>, { awaited
   let now = 0
   let silence = 0
   let wake = () => {}
-  // A clock of the test. Effect's test clock, turned by six seconds, would wake a fiber that sleeps for one second six
-  // times.
+  // A clock that the test turns. Effect's test clock, turned by six seconds, would wake a fiber that sleeps for one
+  // second six times.
   const clock: Clock.Clock = {
     ...(yield* Clock.Clock),
     currentTimeMillisUnsafe: () => now,
@@ -58,7 +58,7 @@ const watch = Effect.fnUntraced(function* (turns: ReadonlyArray<Turn>, { awaited
 const silent = [1_000, 2_000, 3_000].map((silence): Turn => ({ silence }))
 const waited: ReadonlyArray<Turn> = [{}, {}, {}, {}]
 
-describe("An epoch is stuck", () => {
+describe("An epoch that may be stuck", () => {
   it.effect("an epoch is stuck when the broker is not heard at three checks in a row", () =>
     Effect.gen(function* () {
       expect(yield* watch([{ silence: 500 }, ...silent.slice(1)])).toBeUndefined()

@@ -34,7 +34,7 @@ describe("Two workers", () => {
   }
 
   it("two workers that take all partitions from each other apply everything once, in order", async () => {
-    // Each worker counts the other as gone at once, and so claims all partitions.
+    // Each worker counts the other worker as gone at once, and so claims all partitions.
     const alone = { workerLease: Duration.millis(1), workerHeartbeat: Duration.millis(40) }
     await system.startWorker({}, { ...alone, workerId: "one" })
     await system.startWorker({}, { ...alone, workerId: "two" })
@@ -49,8 +49,8 @@ describe("Two workers", () => {
   })
 
   it("two workers that share the partitions hand partitions over when a worker comes or goes", async () => {
-    // With these names each of the two is assigned four partitions. No lease ends here, because a worker that leaves
-    // says so.
+    // With these names each of the two workers is assigned four partitions. No lease ends in this test, because a
+    // worker that leaves says so.
     const forEver = { workerLease: Duration.hours(1) }
     const one = await system.startWorker({}, { ...forEver, workerId: "worker-1" })
     await until("the first has all", () => one.worker.owned().length === 8)

@@ -22,7 +22,7 @@ const unknown = Effect.fail(new OutcomeUnknown({ operation: "commit", reason: "a
 const holds = (text: string, user: string): boolean =>
   isCommit(text) && revisionLineOf(text, encodeToken(user)) !== undefined
 
-/** An append that a test holds back, and its outcome after it is sent. */
+/** An append that a test holds back, and the outcome of the append after it is sent. */
 class LateAppend {
   outcome: Exit.Exit<number, BrokerFailure | CommitConflict> | undefined
   isKept = false
@@ -144,7 +144,7 @@ describe("An append whose outcome is unknown", () => {
       ["after the next epoch has read the chain", "stored"],
       ["after the take-over record of the next epoch", "CommitConflict"],
       ["after the first commit of the next epoch", "CommitConflict"]
-    ])("a commit that comes late counts once, %s", async (moment, outcome) => {
+    ])("a commit of unknown outcome that comes late counts once, %s", async (moment, outcome) => {
       const user = userIn(0, 2, "late")
       const late = new LateAppend()
       await system.startWorker({
@@ -191,7 +191,7 @@ describe("An append whose outcome is unknown", () => {
       )
       const sales = [sold(first, "one"), sold(second, "one")]
       for (const sale of sales) await system.publish([sale])
-      // The partition may have a second consumer if the broker was slow to create the first.
+      // The partition may have a second consumer if the broker was slow to create the first consumer.
       const isDelivered = async () =>
         (await system.admin.consumers()).some(
           ({ name, delivered }) => name.startsWith("p1-") && delivered.stream_seq === 2
@@ -208,8 +208,8 @@ describe("An append whose outcome is unknown", () => {
     const sales = manySold(user, 3)
 
     /**
-     * Makes the second take-over of partition 0 end as the test wants. A commit with an unknown outcome leads to that
-     * take-over.
+     * Makes the second take-over of partition 0 end as the test wants. A commit with an unknown outcome leads to the
+     * second take-over.
      */
     const atSecondTakeOver = (outcome: (append: ReturnType<Chain["append"]>) => ReturnType<Chain["append"]>) => {
       let takeOvers = 0
@@ -264,7 +264,7 @@ describe("An append whose outcome is unknown", () => {
     })
   })
 
-  describe("of what a commit refers to", () => {
+  describe("of records that a commit names", () => {
     /** Loses the answers to the first writes, which are stored or not. */
     const losing = (isMade: boolean, times: number) => {
       let written = 0

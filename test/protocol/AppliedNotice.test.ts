@@ -22,7 +22,7 @@ const applied = (inputSequence: number, inputIndex: number, valueCents: bigint):
   storedAt: 0
 })
 
-describe("notices", () => {
+describe("the notices of a payload", () => {
   it("notices are read as they were written, with totals of any size", () => {
     const applied = record({ message: nat(), index: nat(499), totalAfter: bigInt({ min: 0n, max: 10n ** 40n }) })
     const refused = tuple(applied, constantFrom(...refusalReasons)).map(([rest, refusal]) => ({ ...rest, refusal }))
@@ -60,7 +60,7 @@ describe("the address of notices", () => {
     expect(decodeNoticeAddress(encodeNoticeAddress(address))).toEqual(address)
   })
 
-  // Anyone may publish a purchase. Its text must not lead a worker to another subject.
+  // Anyone may publish a purchase. The text of a purchase must not lead a worker to another subject.
   it.each(["", "e", "e.", ".1", "e.0", "e.x", "a.b.1", "*.1", ">.1", "$JS.API.1", "e .1", `${"e".repeat(33)}.1`])(
     "the address of a notice that is %j gives undefined",
     (text) => {

@@ -13,7 +13,7 @@ import { encodeToken } from "../../src/protocol/Subject.ts"
 const head: CommitHead = { kind: "commit", epoch: 3, worker: 'w\n["ann",', position: 12 }
 const texts = fc.string({ unit: "binary", maxLength: 20 })
 const tokens = fc.string({ unit: "grapheme", minLength: 1, maxLength: 20 }).map(encodeToken)
-/** The rest of a line after its token: any JSON, with texts that look like the beginning of a line. */
+/** The rest of a commit's line after its user token: any JSON, with texts that look like the beginning of a line. */
 const contents = fc.oneof(texts, fc.constantFrom('\n["ann",', '"],\n["bob",', '["ann",'))
 const lines = fc.uniqueArray(fc.tuple(tokens, contents), { selector: ([token]) => token, maxLength: 20 })
 
@@ -31,7 +31,7 @@ describe("a commit as text", () => {
     )
   })
 
-  it("a commit gives no line for a user that it does not name, even if another token begins alike", () => {
+  it("a commit gives no line for a user that it does not name, even if another token begins with the same text", () => {
     const commit = encodeCommit(head, ['["annabel",1]', '["x","ann"]'])
     expect({ ann: revisionLineOf(commit, "ann"), w: revisionLineOf(commit, "w") }).toEqual({
       ann: undefined,

@@ -57,14 +57,14 @@ const reversalText = '{"reversalId":"r1","userId":"ann","purchaseId":"p1","quant
 const bytes = (written: string) => new TextEncoder().encode(written)
 const message = (...candidates: ReadonlyArray<string>) => bytes(encodePurchases(candidates))
 
-describe("a message", () => {
+describe("a message of the input log", () => {
   it("a message of purchases is encoded as this JSON", () => {
     expect(encodePurchases([encodePurchaseText(lamp), encodePurchaseText(lamp)])).toBe(
       `{"version":1,"purchases":[${lampText},${lampText}]}`
     )
   })
 
-  it("a message gives its purchases back as they were, each with its index", () => {
+  it("a message gives back its purchases as they were, each with its index", () => {
     assert(
       property(array(purchases, { minLength: 1, maxLength: 20 }), (all) => {
         expect(decodePurchases(message(...all.map(encodePurchaseText)))).toEqual({
@@ -75,7 +75,7 @@ describe("a message", () => {
     )
   })
 
-  it("a message of purchases and reversals gives both back as they were, in their order", () => {
+  it("a message gives back its purchases and reversals as they were, in their order", () => {
     const either = oneof(
       purchases.map((purchase) => ({ purchase, written: encodePurchaseText(purchase) })),
       reversals.map((reversal) => ({ reversal, written: encodeReversalText(reversal) }))
@@ -90,7 +90,7 @@ describe("a message", () => {
     )
   })
 
-  it("a reversal is encoded as this JSON, with a quantity and without one", () => {
+  it("a reversal is encoded as this JSON, with a quantity and without a quantity", () => {
     const reversal = { reversalId: "r1", userId: "ann", purchaseId: "p1", quantity: 2, reason: "Broken" } as Reversal
     const { quantity: _quantity, ...whole } = reversal
     expect(encodeReversalText(reversal)).toBe(reversalText)
@@ -106,7 +106,7 @@ describe("a message", () => {
   })
 })
 
-describe("what cannot be read", () => {
+describe("a message with parts that cannot be read", () => {
   it.each([
     ["is not UTF-8", Uint8Array.of(0xff), "the message is not UTF-8", "/w==", "base64"],
     ["is not JSON", bytes("{"), "the message is not JSON", "{", "text"],
@@ -185,7 +185,7 @@ describe("what cannot be read", () => {
     })
   })
 
-  it("decoding a message never fails, and keeps every byte that it cannot read", () => {
+  it("decoding a message never fails, and keeps every byte that cannot be read", () => {
     assert(
       property(uint8Array({ minLength: 1, maxLength: 200 }), (payload) => {
         const { purchases, unreadable } = decodePurchases(payload)

@@ -55,7 +55,7 @@ describe("a revision as a line of a commit", () => {
     expect(decodeRevision(written).total).toBe(9_007_199_254_740_993n)
   })
 
-  it("a line without reversals is the same text as before there were reversals", () => {
+  it("the line of an account without reversals is the same text as in versions without reversals", () => {
     const lamp = { purchaseId: "p1", productName: "Lamp", productType: "Office", valueCents: 1_050n, quantity: 2 }
     const purchases = [{ ...lamp, inputSequence: 7, inputIndex: 0, storedAt: 1_700_000_000_000 }]
     const repeats = new Map([["p0", { repeats: 1, conflicts: 0 }]])

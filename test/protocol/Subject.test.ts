@@ -97,7 +97,7 @@ describe("readToken", () => {
 })
 
 describe("userTokenOfInput", () => {
-  it("the user is found in a purchase's subject, and is undefined in a group's", () => {
+  it("a user token is found in the subject of a message for one user, and is undefined for many users", () => {
     expect(userTokenOfInput(purchaseSubject(3, "ann=40x"))).toBe("ann=40x")
     expect(userTokenOfInput(groupSubject(3))).toBeUndefined()
     expect(userTokenOfInput(purchaseSubject(3, encodeToken("=many")))).toBe("=3Dmany")
@@ -139,7 +139,7 @@ describe("partitionOf", () => {
   })
 
   it.each([1, 2, 3, 8, 256])(
-    "the partition of a user is the one that the broker's subject transform computes, of %i partitions",
+    "the partition of a user is the partition that the broker's subject transform computes, of %i partitions",
     async (partitions) => {
       // The edge creates the stream, with the transform.
       await (await startEdge(testSettings({ NATS_URL: broker.url, PARTITIONS: String(partitions) }))).stop()

@@ -18,11 +18,11 @@ interface Rule {
   /** The command that is run instead. */
   readonly run?: (text: string, place: Place) => string
   readonly isSkipped?: true
-  /** The command needs a rejected record, which the test makes first. */
+  /** Whether the command needs a rejected record, which the test makes first. */
   readonly needsRejected?: true
   /**
-   * The command does not end by itself. The test ends the command when it has printed the expected output, and not
-   * before.
+   * Whether the command does not end by itself. The test ends such a command when the command has printed the expected
+   * output.
    */
   readonly isEndless?: true
 }

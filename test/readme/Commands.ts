@@ -3,11 +3,11 @@ export interface Command {
   readonly text: string
   /** The line of the document. */
   readonly line: number
-  /** The claims. Each is a text, or with `…` between them, texts that follow each other. */
+  /** The claims. Each claim is a text, or several texts with `…` between them that follow each other. */
   readonly claims: ReadonlyArray<string>
 }
 
-/** Text between backticks that begins like this is run. Options and names of files are not. */
+/** Matches a text between backticks that is run as a command. Options and names of files do not match. */
 const inline = /`((?:(?:npm|npx|scripts\/nats|scripts\/[a-z]+\.sh) |\.\/[a-z]+\.sh|scripts\/stop\.sh)[^`]*)`/g
 
 /** Matches a comment that shows output, and does not explain. */

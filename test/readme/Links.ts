@@ -24,7 +24,7 @@ const proseOf = (text: string): ReadonlyArray<{ readonly line: number; readonly 
   })
 }
 
-/** Returns the links of a document, pictures among them. Code has none. */
+/** Returns the links of a document, pictures among them. Code has no links. */
 export const linksOf = (text: string): ReadonlyArray<Link> =>
   proseOf(text).flatMap(({ line, text: prose }) =>
     Array.from(prose.replaceAll(codeSpan, "code").matchAll(linkPattern), ([, target = ""]) => ({ target, line }))
@@ -38,7 +38,7 @@ const anchorOf = (heading: string): string =>
     .trim()
     .replaceAll(/\s/g, "-")
 
-/** Returns the anchors of a Markdown text. A heading that comes again gets a number. */
+/** Returns the anchors of a Markdown text. The anchor of a heading that comes again gets a number. */
 export const anchorsOf = (text: string): ReadonlySet<string> => {
   const anchors = new Set<string>()
   for (const { text: line } of proseOf(text)) {
@@ -52,7 +52,10 @@ export const anchorsOf = (text: string): ReadonlySet<string> => {
   return anchors
 }
 
-/** Returns why a link leads nowhere; `undefined` if it leads somewhere. Links to other sites are not followed. */
+/**
+ * Returns why a link leads nowhere; `undefined` if the link leads to a file or a heading. Links to other sites are not
+ * followed.
+ */
 export const problemOf = (root: string, { path, text }: Document, { target }: Link): string | undefined => {
   if (/^https?:/.test(target)) return undefined
   const [file = "", anchor] = target.split("#")

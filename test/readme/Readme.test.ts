@@ -25,7 +25,7 @@ const natsNeeded = {
 }
 
 interface Ended {
-  /** The exit code; `undefined` if a signal ended it. */
+  /** The exit code; `undefined` if a signal ended the command. */
   readonly code: number | null
   readonly output: string
 }
@@ -126,7 +126,7 @@ for (const { path, found } of commands) {
   })
 }
 
-describe("rules", () => {
+describe("the rules of commands", () => {
   it("each rule in CommandRules.ts is for a command that a document has", () => {
     const texts = commands.flatMap(({ found }) => found.map(({ text }) => text))
     const unused = rules.filter((rule) => !texts.some((text) => ruleOf(text) === rule))

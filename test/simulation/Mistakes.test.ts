@@ -10,7 +10,7 @@ const judgeSeedsMax = 200
 
 const same = <A>(plan: A): A => plan
 
-/** Returns the first seed in which a mistake shows, and the problem; `undefined` if it shows in none. */
+/** Returns the first seed in which a mistake shows, and the problem; `undefined` if the mistake shows in no seed. */
 const firstFailing = ({ breaks, plant, sharpen = same }: Mistake, most = seedsMax) => {
   for (let seed = 1; seed <= most; seed += 1) {
     const { problems } = simulate(sharpen(planOf(seed)), plant)

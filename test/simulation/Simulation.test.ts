@@ -10,7 +10,7 @@ const seeds = 2_000
 const threads = 2
 
 describe("The simulation", () => {
-  it("the same seed runs the same again, and another seed runs differently", () => {
+  it("the simulation of one seed is the same each time, and that of another seed differs", () => {
     for (const seed of [1, 2, 3, 4, 5]) {
       const { events } = simulate(planOf(seed))
       expect(events.length).toBeGreaterThan(20)

@@ -29,7 +29,7 @@ describe("memory and handles of edge, worker and broker", () => {
     expect(grown).toContain("broker heapBytes")
     expect(grown).toContain("edge externalBytes")
     expect(grown).toContain("worker heapBytes")
-    // These leaks harm nothing else, so no other test would find them.
+    // The planted leaks harm nothing else, so no other test would find them.
     expect(mistakes).toEqual([])
   }, 600_000)
 })

@@ -31,7 +31,8 @@ const cents = (amount: number): number => Math.round(amount * 100)
 describe(`an installation of commit ${commit}`, () => {
   const answers = storedAnswers(commit)
   const directory = unpackInstallation(commit)
-  // This hook stands first, so it runs last. The broker writes to the directory until the broker is stopped.
+  // The hook that removes the directory stands first, so it runs last. The broker writes to the directory until the
+  // broker is stopped.
   afterAll(() => rmSync(directory, { recursive: true }))
   const broker = startedBeforeAll(() => TestBroker.start({ directory }))
   let edge: TestEdge
@@ -57,7 +58,7 @@ describe(`an installation of commit ${commit}`, () => {
     await expect(startWorker(settings)).rejects.toThrow(/layout of an earlier version\. .*run: npm run upgrade/)
   })
 
-  it("the command upgrades the installation, and tells how much it wrote and compared", async () => {
+  it("the command upgrades the installation, and prints how much it wrote and compared", async () => {
     startedUpgrade = Date.now()
     const { code, output } = await runUpgrade({ NATS_URL: broker.url })
     expect(output).toMatch(
@@ -70,24 +71,24 @@ describe(`an installation of commit ${commit}`, () => {
     worker = await startWorker(settings)
   })
 
-  it("an upgraded installation gives the total of each user as it was", async () => {
+  it("an upgraded installation gives the total of each user as the former version did", async () => {
     expect(totals).toHaveLength(5)
     for (const [path, text] of totals) expect((await get(path)).body).toBe(text.replace(/\}$/, ',"known":true}'))
   })
 
-  it("an upgraded installation gives receipts and records as they were, except times and sequences", async () => {
+  it("an upgraded installation gives receipts and rejected records as before, except times and sequences", async () => {
     expect(others.length).toBeGreaterThan(50)
     for (const [path, text] of others) {
       expect(withoutGivenAnew((await get(path)).body), path).toBe(withoutGivenAnew(text))
     }
   })
 
-  it("a receipt of an upgraded installation says that it was applied at the time of the upgrade", async () => {
+  it("a receipt of an upgraded installation has the time of the upgrade as the time of application", async () => {
     const { appliedAt } = JSON.parse((await get("/users/bob/purchases/b1")).body)
     expect(Date.parse(appliedAt)).toBeGreaterThanOrEqual(startedUpgrade)
   })
 
-  it("an upgraded installation gives the pages of each history as they were", async () => {
+  it("an upgraded installation gives the pages of each history as the former version did", async () => {
     for (const { path, pages } of histories) {
       let next: string | undefined = `${path}?limit=500`
       for (const page of pages) {
@@ -115,7 +116,7 @@ describe(`an installation of commit ${commit}`, () => {
     }
   })
 
-  it("an upgraded installation recognises a purchase that it has applied, and applies a new one", async () => {
+  it("an upgraded installation recognises a purchase that was applied, and applies a new purchase", async () => {
     const purchase = { purchaseId: "order-1", userId: "ann@x.org", productName: "Laptop", productType: "Electronics" }
     const again = await postTo(edge.app, JSON.stringify({ ...purchase, value: 1299.9, quantity: 1 }), {
       prefer: "wait=20"
@@ -132,7 +133,7 @@ describe(`an installation of commit ${commit}`, () => {
     })
   })
 
-  it("an upgraded installation recognises a purchase in a segment, and refuses other content for its id", async () => {
+  it("an upgraded installation recognises a purchase in a segment, and refuses another content for its id", async () => {
     const purchase = { purchaseId: "c1", userId: "cleo", productName: "Desk", productType: "Office", quantity: 2 }
     const again = await postTo(edge.app, JSON.stringify({ ...purchase, value: 10.15 }), { prefer: "wait=20" })
     expect({ status: again.status, runningTotal: JSON.parse(again.body).runningTotal }).toEqual({
@@ -146,7 +147,7 @@ describe(`an installation of commit ${commit}`, () => {
     })
   })
 
-  it("an upgraded installation has its former accounts byte for byte as they were", () => {
+  it("an upgraded installation has its former accounts byte for byte as before the upgrade", () => {
     expect(changedFiles(commit, directory, "KV_ledger")).toEqual([])
   })
 })

@@ -8,8 +8,8 @@ const read = (commit: string, name: string) =>
   JSON.parse(gunzipSync(readFileSync(join(projectRoot, "test/stored", commit, `${name}.json.gz`))).toString("utf8"))
 
 /**
- * Returns the answers of an installation of an earlier commit, by path. An answer is its text. For a history it is the
- * list of purchases on each page of 500.
+ * Returns the answers of an installation of an earlier commit, by path. An answer is its text. For a history the answer
+ * is the list of purchases on each page of 500.
  */
 export const storedAnswers = (commit: string): Readonly<Record<string, string | ReadonlyArray<string>>> =>
   read(commit, "answers")
@@ -31,7 +31,7 @@ export const unpackInstallation = (commit: string): string => {
   return directory
 }
 
-/** Returns the messages and the settings of a stream that differ from the unpacked ones in any byte. */
+/** Returns the messages and the settings of a stream that differ in any byte from those of the unpacked files. */
 export const changedFiles = (commit: string, directory: string, stream: string): Array<string> =>
   storedFiles(commit)
     .filter(([path]) => path.includes(`/${stream}/`) && /\.blk$|meta\.inf$/.test(path))

@@ -1,8 +1,8 @@
 import type { Page } from "playwright-core"
 
 /**
- * Returns the problems of a page for people who see it badly or not at all. It finds controls without a name, repeated
- * ids, and tables and pictures without words. It finds texts with a contrast below WCAG 2.2 AA (4.5, large ones 3).
+ * Returns the problems of a page for people who see it badly or not at all. The problems are controls without a name,
+ * repeated ids, tables and pictures without words, and texts with a contrast below WCAG 2.2 AA (4.5, large texts 3).
  */
 export const accessibilityMistakes = (page: Page): Promise<ReadonlyArray<string>> =>
   page.evaluate(`(() => {

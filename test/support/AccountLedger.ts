@@ -72,7 +72,7 @@ export class AccountLedger {
     return targets
   }
 
-  /** Stores segments of everything that is unsealed. No revision names them before {@link endSeal}. */
+  /** Stores segments of everything that is unsealed. No revision names these segments before {@link endSeal}. */
   beginSeal(): void {
     let { links } = this.account
     let segment = 0
@@ -91,7 +91,7 @@ export class AccountLedger {
     this.stored = undefined
   }
 
-  /** Begins and ends segments before a commit. Storing a segment takes as long as some commits. */
+  /** Begins and ends segments before a commit. The storing of a segment takes as long as `commitsMeanwhile` commits. */
   seal(commitsMeanwhile: number): void {
     if (this.commitsSinceSeal >= commitsMeanwhile) this.endSeal()
     if (isSealDue(this.account)) this.beginSeal()

@@ -31,7 +31,7 @@ export class Certificates {
     this.authorityKey = key
   }
 
-  /** Makes a certificate whose subject has this name. Makes another one if the name had one before. */
+  /** Makes a certificate whose subject has this name. Makes another certificate if the name had one before. */
   make(name: string): Certificate {
     const paths = this.pathsOf(name)
     const request = join(this.directory, `${name}.csr`)

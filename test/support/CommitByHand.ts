@@ -12,7 +12,8 @@ export interface LineByHand {
 
 /**
  * Appends a commit for users of one partition past its owner. Returns its sequence. The partition may have no commit
- * yet. The owner notices the commit at its own next strong read or commit, and takes the partition over again.
+ * before the appended commit. The owner notices the commit at its own next strong read or commit, and takes the
+ * partition over again.
  */
 export const commitByHand = async (
   client: NatsConnection,

@@ -3,9 +3,9 @@ export interface Step<Shared, Worker> {
   readonly name: string
   readonly shared: Shared
   readonly worker: Worker
-  /** The step makes every other worker lose its ownership. */
+  /** Whether the step makes every other worker lose its ownership. */
   readonly disowns?: boolean
-  /** Whether the step cannot be relied on. A way to finish must do without it. */
+  /** Whether the step cannot be relied on. A way to a finished state must do without such a step. */
   readonly fault?: boolean
   /** The invariant that the step itself breaks. */
   readonly breaks?: string | undefined
@@ -34,15 +34,15 @@ export interface System<Shared, Worker> {
 export interface ExploreOptions {
   /** The invariants at which to stop. Without this list, every invariant stops the search. */
   readonly invariants?: ReadonlyArray<string>
-  /** The most states. With more states the search throws an Error, because the system should be bounded instead. */
+  /** The most states. With more states the search throws an Error, because the system has to be bounded. */
   readonly statesMax: number
 }
 
 export interface Violation {
   readonly invariant: string
   /**
-   * The names of the steps to the state, or to the first state from which no finished state can be reached. No history
-   * is shorter.
+   * The names of the steps to the state, or to the first state from which no finished state can be reached. No other
+   * history to that state is shorter.
    */
   readonly history: ReadonlyArray<string>
 }
@@ -58,7 +58,7 @@ export interface Exploration {
 /** Gives numbers to values. Equal data get the same number. */
 class Numbered<Value> {
   private readonly byText = new Map<string, number>()
-  // Most steps leave one of the two parts unchanged.
+  // Most steps leave the shared state or the worker's state unchanged.
   private readonly byIdentity = new Map<Value, number>()
   private readonly values: Array<Value> = []
 
@@ -104,13 +104,13 @@ class StateTable {
     }
   }
 
-  /** Returns the index of a state, or -1. The two workers are alike, so their order does not matter. */
+  /** Returns the index of a state, or -1. The two workers of a state are alike, so their order does not matter. */
   find(shared: number, one: number, other: number): number {
     const slot = one <= other ? this.slotOf(shared, one, other) : this.slotOf(shared, other, one)
     return (this.slots[slot] as number) - 1
   }
 
-  /** Adds a state. Returns whether it was new. */
+  /** Adds a state. Returns whether the state was new. */
   add(shared: number, one: number, other: number, parent: number): boolean {
     if (4 * this.size === this.fields.length) this.grow()
     const first = Math.min(one, other)
@@ -148,7 +148,7 @@ type Visit = (shared: number, one: number, other: number, move: Move, worker: 0 
 
 /**
  * The steps of a system. The steps of a worker depend on its own state and the shared state, never on the other worker.
- * So the steps are computed once for each pair of a worker state and a shared state.
+ * For this reason the steps are computed once for each pair of a worker state and a shared state.
  */
 class Moves<Shared, Worker> {
   private readonly shareds = new Numbered<Shared>()
@@ -227,8 +227,8 @@ const isAmong = (invariants: ReadonlyArray<string> | undefined, name: string) =>
   invariants === undefined || invariants.includes(name)
 
 /**
- * Finds every state that can be reached, nearest first. Then finds the states from which no finished state can be
- * reached.
+ * Finds every state that can be reached, nearest first. After that, finds the states from which no finished state can
+ * be reached.
  */
 export const explore = <Shared, Worker>(system: System<Shared, Worker>, options: ExploreOptions): Exploration => {
   const moves = new Moves(system)
@@ -292,7 +292,7 @@ export const explore = <Shared, Worker>(system: System<Shared, Worker>, options:
     return { invariant: first.invariant, history: [...history, ...breaking.slice(0, 1)] }
   }
 
-  /** Goes backwards from the finished states until it finds no new state. */
+  /** Goes backwards from the finished states until the search finds no new state. */
   const findStuck = (): Violation | undefined => {
     const canFinish = new Uint8Array(table.size)
     let added = true

@@ -11,7 +11,7 @@ export const makeGate = () => {
 /** Returns whether an appended text is a commit, and not a take-over record. */
 export const isCommit = (text: string): boolean => headOf(text).kind === "commit"
 
-/** Holds the commits of a worker back until the test lets them go. Take-over records pass. */
+/** Holds the commits of a worker back until the test lets them go. Take-over records pass the gate. */
 export const holdCommits = () => {
   const gate = makeGate()
   const held: Array<string> = []

@@ -89,7 +89,7 @@ export class FeedReader {
     return this.events.findLast(({ id }) => id !== undefined)?.id ?? "0"
   }
 
-  /** Stops reading, as a client that hangs. */
+  /** Stops reading the feed, as a client that hangs does. */
   pause(): void {
     this.response.pause()
   }

@@ -6,11 +6,11 @@ import { projectRoot } from "../../src/harness/system/TestBroker.ts"
 import { LongestFirst, longestFiles } from "./LongestFirst.ts"
 
 describe("The order of the files of tests", () => {
-  it.each(longestFiles)("the file %s, which is named as a long one, exists", (file) => {
+  it.each(longestFiles)("the file %s, which is named as a long file, exists", (file) => {
     expect(existsSync(join(projectRoot, file))).toBe(true)
   })
 
-  it("the long files come first, the longest before the others", async () => {
+  it("the long files of tests come first, and the longest of them before all other files", async () => {
     const vitest = await createVitest("test", { root: projectRoot, watch: false, reporters: [] })
     try {
       const files = await vitest.globTestSpecifications()

@@ -13,7 +13,7 @@ export const longestFiles: ReadonlyArray<string> = [
 
 /**
  * Sorts files of tests so that the longest files run first. A long file that begins last would keep one processor busy
- * while the others have no file left.
+ * while the other processors have no file left.
  */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {

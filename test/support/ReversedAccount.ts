@@ -28,10 +28,10 @@ const p3 = lamp("p3", 100n, 1, reversedAt)
 const counts = { repeats: 1, conflicts: 0 }
 
 /**
- * Returns the lines of an account with reversals, of which each stands in a commit of its own. The first has the
- * purchases p1 (3 × 23.45) and p2 (1 × 10.00). The second reverses 1 piece of p1. The third has the purchase p3 (1 ×
- * 1.00), reverses the 2 pieces of p1 that are left, and counts a repeat of the first reversal. `firstReversal` is the
- * sequence of the second commit.
+ * Returns the lines of an account with reversals, of which each stands in a commit of its own. The first line has the
+ * purchases p1 (3 × 23.45) and p2 (1 × 10.00). The second line reverses 1 piece of p1. The third line has the purchase
+ * p3 (1 × 1.00), reverses the 2 pieces of p1 that are left, and counts a repeat of the first reversal. `firstReversal`
+ * is the sequence of the second commit.
  */
 export const reversedAccount = (userId: string): ReadonlyArray<(before: ReadonlyArray<number>) => LineByHand> => {
   const line =

@@ -6,7 +6,7 @@ import { projectRoot } from "../../src/harness/system/TestBroker.ts"
 
 const version = "4.32.5"
 
-/** Schemathesis, for tests that need it. */
+/** The program schemathesis, for tests that need it. */
 export interface Schemathesis extends Requirement {
   readonly path: string
 }
@@ -28,7 +28,8 @@ export const runSchemathesis = async (path: string, port: number, options: Reado
   const url = `http://127.0.0.1:${port}/openapi.json`
   const args = ["--no-color", "--config-file", config, "run", url, ...options]
   return new Promise((resolve) => {
-    // Schemathesis runs outside of the project, in which it would leave its database of examples.
+    // Schemathesis runs outside of the project, because schemathesis would leave its database of examples in the
+    // project.
     execFile(path, args, { cwd: join(path, "../.."), maxBuffer: 64 * 1024 ** 2 }, (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : Number(error.code ?? 1), output: stdout + stderr })
     )

@@ -1,7 +1,7 @@
 import type { TaskMeta } from "vitest"
 import type { Reporter, TestModule } from "vitest/node"
 
-/** Returns a line for each missing thing: the number of tests that it skipped, and how to install it. */
+/** Returns a line for each missing tool: the number of tests that were skipped, and how to install the tool. */
 export const skippedLines = (metas: Iterable<TaskMeta>): ReadonlyArray<string> => {
   const counts = new Map<string, { readonly tests: string; readonly because: string; count: number }>()
   for (const { skippedFor } of metas) {

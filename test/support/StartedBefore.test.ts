@@ -22,7 +22,7 @@ const makeCounted = () => {
 
 describe("a thing that is started before all tests", () => {
   const { events, start } = makeCounted()
-  // This hook runs last, because it stands first.
+  // A hook that stands first runs last.
   afterAll(() => expect(events).toEqual(["start", "a later hook", "stop"]))
   const counted = startedBeforeAll(start)
   afterAll(() => void events.push("a later hook"))

@@ -136,7 +136,7 @@ export interface TestService {
   readonly post: (body: Body, headers?: Record<string, string>) => Promise<Seen>
   /** Stores a message past the edge that cannot be applied. Returns its sequence when it is rejected. */
   readonly reject: (payload: string) => Promise<number>
-  /** Starts the worker, if it was left out at first. */
+  /** Starts the worker, if the service was started without a worker. */
   readonly startWorker: () => Promise<void>
   readonly stop: () => Promise<void>
 }

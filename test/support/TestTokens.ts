@@ -23,7 +23,7 @@ export class TestTokens {
     )
   }
 
-  /** Makes a token with all rights, except for those that are given. */
+  /** Makes a token with all rights, except for the rights that are given. */
   async create(rights: Partial<TokenRecord> = {}): Promise<string> {
     const made = createToken({ name: "test", scopes: allScopes, users: "all", ...rights })
     return (await this.runtime.runPromise(made)).token
@@ -37,7 +37,7 @@ export class TestTokens {
     return (await this.runtime.runPromise(rollToken(idOf(token), keepOldMilliseconds))).token
   }
 
-  /** Writes a text as the record of a token, which need not be one. */
+  /** Writes a text as the record of a token, also a text that is no such record. */
   async write(id: string, text: string): Promise<void> {
     await this.runtime.runPromise(Effect.flatMap(Effect.service(TokenStore), (store) => store.replace(id, text, 0)))
   }

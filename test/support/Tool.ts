@@ -10,7 +10,9 @@ const installed = new Map<string, boolean>()
 const starts = (tool: string): boolean =>
   ["--version", "-version", "version"].some((argument) => spawnSync(tool, [argument], { stdio: "ignore" }).status === 0)
 
-/** Returns whether a program is installed and starts, by asking it for its version in one of the usual ways. */
+/**
+ * Returns whether a program is installed and starts, by asking the program for its version in one of the usual ways.
+ */
 export const isInstalled = (tool: string): boolean => {
   const found = installed.get(tool) ?? starts(tool)
   installed.set(tool, found)

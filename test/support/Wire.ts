@@ -9,17 +9,17 @@ export interface SentCommit extends CommitHead {
   readonly users: ReadonlyArray<string>
   /** The sequence of the newest commit that the sender expected. */
   readonly after: number
-  /** The error code; 0 if it was stored. */
+  /** The error code of the answer; 0 if the commit was stored. */
   answer?: number
 }
 
-/** The error code of an answer; 0 if it was stored. */
+/** Returns the error code of an answer; 0 if the commit was stored. */
 const codeOf = (answer: Msg): number =>
   answer.json<{ readonly error?: { readonly err_code: number } }>().error?.err_code ?? 0
 
 /**
- * Listens to the messages between workers and the broker, as any client of it can. The broker may deliver a write and
- * its answer in either order.
+ * Listens to the messages between workers and the broker, as any client of the broker can. The broker may deliver a
+ * write and its answer in either order.
  */
 export class Wire {
   readonly commits: Array<SentCommit> = []

@@ -164,7 +164,7 @@ describe("the comparison of an upgrade", () => {
     const limits = { ...usualLimits, unsealedIdsMax: 5, pageValuesMax: 7 }
     const { lines, failure } = await upgradeHere(former.broker.url, {}, limits)
     expect(failure).toBeUndefined()
-    // Without the bound there are two segments, because 24 revisions make one due.
+    // Without the bound on ids the journal has two segments, because 24 revisions make a segment due.
     expect(lines.join("\n")).toMatch(/Written: 61 purchases of 2 accounts, .* and [5-9] segments/)
   })
 })

@@ -22,7 +22,7 @@ const prefix = "$KV.ledger."
 /** The former layout sealed an account's ids at this many unsealed ids or revisions. */
 const formerSealMin = 256
 
-/** An account of the former layout, with the sequences of its revisions there. */
+/** An account of the former layout, with the sequences of its revisions in that layout. */
 interface FormerAccountState {
   readonly account: Account
   previous: Array<number>
@@ -110,7 +110,8 @@ export class FormerInstallation {
   }
 
   /**
-   * Stores purchases of one partition as one message. Applies it as a former worker did: one revision for each user.
+   * Stores purchases of one partition as one message. Applies the message as a former worker did: one revision for each
+   * user.
    */
   async apply(sales: ReadonlyArray<Sold>): Promise<void> {
     const partition = partitionOf(encodeToken(sales[0]?.userId ?? ""), this.partitions)

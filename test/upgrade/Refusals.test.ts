@@ -11,7 +11,7 @@ import { runUpgrade, upgradeHere } from "./UpgradeRun.ts"
 
 const partitions = 2
 
-describe("the upgrade", () => {
+describe("an upgrade that cannot be done", () => {
   const former = startedBeforeAll(() => FormerInstallation.start(partitions))
 
   beforeAll(async () => {
@@ -62,7 +62,7 @@ describe("the upgrade", () => {
   })
 
   it.each([journalStream, headsStream])(
-    "the upgrade ends with 6 and leaves a stream %s alone that no upgrade began",
+    "the upgrade ends with 6 and leaves alone a stream %s that no upgrade began",
     async (name) => {
       await createForeign(name)
       await former.admin.publish(`$KV.${name.slice(3)}.x`, "kept")
@@ -73,7 +73,7 @@ describe("the upgrade", () => {
     }
   )
 
-  it("the upgrade fails if somebody writes into the former layout meanwhile", async () => {
+  it("the upgrade fails if somebody writes into the former layout during the upgrade", async () => {
     const { failure } = await upgradeHere(former.broker.url, {
       chain: (real) => ({
         ...real,
@@ -119,7 +119,7 @@ describe("an upgrade that was killed", () => {
     expect(lines[0]).toBe("An upgrade before this one did not end. What it wrote was removed.")
     expect(lines.join("\n")).toContain("Compared: 41 purchases of 2 accounts")
     expect(await former.admin.revisions("ann")).toBe(40)
-    // The heads of a removed journal are removed with it.
+    // The heads of a removed journal are removed with the journal.
     const heads = await former.admin.state(headsStream)
     expect(heads.last_seq).toBe(heads.messages)
   }

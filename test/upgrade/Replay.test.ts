@@ -7,7 +7,7 @@ describe("the passes over the former layout", () => {
     expect(passesOf(3, 0, 1_000)).toEqual([[0, 1, 2]])
   })
 
-  it("there are as many passes as the accounts need, and each partition is in one pass", () => {
+  it("an upgrade has as many passes as its accounts need, and each partition is in one pass", () => {
     expect(passesOf(8, 2_001, 1_000)).toEqual([
       [0, 3, 6],
       [1, 4, 7],

@@ -21,7 +21,7 @@ import { FormerInstallation } from "./FormerInstallation.ts"
 import { upgradeHere } from "./UpgradeRun.ts"
 
 const partitions = 3
-/** These limits are small enough for several passes, and for segments that are written early. */
+/** The limits of this upgrade are small enough for several passes, and for segments that are written early. */
 const limits = { accountsOfPassMax: 8, unsealedIdsMax: 400, pageValuesMax: 50 }
 
 /** The consumer of a worker's epoch in the former version. */
@@ -32,7 +32,9 @@ const repeated = userIn(1, partitions, "repeated")
 const wide = userIn(2, partitions, "wide")
 const strange = ['ann@x.org "quoted"', "* > $KV.ledger", "名前 ✓", "a=b%20c"]
 
-/** The expected state of an account: its purchases in the order of application, and how often each came again. */
+/**
+ * The expected state of an account: its purchases in the order of application, and how often each purchase came again.
+ */
 interface Expected {
   readonly purchases: Map<string, Sold>
   readonly again: Map<string, { repeats: number; conflicts: number }>
@@ -71,7 +73,9 @@ const shownOf = (purchases: ReadonlyArray<Sold>) => {
   })
 }
 
-/** Purchases of several users of one partition. Some purchases come again, and some repeats have another price. */
+/**
+ * Returns purchases of several users of one partition. Some purchases come again, and some repeats have another price.
+ */
 const groupOf = (random: () => number): ReadonlyArray<Sold> => {
   const partition = Math.floor(random() * partitions)
   return Array.from({ length: 5 }, () => {
@@ -80,7 +84,7 @@ const groupOf = (random: () => number): ReadonlyArray<Sold> => {
   })
 }
 
-/** The known purchase of an account again and again, sometimes with another price. */
+/** Returns the known purchase of an account again and again, sometimes with another price. */
 const repeatsOf = (known: Sold, count: number): Array<ReadonlyArray<Sold>> =>
   Array.from({ length: count }, (_, index) => [index % 7 === 6 ? { ...known, valueCents: 99 } : known])
 
@@ -95,7 +99,7 @@ const messagesOf = (random: () => number): Array<ReadonlyArray<Sold>> => [
   ...repeatsOf(sold(repeated, "p1", { valueCents: 100 }), 60),
   wideSold(wide, 100),
   wideSold(wide, 2),
-  // Together they are too large for one commit.
+  // The purchases of the three wide users are too large for one commit together.
   ["wide-a", "wide-b", "wide-c"].flatMap((name) => wideSold(userIn(2, partitions, name), 40)),
   ...strange.map((user) => [sold(user, 'id "with" = % ✓'), sold(user, "購買.1"), sold(user, "*")]),
   ...shuffled(
@@ -149,7 +153,7 @@ describe("an installation of the former layout with accounts of every kind", () 
     return all
   }
 
-  it("the upgrade tells that it wrote and compared the whole installation", () => {
+  it("the upgrade prints that it wrote and compared the whole installation", () => {
     const purchases = [...accounts.values()].reduce((sum, account) => sum + account.purchases.size, 0)
     expect(lines.join("\n")).toContain(`Compared: ${purchases} purchases of ${accounts.size} accounts`)
   })
@@ -185,7 +189,7 @@ describe("an installation of the former layout with accounts of every kind", () 
     expect((await former.admin.consumers()).map(({ name }) => name)).toEqual([])
   })
 
-  it("after the upgrade, totals, histories and receipts are as the purchases require", async () => {
+  it("after the upgrade, totals, histories and receipts follow from the purchases", async () => {
     const settings = testSettings({ NATS_URL: former.broker.url })
     edge = await startEdge(settings)
     worker = await startWorker(settings)
@@ -229,12 +233,12 @@ describe("an installation of the former layout with accounts of every kind", () 
     })
   })
 
-  it("the upgrade leaves the former layout as it was", async () => {
+  it("the upgrade leaves the former layout unchanged", async () => {
     expect(await former.everything()).toEqual(before)
   })
 })
 
-describe("an installation with more users than a commit has lines", () => {
+describe("an installation with more users than a commit may have lines", () => {
   const former = startedBeforeAll(() => FormerInstallation.start(1))
 
   beforeAll(async () => {
@@ -248,7 +252,7 @@ describe("an installation with more users than a commit has lines", () => {
     const upgraded = await upgradeHere(former.broker.url, {
       chain: (real) => ({
         ...real,
-        // The first full commit is stored without an answer. The one after it is lost at first.
+        // The first full commit is stored without an answer, and the commit after it is lost at first.
         append: (...commit) =>
           Effect.suspend(() => {
             commits += 1

@@ -8,7 +8,7 @@ import { compileCache, projectRoot } from "../../src/harness/system/TestBroker.t
 import { testKeyFile } from "../../src/harness/system/TestKeys.ts"
 import { testSettings } from "../../src/harness/system/TestLedger.ts"
 
-/** The exit of a process of the upgrade. After a signal it has no code. */
+/** The exit of a process of the upgrade, without a code after a signal. */
 export interface UpgradeEnded {
   readonly code: number | undefined
   readonly signal: string | undefined
@@ -45,13 +45,13 @@ export const runUpgrade = (
   })
 
 /**
- * The settings of an upgrade on a test's broker. A sign of life counts only for a moment, so that runs can follow one
- * another.
+ * The settings of an upgrade on a test's broker. A sign of life counts only for a moment in these tests, so that runs
+ * can follow one another.
  */
 export const upgradeSettings = (url: string): UpgradeSettings =>
   testSettings({ NATS_URL: url, WORKER_LEASE: "1 millis" })
 
-/** Runs the upgrade in this process. Returns its output, and why it failed. */
+/** Runs the upgrade in this process. Returns the output of the upgrade, and why it failed. */
 export const upgradeHere = async (
   url: string,
   replace: Replacements = {},

@@ -26,7 +26,7 @@ const kinds: Readonly<Record<string, MemberKind>> = {
   Null: "literal"
 }
 
-/** Reads the same by JSON.parse, which decides what is JSON, and by a parser that keeps each text as it was written. */
+/** Reads a text by JSON.parse, which decides what is JSON, and by a parser that keeps each text as it was written. */
 const readByLibraries = (text: string) => {
   let value: unknown
   try {

@@ -120,7 +120,7 @@ describe("an Idempotency-Key", () => {
       [latin1("X-Idempotency-Key: \u00e2\u0082")],
       "The header X-Idempotency-Key holds bytes that are not UTF-8 text. Send it in UTF-8."
     ]
-  ])("an Idempotency-Key that %s is 400, and nothing is stored", async (_what, lines, detail) => {
+  ])("an Idempotency-Key that %s gets 400, and nothing is stored", async (_what, lines, detail) => {
     const userId = newUser()
     const answer = await post(userId, lines)
     expect(answer.status).toBe(400)
@@ -161,7 +161,7 @@ describe("an Idempotency-Key", () => {
   })
 })
 
-describe("another header of one value", () => {
+describe("a header of one value other than Idempotency-Key", () => {
   it("Content-Type may stand in two equal lines, and not in two different lines", async () => {
     const userId = newUser()
     expect((await post(userId, [json], { purchaseId: "p1" })).status).toBe(202)
@@ -183,7 +183,7 @@ describe("another header of one value", () => {
   })
 
   it("Content-Type of any length and any number of quotes is read in one pass", async () => {
-    // This header would take hours if it were searched again for each of its quotes.
+    // The header `hostile` would take hours if it were searched again for each of its quotes.
     const hostile = `a,"${String.raw`\"`.repeat(500_000)}`
     const read = new Hono().get("/", (http) => http.json(singleHeader(http, "Last-Event-ID") ?? ""))
     const answer = await read.request("/", { headers: { "last-event-id": hostile } })

@@ -94,7 +94,7 @@ describe("readPurchase", () => {
             .sort((one, other) => one.weight - other.weight)
             .map(({ member: [key, value] }) => ` "${key}" :\n${value}\t`)
           const result = read(`{${members.join(",")}}`)
-          // Values that the rules refuse are in tables.
+          // Values that the rules refuse are in the tables of this file.
           if (isProblem(result) && result.kind === "refused-by-rules") return
           expect(result).toEqual({
             purchaseId: id.normalize("NFC"),
@@ -109,7 +109,7 @@ describe("readPurchase", () => {
     )
   })
 
-  it("any JSON and any text gives a purchase or a problem of the caller's, and never throws", () => {
+  it("reading any JSON or text gives a purchase or a problem of the caller, and never throws", () => {
     const bodies = oneof(
       json(),
       string(),

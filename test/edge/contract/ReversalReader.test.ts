@@ -107,7 +107,7 @@ describe("the body of a reversal", () => {
   })
 })
 
-describe("a line", () => {
+describe("a line of a body", () => {
   it("a line with a reversalId is a reversal, and any other line is a purchase", () => {
     expect(lineOf()).toEqual({ reversalId: "r1", userId: "ann", purchaseId: "p1", reason: "broken" })
     expect(lineOf({ quantity: 2 })).toMatchObject({ reversalId: "r1", quantity: 2 })

@@ -82,7 +82,10 @@ const responseTo = async (asking: ReturnType<typeof get>) => {
 
 const large: FeedItem = { kind: "messages", messages: [revision(1, 20_000)] }
 
-/** Sends to a reader that takes nothing until the feed waits for it. The socket gets turns to take what it can. */
+/**
+ * Sends items to a reader that takes nothing, until the feed waits for the reader. The socket gets turns in which it
+ * takes the bytes that it can take.
+ */
 const fill = async (items: Subject<FeedItem>, outgoing: ServerResponse) => {
   for (let sent = 0; !outgoing.writableNeedDrain && sent < 10_000; sent += 1) {
     items.next(large)
@@ -173,7 +176,7 @@ describe("A feed on a socket", () => {
     for (let sent = 0; items.observed && sent < 10_000; sent += 1) {
       items.next(large)
       most = Math.max(most, outgoing.writableLength)
-      // The socket gets a turn to take what it can.
+      // The socket gets a turn in which it takes the bytes that it can take.
       await new Promise((resolve) => setImmediate(resolve))
     }
     expect(items.observed).toBe(false)
@@ -186,7 +189,7 @@ describe("A feed on a socket", () => {
     )
   })
 
-  it("a feed is ended for a reader who took nothing from one heartbeat to the next", async () => {
+  it("a feed is ended for a reader who took nothing from one heartbeat to the next heartbeat", async () => {
     const items = new Subject<FeedItem>()
     const { asking, outgoing } = await connected(() => items)
     items.next({ kind: "start", place: behindCommit(0) })

@@ -6,7 +6,7 @@ import { bodyBytes } from "../../../src/edge/posting/BodyBytes.ts"
 const textOf = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString()
 
 describe("The bytes of a body", () => {
-  it("a body that came in many chunks while nobody read is given as one chunk", async () => {
+  it("a body that came in many chunks while nobody read it is given as one chunk", async () => {
     const body = new PassThrough()
     for (const chunk of ["one\n", "two\n", "three\n"]) body.write(chunk)
     const bytes = bodyBytes(body, "identity")
@@ -49,7 +49,7 @@ describe("The bytes of a body", () => {
     expect(read).toBe("one\ntwo\n")
   })
 
-  it("reading fails if the body breaks off", async () => {
+  it("the reading of a body fails if the body breaks off", async () => {
     const body = new PassThrough()
     body.write("one\n")
     const bytes = bodyBytes(body, "identity")

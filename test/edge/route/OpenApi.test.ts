@@ -25,7 +25,7 @@ const document = openApi(routes)
 const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ method, path, operation }))
 )
-// No route is asked here that needs a service.
+// The tests of this file ask no route that needs a service.
 const app = makeApp({
   runPromiseExit: (effect, options) => Effect.runPromiseExit(effect as Effect.Effect<never>, options),
   isDraining: () => false
@@ -117,7 +117,7 @@ describe("GET /openapi.json", () => {
     }
   })
 
-  it("the document has sequences of 64 bits, and quantities of 32 in requests and answers", () => {
+  it("the document has sequences of 64 bits, and quantities of 32 bits in requests and answers", () => {
     const formats = (name: string) =>
       Object.fromEntries(
         Object.entries((document.components.schemas[name]?.["properties"] ?? {}) as Record<string, { format?: string }>)
@@ -186,7 +186,7 @@ describe("GET /openapi.json", () => {
   })
 })
 
-describe("a field", () => {
+describe("a field of the OpenAPI document", () => {
   const documentedBy = (field: Field<unknown>) => {
     const { schema, definitions } = Schema.toJsonSchemaDocument(field.documented)
     return new Ajv2020({ strict: false }).compile({ ...schema, $defs: definitions })
@@ -274,8 +274,8 @@ describe("GET /docs", () => {
   })
 })
 
-// The other tests of this folder compare every answer with the document. This test shows that they would find a
-// mistake.
+// The tests of this folder compare every answer with the document. The tests of a route with wrong answers show that
+// such a comparison finds a mistake.
 describe("an answer that the document does not describe", () => {
   const description = new Description(document)
   const total = '{"userId":"ann","total":25.00,"currency":"USD","purchaseCount":1,"reversalCount":0,"known":true}'

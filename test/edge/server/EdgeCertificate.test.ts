@@ -76,7 +76,7 @@ describe("an edge that speaks TLS", needs(opensslNeeded), () => {
     socket.destroy()
   })
 
-  it("an edge gives new connections the new certificate after SIGHUP, and keeps the former one if the new is wrong", async () => {
+  it("after SIGHUP an edge uses the new certificate, or keeps the former one if the new one is wrong", async () => {
     const files = { certificate: join(made.directory, "current.crt"), key: join(made.directory, "current.key") }
     const take = (name: string) => {
       const { certificate, key } = made.make(name)
@@ -98,7 +98,7 @@ describe("an edge that speaks TLS", needs(opensslNeeded), () => {
     expect(await subjectAt(port)).toBe("second")
   })
 
-  it("an edge does not start with a key that others may read, or that does not fit", async () => {
+  it("an edge does not start with a key that others may read, or that does not fit its certificate", async () => {
     const { certificate, key } = made.make("edge")
     const other = made.make("other")
     expect(await refusalOf(certificate, other.key)).toContain("cannot be used")
@@ -108,7 +108,7 @@ describe("an edge that speaks TLS", needs(opensslNeeded), () => {
     )
   })
 
-  it("an edge ends a connection whose caller takes nothing of its answer, and sends a caller that reads the whole", async () => {
+  it("an edge ends a connection whose caller takes nothing of its answer, and none whose caller reads", async () => {
     const { certificate, key } = made.make("edge")
     const answerBytes = 20_000_000
     const answering: Array<Socket> = []
@@ -137,7 +137,7 @@ describe("an edge that speaks TLS", needs(opensslNeeded), () => {
     expect(await received(stuck)).toBeLessThan(answerBytes)
   })
 
-  it("an edge ends a connection that begins no handshake", async () => {
+  it("an edge that speaks TLS ends a connection that begins no handshake", async () => {
     const { certificate, key } = made.make("edge")
     const port = portOf(await serving(certificate, key, app, { headers: 200, check: 50 }))
     const socket = connectPlainly(port, "127.0.0.1")
@@ -146,7 +146,7 @@ describe("an edge that speaks TLS", needs(opensslNeeded), () => {
     await once(socket, "close")
   })
 
-  it("a certificate without its key is refused by name", async () => {
+  it("a certificate without its key is refused with the name of the setting", async () => {
     const edge = new TestProcess("edge", { NATS_URL: "nats://127.0.0.1:1", TLS_CERT_FILE: "a.crt" })
     expect((await edge.ended).code).toBe(1)
     expect(edge.output).toContain("Set both TLS_CERT_FILE and TLS_KEY_FILE, or neither.")

@@ -182,7 +182,7 @@ describe("a request that the application does not see", () => {
 
 describe("a request of HTTP/1.0 without a Host", () => {
   it.each(["/livez", "/readyz", "/status", "/"])(
-    "a request of HTTP/1.0 without a Host is answered as any other: %s",
+    "a request of HTTP/1.0 without a Host is answered as any other request: %s",
     async (path) => {
       const answer = await answerTo(`GET ${path} HTTP/1.0\r\n\r\n`)
       expect(answer.split("\r\n")[0]).toBe("HTTP/1.1 200 OK")
@@ -202,7 +202,7 @@ describe("a request of HTTP/1.0 without a Host", () => {
 
 describe("a request to change the protocol", () => {
   it.each(["websocket", "h2c"])(
-    "a request to change the protocol is answered as if it had not asked: %s",
+    "a request to change the protocol is answered in the protocol of the request: %s",
     async (protocol) => {
       const answer = await answerTo(
         `GET /livez HTTP/1.1\r\nhost: x\r\nconnection: upgrade, close\r\nupgrade: ${protocol}\r\n\r\n`
@@ -213,7 +213,7 @@ describe("a request to change the protocol", () => {
 })
 
 describe("a body of 10 MB", () => {
-  it("a body of 10 MB in chunks is refused before it is all sent", async () => {
+  it("a body of 10 MB in chunks is refused before all of it is sent", async () => {
     const { port } = await serve()
     const socket = await open(port)
     socket.on("error", () => undefined)
@@ -223,7 +223,7 @@ describe("a body of 10 MB", () => {
     const chunk = `10000\r\n${" ".repeat(0x10000)}\r\n`
     const received: Array<string> = []
     socket.on("data", (data) => received.push(String(data)))
-    // The body has no end, so an answer can come only from a server that does not wait for it.
+    // The body has no end, so an answer can come only from a server that does not wait for the end.
     for (let sent = 0; sent < 160 && !socket.destroyed && received.length === 0; sent += 1) {
       if (!socket.write(chunk)) await Promise.race([once(socket, "drain"), once(socket, "close"), once(socket, "data")])
     }
@@ -259,7 +259,7 @@ describe("an answer over a socket", () => {
   })
 })
 
-describe("a port that is taken", () => {
+describe("an HTTP port that is taken", () => {
   it("a port that is taken is reported with the remedy", async () => {
     const { port } = await serve()
     const failure = await Effect.runPromise(Effect.flip(Effect.scoped(serveHttp(service.edge.app, "127.0.0.1", port))))
@@ -271,7 +271,7 @@ describe("a port that is taken", () => {
 })
 
 describe("a client that goes away", () => {
-  it("a client that goes away ends /generate, and the log says how many are stored", async () => {
+  it("a client that goes away ends /generate, and the log says how many purchases are stored", async () => {
     const entries: Array<{ readonly message: unknown; readonly annotations: unknown }> = []
     const logger = Logger.make<unknown, void>(({ message, fiber }) => {
       entries.push({ message, annotations: fiber.getRef(References.CurrentLogAnnotations) })
@@ -295,8 +295,8 @@ describe("a client that goes away", () => {
       }
     ])
     expect(stored).toBeLessThan(1_000_000)
-    // The edge has no waiting purchase, so no purchase of the ended request is stored later. So the user's next
-    // purchase is the next in the input log.
+    // The edge has no waiting purchase, so no purchase of the ended request is stored later. For this reason the user's
+    // next purchase is the next in the input log.
     expect(Context.get(service.edge.services, PurchasePublisher).waiting()).toBe(0)
   })
 })
@@ -328,13 +328,13 @@ describe("a server that stops", () => {
     await failed
   })
 
-  it("a server that stops answers accepted requests, and then has no connection left", async () => {
+  it("a server that stops answers accepted requests, and has no connection left after that", async () => {
     const { port, close } = await serve()
     const idle = await open(port)
     const { answered } = await askAndWait(port, "answered")
     service.edge.drain()
     const closed = close()
-    // The server closes an idle connection at once, and accepts no new one.
+    // The server closes an idle connection at once, and accepts no new connection.
     expect(await rest(idle)).toBe("")
     await expect(open(port)).rejects.toThrow("ECONNREFUSED")
     await service.startWorker()

@@ -44,7 +44,7 @@ describe("the host of a request", () => {
     expect(hostStatus(listening, host)).toBe(421)
   })
 
-  it("a wildcard allows no name, and ALLOWED_HOSTS allows names at any port", () => {
+  it("a server at a wildcard address allows no name, and ALLOWED_HOSTS allows names at any port", () => {
     const allowed = ["Ledger.example", "2001:db8::7"]
     expect(hostStatus("0.0.0.0", "ledger.example:443", allowed)).toBe(200)
     expect(hostStatus("0.0.0.0", "[2001:db8::7]", allowed)).toBe(200)
@@ -58,7 +58,7 @@ describe("the host of a request", () => {
     }
   )
 
-  it("two hosts are refused also if both are allowed", () => {
+  it("a request with two hosts is refused also if both hosts are allowed", () => {
     const twice = [
       ["Host", "localhost"],
       ["HOST", "localhost"]
@@ -107,7 +107,7 @@ describe("the origin of a request", () => {
   })
 })
 
-describe("a server", () => {
+describe("a server that checks hosts and origins", () => {
   const service = useService({ withoutWorker: true })
 
   /** Returns what the server answers to a request with these header lines. */
@@ -135,7 +135,7 @@ describe("a server", () => {
 
   const storing = routes.filter(({ stores }) => stores)
 
-  /** Asks a route with values that it takes. */
+  /** Asks a route with values that the route takes. */
   const askStoring = (method: string, path: string, headers: Record<string, string>) => {
     const values: Record<string, string> = {
       count: "1",
@@ -172,7 +172,7 @@ describe("a server", () => {
     }
   )
 
-  it("a refusal tells the caller how to store instead", async () => {
+  it("the refusal of a storing request tells the caller how to store instead", async () => {
     const url = "/duplicate/1/refused"
     expect(await service.get(url, { "sec-fetch-site": "cross-site" })).toEqual(
       refusal("origin-refused", "A page of another site may not store here. Store from a page of this service.", url)

@@ -49,7 +49,7 @@ describe("the headers of an answer", () => {
   })
   afterAll(() => server?.close())
 
-  /** Returns the head of the first answer, as soon as it is there. A feed has no end. */
+  /** Returns the head of the first answer as soon as the head has come, because a feed has no end. */
   const headOf = async (port: number, request: string) => {
     const socket = await open(port)
     let text = ""

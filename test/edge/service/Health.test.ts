@@ -41,7 +41,7 @@ describe("an edge without a worker", () => {
     expect((await service.get("/readyz?applying=maybe")).status).toBe(400)
   })
 
-  it("an edge is ready when a worker has come, and reports when that worker freezes and wakes", async () => {
+  it("an edge is ready when a worker runs, and reports when that worker freezes and wakes", async () => {
     const { ready, status, untilApplying } = tell(service)
     const worker = new TestProcess("worker", {
       NATS_URL: service.broker.url,
@@ -134,7 +134,7 @@ describe("an edge whose broker does not answer", () => {
     }
   }, 60_000)
 
-  it("an edge whose broker does not answer says that nothing can be stored, and that the rest is unknown", async () => {
+  it("an edge whose broker does not answer says that nothing can be stored, and that applying is unknown", async () => {
     const service = await startService({ withoutWorker: true })
     try {
       await service.broker.freeze()

@@ -152,7 +152,7 @@ const inOrder = (order: HistoryAsked["order"], entries: ReadonlyArray<LedgerEntr
 const numbersOf = (entries: ReadonlyArray<LedgerEntry>) => entries.map(({ number }) => number)
 
 describe("pages of a filtered history", () => {
-  it("the pages of a filter hold the entries that a filter of the whole history holds, each once and in order", () =>
+  it("the pages of a filter hold the fitting entries of the whole history, each once and in order", () =>
     assert(
       asyncProperty(revisions, filters, orders, limits, async (drawn, filter, order, sizes) => {
         const account = accountOf(drawn)

@@ -33,7 +33,7 @@ describe("a message that was sent for one user", () => {
   )
 
   it.each([0, 1, 2, 3])(
-    "a purchase in a message for another user is rejected in partition %i, and the reason names both users",
+    "a purchase in a message for another user is rejected in partition %i; the reason names both users",
     (partition) => {
       const [ann, bob] = [userIn(1, partitions, "ann"), userIn(partition, partitions, "bob")]
       expect(sorted(ann, sold(ann, "p1"), sold(bob, "p2"), sold(ann, "p3"))).toEqual({
@@ -76,7 +76,7 @@ describe("a message that was sent for one user", () => {
 })
 
 describe("a message that was sent for a group", () => {
-  it("the purchases of a partition's users in a group message are applied, and other purchases are rejected", () => {
+  it("the purchases of a partition's users in a group message are applied, and others are rejected", () => {
     const [ann, bob, eve] = [userIn(1, partitions, "ann"), userIn(1, partitions, "bob"), userIn(2, partitions, "eve")]
     expect(sorted(undefined, sold(ann, "p1"), sold(bob, "p2"), sold(eve, "p3"))).toEqual({
       applied: [

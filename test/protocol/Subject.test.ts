@@ -139,7 +139,7 @@ describe("partitionOf", () => {
   })
 
   it.each([1, 2, 3, 8, 256])(
-    "the partition of a user is the partition that the broker's subject transform computes, of %i partitions",
+    "a user's partition is the one that the broker's subject transform computes, of %i partitions",
     async (partitions) => {
       // The edge creates the stream, with the transform.
       await (await startEdge(testSettings({ NATS_URL: broker.url, PARTITIONS: String(partitions) }))).stop()

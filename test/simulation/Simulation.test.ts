@@ -55,7 +55,7 @@ describe("The simulation", () => {
     expect(told.stored).toBeGreaterThan(50)
   })
 
-  it("workers of nearly every run write hints, bases and segments, die in the middle of such writes, and decide reversals", () => {
+  it("workers of nearly every run write hints, bases and segments, die during writes, and decide reversals", () => {
     const runs = 200
     const written = { segment: 0, hint: 0, base: 0, manifest: 0 }
     const died = new Set<string>()
@@ -74,7 +74,7 @@ describe("The simulation", () => {
     }
   })
 
-  it("judges store alerts in most runs, split commits over batches, lose to each other, and die as they write", () => {
+  it("judges of most runs store alerts, split commits over batches, lose to each other, and die in writes", () => {
     const runs = 100
     const counts = { alerts: 0, split: 0, lost: 0, gaps: 0, died: 0 }
     for (let seed = 1; seed <= runs; seed += 1) {

@@ -215,8 +215,8 @@ const fill = Effect.fnUntraced(function* <E>(
 
 /**
  * Finds the entries of an account that fit a filter, and returns them in pages. A page finds its beginning by a search
- * through the revisions, so a page at any date takes about as long as the newest page. A page reads a bounded number of
- * revisions: the page may be short or empty, and its cursor still goes on.
+ * through the revisions, so a page at any date takes some reads more than the newest page. A page reads a bounded number
+ * of revisions: the page may be short or empty, and its cursor still goes on.
  */
 export class HistorySearch extends Context.Service<
   HistorySearch,

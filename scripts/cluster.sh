@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs three brokers on this machine, which replicate everything. The ledger goes on while any one of
-# them is gone.
+# Runs three brokers on this machine, which replicate everything. The ledger goes on while any one of the three brokers
+# is gone.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -60,7 +60,7 @@ check_start() {
   done
 }
 
-# Prints the state of broker $1, as broker-state.ts does. Prints nothing if it does not answer.
+# Prints the state of broker $1, as broker-state.ts does. Prints nothing if the broker does not answer.
 state_of() {
   "$node" "$root/scripts/broker-state.ts" --key "$keys/monitor.nk" \
     "nats://127.0.0.1:$(port_of "$nats_port" "$1")" 2>/dev/null || true
@@ -126,13 +126,13 @@ status() {
   ((all_healthy))
 }
 
-# Restarts one broker after another. A broker is healthy when it has caught up with the writes that it
-# missed. The next broker must not stop before that, or there is no majority.
+# Restarts one broker after another. A broker is healthy when it has caught up with the writes that it missed. The next
+# broker must not stop before that, because two stopped brokers leave no majority.
 restart() {
   local name
   begin_start
   start_brokers
-  # A failure from here on must not stop the brokers that are up again.
+  # A failure after this line must not stop the brokers that are up again.
   ready=1
   for name in "${names[@]}"; do
     scripts/stop.sh "$name"
@@ -158,9 +158,9 @@ restore() {
   return 1
 } >>"$logs/move.log" 2>&1
 
-# Moves the streams of a single broker into a new cluster. A broker of a cluster removes streams that its
-# cluster does not know, so the streams are moved by a backup. The new stores get their final name when
-# they are complete, and the old store is only renamed. So nothing is lost wherever this function stops.
+# Moves the streams of a single broker into a new cluster. A broker of a cluster removes streams that its cluster does
+# not know, so the streams are moved by a backup. The new stores get their final name when they are complete, and the
+# old store is only renamed. For this reason nothing is lost wherever `move` stops.
 move() {
   local name stream backup deadline url="nats://127.0.0.1:$nats_port" streams=(KV_journal PURCHASES)
   begin_start
@@ -181,7 +181,7 @@ move() {
 
   write_broker_files
   launch_broker "$server" broker "$nats_port" "$data/nats"
-  # In this loop the broker is alone, so it has no leaders to know.
+  # In this loop only one broker runs, so it has no leaders to know.
   deadline=$((SECONDS + ready_seconds))
   until [[ $(state_of broker-1) == *" ok" ]]; do
     ((SECONDS <= deadline)) || not_ready broker "broker was not ready within $ready_seconds s"

@@ -69,8 +69,8 @@ version_at() {
   [[ $info =~ \"version\":\"([^\"]+)\" ]] && echo "${BASH_REMATCH[1]}"
 }
 
-# NATS_URL may list several servers. At least one server has to answer, and all servers that answer
-# have to be new enough. Otherwise the script fails, and looks for no other server.
+# NATS_URL may list several servers. At least one server has to answer, and all servers that answer have to be new
+# enough. If no server of NATS_URL answers, or one is too old, the script fails, and looks for no other server.
 check_given_servers() {
   local url found answered=0
   local pattern='^([a-z]+://)?([^@/]*@)?(\[([^]]+)\]|([^:/]+))(:([0-9]+))?/?$'
@@ -109,8 +109,8 @@ fi
 mkdir -p "$cache"
 cache=$(cd "$cache" && pwd -P)
 cached=$cache/$program-v$version-$os-$arch/$program
-# The hash of the program was written when it was fetched and checked. A program without it, or with another
-# content, is not started, and fetched again.
+# The hash of the program was written when it was fetched and checked. A program without this hash, or with another
+# content, is not started, and is fetched again.
 if [[ -x $cached ]]; then
   if [[ $(sha256 "$cached") == "$(cat "$cached.sha256" 2>/dev/null)" ]]; then
     echo "$cached"
@@ -120,9 +120,9 @@ if [[ -x $cached ]]; then
 fi
 say "fetching $program $version, because $cache has none"
 
-# A run fetches into a directory of its own, and moves the program into place when it is complete. So
-# concurrent runs do not disturb each other, and a run that fails leaves nothing. A run on a later day
-# removes the directories of killed runs.
+# A run fetches into a directory of its own, and moves the program into place when it is complete. With a directory for
+# each run, concurrent runs do not disturb each other, and a run that fails leaves nothing. A run on a later day removes
+# the directories of killed runs.
 tmp=$(mktemp -d "$cache/tmp.XXXXXX")
 trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$tmp"' EXIT
 trap 'exit 130' INT TERM HUP
@@ -191,7 +191,8 @@ from_github() {
 
 from_go() {
   need go && GOBIN=$PWD CGO_ENABLED=0 bounded 600 go install "$module@v$version" || return 1
-  # Go compares each module with the public checksum database. This line does not depend on that database.
+  # Go compares each module with the public checksum database. The check of the module's hash does not depend on that
+  # database.
   if ! go version -m "$program" | grep -qF "$module_hash"; then
     echo "the module has another hash than $module_hash"
     return 1

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds promtool with Go, which checks deploy/alerts.yaml, and prints its path. It needs no root, and some minutes.
-# `go install` refuses the module of Prometheus, because its go.mod has exclusions. So a module of this script asks for it.
+# Builds promtool with Go, which checks deploy/alerts.yaml, and prints its path. The build needs no root, and takes some
+# minutes. `go install` refuses the module of Prometheus, because its go.mod has exclusions. For this reason a module of
+# this script asks for the module of Prometheus.
 set -euo pipefail
 
 version=0.316.0

@@ -35,14 +35,14 @@ command_of() {
   fi
 } 2>/dev/null
 
-# Prints the pid of the process called $1, if the process lives. Compares the command too, because another
-# program may have the same pid by now.
+# Prints the pid of the process called $1, if the process lives. Compares the command too, because another program may
+# have got the same pid.
 pid_of() {
   local pid command
   pid=$(cat "$run/$1.pid" 2>/dev/null) && [[ $pid =~ ^[0-9]+$ ]] || return 1
   command=$(command_of "$pid") || return 1
   case "$1" in
-    # An earlier version started the broker with the second of these files.
+    # An earlier version started the broker with the second of the files in this pattern.
     broker | broker-*) [[ $command == *"nats-server -c $keys/broker.conf"* || $command == *"nats-server -c $root/nats.conf"* ]] ;;
     *) [[ $command == *"$root/src/main.ts --role ${1%-*}"* ]] ;;
   esac && echo "$pid"
@@ -122,8 +122,8 @@ launch_broker() {
   launch "$name" env NATS_PORT="$port" NATS_STORE_DIR="\"$store\"" "$server" -c "$keys/broker.conf" "$@"
 }
 
-# Prints the answer of http://$1:$2$3, with its status and headers. It asks for localhost, because $1 may be
-# 0.0.0.0, which is no name of an edge.
+# Prints the answer of http://$1:$2$3, with its status and headers. The request names localhost as its host, because $1
+# may be 0.0.0.0, which is no name of an edge.
 http_get() {
   local line=""
   (

@@ -153,7 +153,7 @@ const janitorLayer = (settings: Settings) =>
   Layer.effectDiscard(
     Effect.gen(function* () {
       const worker = yield* PartitionWorker
-      // Without this check of the janitor's key, a missing key would be noticed only when the input log is full.
+      // Without the check of the janitor's key, a missing key would be noticed only when the input log is full.
       yield* checkCredentials(settings.brokerFiles, "janitor")
       yield* Effect.forkScoped(
         janitor(
@@ -181,8 +181,8 @@ export const epochLayer = Layer.mergeAll(
 ).pipe(Layer.provideMerge(Layer.mergeAll(AccountReader.layer, Heads.layer)))
 
 /**
- * Makes all services of a worker, from the pull loop down to the chain. These services need the services of {@link
- * brokerLayer}.
+ * Makes all services of a worker, from the pull loop down to the chain. The services of a worker need the services of
+ * {@link brokerLayer}.
  */
 export const workerLayer = (settings: Settings) =>
   janitorLayer(settings).pipe(

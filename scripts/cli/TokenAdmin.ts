@@ -11,7 +11,7 @@ import { Progress } from "./Progress.ts"
 /** How long a command waits for the broker. */
 const brokerWait = "10 seconds"
 
-/** The failure of a command that changes tokens. Its message is for people. */
+/** The failure of a command that changes tokens, with a message for people. */
 export class TokenFailure extends Schema.TaggedError<TokenFailure>()("TokenFailure", { reason: Schema.String }) {
   override get message() {
     return this.reason

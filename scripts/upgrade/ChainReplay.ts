@@ -86,8 +86,8 @@ export interface ChainReplay {
   /** Takes the next revision of any account of the partition. */
   readonly take: (userToken: string, former: FormerRevision) => Effect.Effect<void, { readonly message: string }>
   /**
-   * Writes the commit that has a waiting revision of the user. After that, writes a segment of all unsealed revisions
-   * of the user.
+   * Writes the commit that has a waiting revision of the user. After that commit, writes a segment of all unsealed
+   * revisions of the user.
    */
   readonly seal: (userToken: string) => Effect.Effect<void, { readonly message: string }>
   /** Writes the last commit, which has the position of the partition. */

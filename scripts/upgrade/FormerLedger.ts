@@ -25,7 +25,10 @@ export interface FormerValue {
   readonly text: string
 }
 
-/** The size of the stream of the former layout. This size must be the same before and after the upgrade. */
+/**
+ * The size of the stream of the former layout. The size of the former stream must be the same before and after the
+ * upgrade.
+ */
 export interface FormerState {
   readonly messages: number
   readonly bytes: number

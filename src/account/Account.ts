@@ -42,8 +42,8 @@ export const sealBounds: SealBounds = {
 }
 
 /**
- * An account as its actor holds it. Its purchaseId set can have a million members, so the functions below change the
- * account in place.
+ * An account as its actor holds it. The purchaseId set of an account can have a million members, so the functions of
+ * this module change an account in place.
  */
 export interface Account {
   /** The sum of all applied purchases, in cents. */
@@ -163,8 +163,8 @@ export const targetsNeeded = (
 }
 
 /**
- * Decides how deliveries change an account, and changes nothing. Each purchase id is applied once. The same id with the
- * same content is a repeat, and with another content it is a conflict. Each reversal id is applied once, too. Input
+ * Decides how deliveries change an account, and changes nothing. Each purchase id is applied once. A purchase under an
+ * applied id is a repeat if its content is the same, and else a conflict. Each reversal id is applied once, too. Input
  * that the account has decided before is skipped, because it was counted or refused then. Input that was decided before
  * comes after a crash, when the log is read again.
  *

@@ -13,8 +13,8 @@ const bytesOfUnitMax = 3
  */
 const numbersOfId = 3
 /**
- * How many numbers a slot has: the index of an id plus one, 0 if the slot is free, and the hash of that id. Both
- * numbers lie in one line of memory, so a search seldom reads another line.
+ * How many numbers a slot has: the index of an id plus one, 0 if the slot is free, and the hash of that id. The two
+ * numbers of a slot lie in one line of memory, so a search seldom reads another line.
  */
 const numbersOfSlot = 2
 

@@ -31,7 +31,7 @@ export const purchaseTotal = (purchase: { readonly valueCents: Cents; readonly q
 
 /**
  * One purchase as it stands in the input log. The price of one piece is in integer cents. A purchase id belongs to its
- * user. The same id of another user is another purchase.
+ * user: the same id of another user names another purchase.
  */
 export const Purchase = Schema.Struct({
   purchaseId: PurchaseId,

@@ -129,7 +129,7 @@ export interface ActorHands<Tag> extends ActorContext<Tag> {
   readonly finished: (actor: ResidentActor, purchaseIds: number) => void
 }
 
-/** The part of an actor that {@link ActorSlots} uses. This part of an actor does not depend on the actor's epoch. */
+/** The part of an actor that {@link ActorSlots} uses. A {@link ResidentActor} does not depend on the actor's epoch. */
 export abstract class ResidentActor extends LruEntry {
   /** When the actor was last given an envelope, in milliseconds. */
   usedAt = 0
@@ -424,7 +424,8 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
   }
 
   /**
-   * Decides work. Before that, reads the purchases that the reversals of the work name, if {@link decide} needs them.
+   * Decides work. Before the decision, reads the purchases that the reversals of the work name, if {@link decide} needs
+   * them.
    */
   private readAndDecide(account: Account, work: Work<Tag>): void {
     const needed = targetsNeeded(account, work.deliveries)

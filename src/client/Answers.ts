@@ -33,7 +33,7 @@ export type PostedPurchase = (StoredPurchase | AppliedPurchase) & {
 
 /**
  * A purchase in the history of its account, or a reversal of an earlier purchase. A reversal has the content of its
- * purchase. Its `quantity` is the number of pieces that it takes back, and its `total` is negative.
+ * purchase. The `quantity` of a reversal is the number of pieces that it takes back, and its `total` is negative.
  */
 export interface HistoryEntry extends PurchaseContent {
   /** The number of the entry in its account, from 1. */
@@ -467,8 +467,8 @@ export interface SystemStatus {
   readonly applying: ApplyingHealth
   readonly partitions: ReadonlyArray<PartitionStatus>
   /**
-   * The age in milliseconds of the oldest stored message that is not applied; 0 if no message waits. Missing if no
-   * worker has read any partition for minutes.
+   * The age in milliseconds of the oldest stored message that is not applied; 0 if no message waits. The age is missing
+   * if no worker has read any partition for minutes.
    */
   readonly oldestWaitingMilliseconds?: number
   /** The workers that were heard in the last minute and have not said that they end. */

@@ -79,7 +79,10 @@ export class ProblemError extends ClientFailure {
   }
 }
 
-/** There was no answer, or the answer broke off. The purchases of the request may be stored or not. */
+/**
+ * The failure of a call that got no answer, or whose answer broke off. The purchases of the request may be stored or
+ * not.
+ */
 export class NoAnswer extends ClientFailure {
   override readonly name = "NoAnswer"
 }
@@ -114,7 +117,7 @@ export class WrongUrl extends Error {
   override readonly name = "WrongUrl"
 }
 
-/** Another program than this service answered, for instance a proxy. */
+/** The failure of a call that another program than this service answered, for instance a proxy. */
 export class ForeignAnswer extends ClientFailure {
   override readonly name = "ForeignAnswer"
   readonly status: number

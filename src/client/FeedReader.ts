@@ -90,7 +90,8 @@ export async function* readFeed<Event>(
 ): AsyncGenerator<Event | Extract<FeedEvent, { readonly kind: "reset" }>> {
   transport.requireRuntime(lineNeeds)
   let last = options.after
-  // The timeout of the call counts until the service is heard. From then on `Silence` watches the connection.
+  // The timeout of the call counts until the service is heard. After the first bytes of the service, `Silence` watches
+  // the connection.
   const patience = transport.patience(options.signal)
   try {
     for (let attempt = 1; ; attempt += 1) {

@@ -9,7 +9,7 @@ export interface NewReversal {
   readonly userId: string
   /** The purchase to reverse. */
   readonly purchaseId: string
-  /** The number of pieces to take back. Without it, all pieces that are left are taken back. */
+  /** The number of pieces to take back. Without `quantity`, all pieces that are left are taken back. */
   readonly quantity?: number
   /** Says why, for people. */
   readonly reason: string

@@ -6,7 +6,7 @@ export type NewRule = Pick<Rule, "measure" | "threshold"> & Partial<Rule>
 
 /** The condition of a change. */
 export interface ChangeOptions extends CallOptions {
-  /** The version that the rule has to have. If it has another version, the service changes nothing. */
+  /** The version that the rule has to have. If the rule has another version, the service changes nothing. */
   readonly ifVersion?: number
 }
 

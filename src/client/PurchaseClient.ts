@@ -231,7 +231,7 @@ export class PurchaseClient {
   }
 
   /**
-   * Reads one page of all users. Their order is no order of their ids. A page with a `prefix` may be short or empty and
+   * Reads one page of all users, whose order is no order of their ids. A page with a `prefix` may be short or empty and
    * still have `next`.
    */
   async usersPage({ prefix, ...options }: PageOptions & { readonly prefix?: string } = {}): Promise<UserPage> {
@@ -239,7 +239,7 @@ export class PurchaseClient {
     return (await this.read(withQuery(pagePath("/users", options), query), options)) as UserPage
   }
 
-  /** Yields all users, or those whose ids begin with `prefix`, and reads the pages as they are taken. */
+  /** Yields all users, or the users whose ids begin with `prefix`, and reads the pages as they are taken. */
   users(options: CallOptions & { readonly prefix?: string } = {}): AsyncGenerator<ListedUser> {
     return itemsOf(
       (next) => this.usersPage({ limit: pageLimit, ...options, next }),
@@ -285,10 +285,10 @@ export class PurchaseClient {
   }
 
   /**
-   * Sends a corrected purchase for a rejected record. The first replay decides the content. The same call again
-   * finishes a replay that broke off. Throws a ProblemError of kind `already-replayed` for another content. Without a
-   * purchaseId, the id is made from the record. `replay` of the answer is `applied` or `stored`. After `stored`, the
-   * same call again says whether the purchase is applied.
+   * Sends a corrected purchase for a rejected record. The first replay decides the content. The same call of
+   * `replayRejected` again finishes a replay that broke off. Throws a ProblemError of kind `already-replayed` for
+   * another content. Without a purchaseId, the id is made from the record. `replay` of the answer is `applied` or
+   * `stored`. After `stored`, the same call again says whether the purchase is applied.
    */
   async replayRejected(key: RejectedKey, purchase: NewPurchase, { signal }: CallOptions = {}): Promise<RejectedRecord> {
     const request = { method: "POST", headers: postHeaders("application/json"), body: purchaseText(purchase) }
@@ -296,9 +296,9 @@ export class PurchaseClient {
   }
 
   /**
-   * Sets a rule of a user. The same rule again changes nothing. Throws a ProblemError of kind `precondition-failed` if
-   * the condition of the change does not hold, and of kind `rules-full` if there is no room for the rule. With
-   * `onlyNew`, `precondition-failed` after an attempt without an answer may come from that attempt.
+   * Sets a rule of a user. A rule with the same content changes nothing. Throws a ProblemError of kind
+   * `precondition-failed` if the condition of the change does not hold, and of kind `rules-full` if there is no room
+   * for the rule. With `onlyNew`, `precondition-failed` after an attempt without an answer may come from that attempt.
    */
   async putRule(userId: string, ruleId: string, rule: NewRule, options: PutOptions = {}): Promise<StoredRule> {
     const headers = { "content-type": "application/json", ...changeHeaders(options) }

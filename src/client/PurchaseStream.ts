@@ -136,8 +136,8 @@ class Upload {
       const first = await this.next()
       if (this.isOver) return
       if (first === undefined) return controller.close()
-      // A chunk of one line costs the network and the edge as much as a chunk of many lines. So all purchases of one
-      // turn of the event loop share a chunk.
+      // A chunk of one line costs the network and the edge as much as a chunk of many lines. For this reason all
+      // purchases of one turn of the event loop share a chunk.
       let text = this.taken(first)
       const turn = new Promise<undefined>((resolve) => setTimeout(resolve, 0, undefined))
       for (let lines = 1; lines < chunkLinesMax; lines += 1) {
@@ -217,7 +217,8 @@ export async function* postPurchases(
   const source = new Source(purchases)
   const unanswered: Array<Taken> = []
   const headers = postHeaders("application/x-ndjson", waitSeconds)
-  // The timeout counts while an answer is due. It stops while the caller has the newest answer, or has nothing to send.
+  // The timeout counts while an answer is due. The timeout stops while the caller has the newest answer, or has nothing
+  // to send.
   const patience = transport.patience(signal, waitSeconds)
   let isHeld = false
   let index = 0

@@ -3,7 +3,7 @@ import { ClientFailure, ForeignAnswer, NoAnswer, ProblemError, TimedOut } from "
 export interface RetrySettings {
   /** The most attempts of one request. */
   readonly attemptsMax: number
-  /** The longest wait before the second attempt. This bound doubles with each further attempt. */
+  /** The longest wait before the second attempt. The longest wait doubles with each further attempt. */
   readonly waitMilliseconds: number
   /** The longest wait before any attempt. A longer Retry-After is cut to this time. */
   readonly waitMaxMilliseconds: number

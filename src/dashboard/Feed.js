@@ -27,7 +27,8 @@ const waitMillisecondsAfter = (failures) => {
  * a ledger with many commits a second does not slow the page.
  *
  * A browser closes an EventSource for ever after an answer other than 200, for instance of a proxy whose server is
- * down. So this class makes a new EventSource whenever the feed breaks off, with the last event in its URL.
+ * down. For this reason the class Feed makes a new EventSource whenever the feed breaks off, with the last event in its
+ * URL.
  */
 export class Feed {
   /** @type {Array<string>} */

@@ -18,7 +18,7 @@ const windowOf = (within) => {
   return { within: within.startsWith("P") ? within : { by: within, timeZone } }
 }
 
-/** The form of a new rule. It says the rule in words, and how often the rule would have fired. */
+/** The form of a new rule. The form says the rule in words, and how often the rule would have fired. */
 export class RuleForm {
   form = byId("rule-form", HTMLFormElement)
   toggle = byId("rule-new", HTMLButtonElement)

@@ -1,6 +1,8 @@
 /** A user of a head table. */
 export interface PlacedUser {
-  /** The place of the user in the order of pages: the first 53 bits of the hash. Two users hardly ever share one. */
+  /**
+   * The place of the user in the order of pages: the first 53 bits of the hash. Two users hardly ever share a place.
+   */
   readonly place: number
   /** The whole hash of the user as a text. */
   readonly hash: string
@@ -13,7 +15,7 @@ const placeOf = (first: number, second: number): number => first * 2 ** 21 + (se
 
 /**
  * The users of a table that come first in the order of their hashes, from a place on. A user keeps its place as long as
- * the table keeps its key. Holds at most twice as many users as a page has, whatever the size of the table.
+ * the table keeps its key. The object holds at most twice as many users as a page has, whatever the size of the table.
  */
 export class FirstUsers {
   private readonly from: number
@@ -23,13 +25,13 @@ export class FirstUsers {
   private highest = Number.POSITIVE_INFINITY
   private isCut = false
 
-  /** `limit` is the number of users of the page. Users with the place of its last user are on the page too. */
+  /** `limit` is the number of users of the page. Users with the place of the page's last user are on the page too. */
   constructor(from: number, limit: number) {
     this.from = from
     this.limit = limit
   }
 
-  /** Takes a user if it may be on the page. `hash` returns the whole hash. */
+  /** Takes a user if it may be on the page. `hash` returns the whole hash of the user. */
   offer(first: number, second: number, sequence: number, hash: () => string): void {
     const place = placeOf(first, second)
     if (place < this.from) return
@@ -41,7 +43,7 @@ export class FirstUsers {
     if (this.users.length >= 2 * this.limit) this.cut()
   }
 
-  /** Returns the users of the page in their order, and whether the table has users after them. */
+  /** Returns the users of the page in their order, and whether the table has users after the page. */
   page(): { readonly users: ReadonlyArray<PlacedUser>; readonly isCut: boolean } {
     this.cut()
     return { users: this.users, isCut: this.isCut }

@@ -51,12 +51,15 @@ export class HeadTable {
     return this.changedSlots.length
   }
 
-  /** The number of slots. It changes when the table grows, and then users have other slots. */
+  /** The number of slots, which changes when the table grows. In a table that has grown, users have other slots. */
   get slots(): number {
     return this.capacity
   }
 
-  /** Names the key, and does not give it away. Tables with different keys have their users in different orders. */
+  /**
+   * Returns a number that names the key of the table, and does not disclose the key. Tables with different keys have
+   * their users in different orders.
+   */
   get mark(): number {
     return this.hash.of(markToken)[0] as number
   }

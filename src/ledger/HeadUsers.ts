@@ -7,13 +7,13 @@ const slotsAtOnceMax = 262_144
 
 /** The users of a partition in the order of their hashes. */
 export interface HeadUsers {
-  /** Names the order. Heads that were made again from the chain have another order. */
+  /** Names the order of the users. Heads that were made again from the chain have another order. */
   readonly mark: number
   /** Returns the hash of a user as a text. */
   readonly hashOf: (userToken: string) => string
   /**
-   * Returns at least `limit` users from a place on, or all that are left, and whether more come after them. A user that
-   * is new meanwhile may be left out.
+   * Returns at least `limit` users from a place on, or all users that are left, and whether more users come after the
+   * returned ones. A user that is new during the call may be left out.
    */
   readonly page: (
     from: number,
@@ -33,7 +33,7 @@ export const headUsersOf = (table: HeadTable): HeadUsers => ({
         if (slot > 0) yield* Effect.yieldNow
         table.offerTo(first, slot, slot + slotsAtOnceMax)
       }
-      // Users have other slots after the table has grown, so the look begins again.
+      // Users have other slots after the table has grown, so the search for the first users begins again.
       if (table.slots === slots) return first.page()
     }
   })

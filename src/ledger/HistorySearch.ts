@@ -184,7 +184,7 @@ interface Walk {
   readonly size: number
   /** The number of entries of the first revision that are on earlier pages. */
   readonly taken: number
-  /** The number of revisions that are read at once at first, if there are so many. */
+  /** The number of revisions that the first round reads at once, if the account has so many revisions. */
   readonly readsAtFirst: number
 }
 
@@ -258,7 +258,8 @@ export class HistorySearch extends Context.Service<
         const start = begun ?? (yield* findStart(bracket, range, revisions, found))
         marks.keep(userToken, known, found)
         const filling = new PageInProgress(range, limit)
-        // A search may end beside the revision that has the first entry. The revision at a cursor has it.
+        // A search may end beside the revision that has the first entry of the page. The revision at a cursor has that
+        // first entry.
         const readsAtFirst = begun === undefined ? 2 : 1
         return (yield* fill(
           filling,

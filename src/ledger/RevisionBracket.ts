@@ -2,11 +2,14 @@ import type { EntryPlace, HistoryRange } from "./HistoryRange.ts"
 
 /** A round of guesses that leaves more than this share of the bracket is a miss. */
 const shareLeftMax = 1 / 4
-/** The number of misses at the beginning of a search after which rounds cut the bracket. Later one miss is enough. */
+/**
+ * The number of misses at the beginning of a search after which rounds cut the bracket. After the first cut, one miss
+ * is enough for another cut.
+ */
 const missesAtFirstMax = 2
 /** The number of rounds that cut the bracket in quarters after misses. */
 const cutsAfterMisses = 2
-/** How much farther the guesses of a round stand apart after a miss. */
+/** The factor by which the guesses of a round stand farther apart after a miss. */
 const asideGrowth = 4
 
 /** A revision of the account with a place that bounds the bracket. */
@@ -25,15 +28,17 @@ const between = (low: number, high: number, wanted: number): number =>
  * In the order `newest` the page begins at the newest revision whose oldest entry is not too new. In the order `oldest`
  * the page begins at the oldest revision whose newest entry is not too old. The search guesses the place from the times
  * and numbers at the ends of the bracket. After rounds of guesses that did not help, two rounds cut the bracket in
- * quarters. So the number of rounds grows with the logarithm of the revisions at most. A search takes few rounds if
- * purchases come evenly, or if the bracket begins small.
+ * quarters. The number of rounds thus grows at most with the logarithm of the number of revisions. A search takes few
+ * rounds if purchases come evenly, or if the bracket begins small.
  */
 export class RevisionBracket {
   private readonly range: HistoryRange
   private readonly slack: number
   private low: Bound
   private high: Bound
-  /** The distance of the two guesses of a round from the guessed place. It grows while guesses do not help. */
+  /**
+   * The distance of the two guesses of a round from the guessed place. The distance grows while guesses do not help.
+   */
   private aside = 1
   /** How many more guesses may miss until the bracket is cut. */
   private missesLeft = missesAtFirstMax

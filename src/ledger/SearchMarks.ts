@@ -13,7 +13,7 @@ export interface SearchMark {
   readonly newest: EntryPlace
 }
 
-/** Returns marks without the one that stands closest between its neighbours. Keeps the first and the last mark. */
+/** Returns marks without the mark that stands closest between its neighbours. Keeps the first and the last mark. */
 const thinned = (marks: ReadonlyArray<SearchMark>): Array<SearchMark> => {
   let closest = 1
   let smallest = Number.POSITIVE_INFINITY
@@ -28,7 +28,7 @@ const thinned = (marks: ReadonlyArray<SearchMark>): Array<SearchMark> => {
 
 /**
  * Remembers some revisions of accounts whose histories were searched, so that the next search of an account begins near
- * its end. A revision never changes, and keeps its number. So marks need not be kept current.
+ * the searched place. Marks need not be kept current, because a revision never changes, and keeps its number.
  */
 export class SearchMarks {
   private readonly accounts = new Map<string, ReadonlyArray<SearchMark>>()
@@ -38,7 +38,7 @@ export class SearchMarks {
     return (this.accounts.get(userToken) ?? []).filter(({ index, sequence }) => sequences[index - 1] === sequence)
   }
 
-  /** Keeps marks of an account in addition to those that were returned for it. */
+  /** Keeps marks of an account in addition to the marks that `of` returned for the account. */
   keep(userToken: string, known: ReadonlyArray<SearchMark>, more: ReadonlyArray<SearchMark>): void {
     if (more.length === 0) return
     const byIndex = new Map([...known, ...more].map((mark) => [mark.index, mark]))

@@ -18,7 +18,7 @@ export interface UsersAsked {
   /** The place at which the page begins. */
   readonly from: number
   readonly limit: number
-  /** Only users whose token begins with this text. */
+  /** The text with which the tokens of all users on the page begin. */
   readonly prefix: string
 }
 
@@ -40,16 +40,16 @@ const userOfLine = (line: string): ListedUser => {
 
 /**
  * Reads pages of the users of a partition. The heads name the commit with each user's newest revision, and that commit
- * has the name and the total. So no list of users is kept anywhere, and a page reads at most one commit for each user
- * that it looks at.
+ * has the name and the total. With the heads, no list of users is kept anywhere, and a page reads at most one commit
+ * for each user that it looks at.
  */
 export class UserPages extends Context.Service<
   UserPages,
   {
     /**
-     * Returns a page in the order of the heads. Looks at no more than {@link usersLookedMax} users, and at a few more if
-     * they share a place. So a page with a prefix may be short or empty, and have a next page. Leaves out a user whose
-     * newest revision cannot be read, and logs it.
+     * Returns a page in the order of the heads. Looks at no more than {@link usersLookedMax} users, and at a few more
+     * users if users share a place. For this reason a page with a prefix may be short or empty, and have a next page. A
+     * user whose newest revision cannot be read is left out and logged.
      */
     readonly page: (heads: HeadUsers, asked: UsersAsked) => Effect.Effect<UserPage, BrokerFailure>
   }
@@ -60,7 +60,10 @@ export class UserPages extends Context.Service<
       const chain = yield* CommitChain
       const pages = yield* Semaphore.make(pagesAtOnceMax)
 
-      /** Returns the lines of users, in the order of the users. A line is `undefined` if the chain does not have it. */
+      /**
+       * Returns the lines of users, in the order of the users. A line is `undefined` if the chain does not have that
+       * line.
+       */
       const linesOf = Effect.fnUntraced(function* (heads: HeadUsers, placed: ReadonlyArray<PlacedUser>) {
         const sequences = [...new Set(placed.map(({ sequence }) => sequence))]
         const records = yield* Effect.forEach(sequences, chain.at, { concurrency: readsAtOnceMax })
@@ -84,7 +87,7 @@ export class UserPages extends Context.Service<
         const { users: placed, isCut } = yield* heads.page(from, prefix === "" ? limit : usersLookedMax)
         const users: Array<ListedUser> = []
         let at = 0
-        // The next page begins behind a place, so users that share one are on one page.
+        // The next page begins behind a place, so users that share a place are on one page.
         const goesOn = () => users.length < limit || placed[at]?.place === placed[at - 1]?.place
         while (at < placed.length && goesOn()) {
           const part = placed.slice(at, at + readsAtOnceMax)

@@ -7,8 +7,8 @@ import { Clock, Duration, Effect } from "effect"
 const retryWait = Duration.millis(50)
 const retryWaitMax = Duration.seconds(2)
 /**
- * The longest wait between two epochs after a failure of the broker. This wait is short because readers wait until the
- * broker has a new leader and an epoch begins.
+ * The longest wait between two epochs after a failure of the broker. The wait after a failure of the broker is short
+ * because readers wait until the broker has a new leader and an epoch begins.
  */
 const brokerRetryWait = Duration.millis(200)
 /** An epoch that lives longer than this is good. After a good epoch, the wait is {@link retryWait} again. */

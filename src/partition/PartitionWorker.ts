@@ -7,8 +7,8 @@ import { type RunningEpoch, runPartitionEpoch } from "./PartitionEpoch.ts"
 import { superviseEpochs } from "./PartitionSupervision.ts"
 
 /**
- * The time to commit purchases in hand when a partition goes to another worker. The other worker applies the purchases
- * that are not committed in this time.
+ * The time to commit purchases in hand when a partition goes to another worker. The worker that takes the partition
+ * applies the purchases that are not committed in this time.
  */
 const handOverTimeout = Duration.millis(500)
 /** The time to commit purchases in hand when a worker is told to stop. */

@@ -125,8 +125,8 @@ const RevisionsQuestion = Schema.Struct({
 })
 
 /**
- * Asks for users of a partition, in the order of its heads, which is no order of their ids. `mark` names that order; it is
- * left out for the first page of the partition.
+ * Asks for users of a partition, in the order of its heads, which is no order of their ids. `mark` names that order,
+ * and is left out for the first page of the partition.
  */
 const UsersQuestion = Schema.Struct({
   kind: Schema.Literal("users"),
@@ -134,7 +134,7 @@ const UsersQuestion = Schema.Struct({
   from: Schema.Int,
   mark: Schema.optionalKey(Schema.Int),
   limit: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: usersLimitMax })),
-  /** Only users whose id begins with this text. */
+  /** The text with which the ids of all users on the page begin. */
   prefix: Schema.String
 })
 export type UsersQuestion = typeof UsersQuestion.Type
@@ -267,7 +267,7 @@ export type ListedUser = typeof ListedUser.Type
 const UsersReply = Schema.Struct({
   kind: Schema.Literal("users"),
   users: Schema.Array(ListedUser),
-  /** The beginning of the next page, in this partition or in the next one; left out on the last page. */
+  /** The beginning of the next page, in this partition or in the next partition; left out on the last page. */
   next: Schema.optionalKey(
     Schema.Struct({ partition: Schema.Number, from: Schema.Number, mark: Schema.optionalKey(Schema.Number) })
   )

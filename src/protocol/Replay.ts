@@ -15,8 +15,8 @@ export const replayStates = ["begun", "stored", "applied", "conflicting"] as con
 const Replay = Schema.Struct({
   state: Schema.Literals(replayStates),
   /**
-   * The purchase that is sent instead of the rejected purchase. This purchase stays the same in every step, except
-   * after a conflict.
+   * The purchase that is sent instead of the rejected purchase. The purchase of a replay stays the same in every step,
+   * except after a conflict.
    */
   purchase: StoredPurchase,
   /** The sequence of the purchase in the input log, from `stored` on. */

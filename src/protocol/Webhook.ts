@@ -8,7 +8,7 @@ export interface Webhook {
   readonly url: string
   readonly enabled: boolean
   readonly secret: WebhookSecret
-  /** The secrets before the newest one, newest first. Each of these earlier secrets signs too, until its time. */
+  /** The secrets before the newest one, newest first. Each earlier secret signs too, until its time. */
   readonly previous: ReadonlyArray<{ readonly secret: WebhookSecret; readonly until: number }>
   /** Alerts up to this sequence of the stream of alerts are not delivered. */
   readonly after: number

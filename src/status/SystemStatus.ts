@@ -53,8 +53,8 @@ export interface StatusReading {
   readonly at: number
   readonly partitions: ReadonlyArray<PartitionStatus>
   /**
-   * The age in milliseconds of the oldest message that is not applied; 0 if no message waits. It is `undefined` if no
-   * worker reads any partition.
+   * The age in milliseconds of the oldest message that is not applied; 0 if no message waits. The age is `undefined` if
+   * no worker reads any partition.
    */
   readonly oldestAge?: number | undefined
   /** The newest sign of life of each worker that gave a sign of life in the last minute. */
@@ -122,8 +122,8 @@ const makeStatusOf = Effect.gen(function* () {
 })
 
 /**
- * Makes the function that returns the age of the oldest message that waits in any of the queues. It looks at the
- * partitions in which most messages wait, at most {@link agesReadMax}.
+ * Makes the function that returns the age of the oldest message that waits in any of the queues. The function looks at
+ * the partitions in which most messages wait, at most {@link agesReadMax}.
  */
 const makeOldestAge = Effect.map(QueueDepth, (queues) =>
   Effect.fnUntraced(function* (waiting: ReadonlyMap<number, PartitionQueue>) {

@@ -72,8 +72,8 @@ const reachableFrom = ({ texts }: Ledger, newest: number): ReadonlyArray<number>
 }
 
 /**
- * Reads the account from the stored records. This order has the ids of the newest segments first, which the functions
- * of an account allow.
+ * Reads the account from the stored records. The ids of the newest segments are taken first, because the segments of an
+ * account may be taken in any order.
  */
 const load = (ledger: Ledger): Account => {
   const account = emptyAccount()

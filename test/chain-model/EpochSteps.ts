@@ -72,7 +72,9 @@ const running = (worker: Worker, manifest: Manifest, table: PerUser<number>): Wo
   decided: perUser(() => worker.reached)
 })
 
-/** Reads the chain from its beginning. After that, the next blob has to be a base, so the manifest counts as empty. */
+/**
+ * Reads the chain from its beginning. After a rebuild, the next blob has to be a base, so the manifest counts as empty.
+ */
 const rebuild = (shared: Shared, worker: Worker, { revision }: Manifest): WorkerStep => ({
   name: "rebuilds the heads from the chain",
   shared,

@@ -61,7 +61,7 @@ export interface Bounds {
   /** Whether a base has one chunk for each account, so that commits are stored between two chunks. */
   readonly writesChunks?: boolean
   /**
-   * The only form of the check of ownership that workers use. Without this member, both forms of the check are used.
+   * The only form of the check of ownership that workers use. Without `ownerCheck`, both forms of the check are used.
    */
   readonly ownerCheck?: "commit" | "read"
   /** Whether the input log is never purged. */

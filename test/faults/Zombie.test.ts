@@ -138,8 +138,8 @@ describe("A worker that is frozen for longer than its lease, and wakes", () => {
   })
 
   /**
-   * Stores purchases, each applied before the next, until the worker freezes. Then stores one more purchase, which the
-   * worker has not read.
+   * Stores purchases, each applied before the next, until the worker freezes. After the freeze, stores one more
+   * purchase, which the worker has not read.
    */
   const sellUntilFrozen = async (frozen: TestProcess): Promise<ReadonlyArray<Sold>> => {
     const sales: Array<Sold> = []

@@ -58,7 +58,7 @@ class GrowingAccount {
     return [...this.revisions.values()].flatMap((stored) => entriesOf(stored).toReversed())
   }
 
-  /** A search that knows nothing of the account yet. */
+  /** A search that has read nothing of the account yet. */
   private search = this.newSearch()
 
   private newSearch() {
@@ -71,7 +71,7 @@ class GrowingAccount {
     return Effect.runSync(Effect.provide(HistorySearch, HistorySearch.layer.pipe(Layer.provide(reader))))
   }
 
-  /** Replaces the search by a new one, as after a restart of the worker. */
+  /** Replaces the search by a new search, as after a restart of the worker. */
   forget(): void {
     this.search = this.newSearch()
   }
@@ -186,7 +186,7 @@ describe("pages of a filtered history", () => {
       { numRuns: 300 }
     ))
 
-  it("a search is right after many searches of the same account, and while it grows", () =>
+  it("a search is right after many searches of the same account, and while the account grows", () =>
     assert(
       asyncProperty(revisions, array(tuple(revisions, filters, orders), { maxLength: 8 }), async (drawn, steps) => {
         const account = accountOf(drawn)
@@ -275,7 +275,7 @@ describe("pages of a filtered history", () => {
       await account.page({ order: "newest", filter: { to: dateAt(Math.floor(share * 65_536)) }, limit: 20 })
       reads.push(account.read.length)
     }
-    // The scan alone reads 20 revisions, and up to 16 that are too new.
+    // The reading of the page alone takes 20 revisions, and up to 16 revisions that are too new.
     expect(reads.toSorted((one, other) => one - other)[reads.length >> 1]).toBeLessThanOrEqual(45)
   })
 

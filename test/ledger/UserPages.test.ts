@@ -81,7 +81,7 @@ const byName = (users: Iterable<readonly [string, number]>) =>
   [...users].toSorted(([one], [other]) => (one < other ? -1 : 1))
 
 describe("pages of users", () => {
-  it("the pages of a partition list each user once, with its newest counts", () =>
+  it("the pages of a partition list each user once, with the newest counts of the user", () =>
     assert(
       asyncProperty(commits, limits, constantFrom("", "a", "ä", "b1"), async (drawn, sizes, prefix) => {
         const chain = chainOf(drawn)

@@ -2,7 +2,7 @@ import { globSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { projectRoot } from "../../src/harness/system/TestBroker.ts"
 
-/** A document of the project. Its path begins at the root of the project. */
+/** A document of the project. The path of a document begins at the root of the project. */
 export interface Document {
   readonly path: string
   readonly text: string

@@ -32,7 +32,7 @@ export interface System<Shared, Worker> {
 }
 
 export interface ExploreOptions {
-  /** The invariants at which to stop. Without this list, every invariant stops the search. */
+  /** The invariants at which to stop. Without `invariants`, every invariant stops the search. */
   readonly invariants?: ReadonlyArray<string>
   /** The most states. With more states the search throws an Error, because the system has to be bounded. */
   readonly statesMax: number
@@ -227,8 +227,8 @@ const isAmong = (invariants: ReadonlyArray<string> | undefined, name: string) =>
   invariants === undefined || invariants.includes(name)
 
 /**
- * Finds every state that can be reached, nearest first. After that, finds the states from which no finished state can
- * be reached.
+ * Finds every state that can be reached, nearest first. After the search, finds the states from which no finished state
+ * can be reached.
  */
 export const explore = <Shared, Worker>(system: System<Shared, Worker>, options: ExploreOptions): Exploration => {
   const moves = new Moves(system)

@@ -13,7 +13,7 @@ import { optional, route } from "../route/Route.ts"
 import { askUsers, readProblems } from "./AccountReads.ts"
 
 const limitDefault = 20
-/** The points that a prefix costs in addition, because its page may look at many users. */
+/** The points that a prefix costs in addition, because a page with a prefix may look at many users. */
 const prefixCost = 50
 /** The most partitions that are asked for one page. */
 const partitionsAskedMax = 16
@@ -78,7 +78,7 @@ const readUsers = Effect.fnUntraced(function* (begin: UsersCursor, limit: number
       users.push({ userId, total: exactAmount(total), currency, ...countsBody(counts) })
     }
     cursor = answer.next
-    // A page with a prefix has looked at enough users when an owner has not come to its end.
+    // A page with a prefix has looked at enough users when an owner has not come to the end of its partition.
     if (answer.next?.mark !== undefined) break
   }
   return { users, next: cursor }

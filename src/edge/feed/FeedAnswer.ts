@@ -8,8 +8,8 @@ import type { EventBytes } from "../runtime/EventBytes.ts"
 import { eventStreamHeaders, sendEvents } from "./EventStream.ts"
 
 /**
- * Reads the id of the last event that a client has. This parameter does not check the id: clients of feeds see no
- * status, so a `reset` event reports a wrong id.
+ * Reads the id of the last event that a client has. The parameter does not check the id, because clients of feeds see
+ * no status: a `reset` event reports a wrong id.
  */
 const placeParameter = (description: string): Parameter<string | undefined> => ({
   description,

@@ -11,14 +11,43 @@ export type User = (typeof users)[number]
 export type PerUser<Value> = Readonly<Record<User, Value>>
 
 /**
- * One message of the input log, with at most one purchase of each user. The first letter is the purchaseId, and the
- * whole text is the content. The message at index 0 has sequence 1.
+ * One message of the input log, with at most one purchase or reversal of each user. The first letter is the id, and the
+ * whole text is the content. Every purchase has two pieces. The text `x-p2` is a reversal with the id `x`, which takes
+ * two pieces of purchase `p` back. The message at index 0 has sequence 1.
  */
 export type Message = Readonly<Partial<Record<User, string>>>
 export type Script = ReadonlyArray<Message>
 
 export const purchaseAt = (script: Script, user: User, sequence: number): string | undefined =>
   script[sequence - 1]?.[user]
+
+const piecesOfPurchase = 2
+
+/** Returns the id of a purchase or reversal. */
+export const idOf = (content: string): string => content.slice(0, 1)
+
+/** Returns the pieces of a purchase that the entries of an account take back. */
+export const takenBack = (contents: Iterable<string>, purchaseId: string): number => {
+  let pieces = 0
+  for (const content of contents) if (content.slice(1, 3) === `-${purchaseId}`) pieces += Number(content.slice(3))
+  return pieces
+}
+
+export const isReversal = (content: string): boolean => content.includes("-")
+
+/** Returns whether a reversal asks for more pieces of its purchase than the entries of an account leave. */
+export const isRefused = (contents: ReadonlyArray<string>, reversal: string): boolean => {
+  const purchaseId = reversal.slice(2, 3)
+  const pieces = contents.some((content) => idOf(content) === purchaseId) ? piecesOfPurchase : 0
+  return Number(reversal.slice(3)) > pieces - takenBack(contents, purchaseId)
+}
+
+/** Returns whether more pieces of a purchase are taken back than it has. */
+export const isOverdrawn = (contents: ReadonlyArray<string>): boolean =>
+  contents.some((content) => takenBack(contents, idOf(content)) > piecesOfPurchase)
+
+/** Returns the name of the rejected record of a refused reversal. */
+export const refusalName = (user: User, sequence: number): string => `refused ${sequence} ${user}`
 
 /** One revision of an account. A purchase is named by the sequence of its message. */
 export interface Revision {

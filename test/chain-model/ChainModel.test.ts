@@ -26,6 +26,9 @@ const two: Script = [{ ann: "p" }, { ann: "q", bob: "r" }]
 const unreadable: Script = [{}, { ann: "p" }]
 /** Two messages of groups, a repeat, and an id that comes again with another content. */
 const three: Script = [{ ann: "p" }, { ann: "q", bob: "r" }, { ann: "p", bob: "r'" }]
+/** A purchase of two pieces, and two reversals that both take all of them back. */
+const reversals: Script = [{ ann: "p" }, { ann: "x-p2" }, { ann: "y-p2" }]
+const reversedAgain: Script = [...reversals, { ann: "x-p2" }, { ann: "y-p2" }]
 const four: Script = [...three, { bob: "s" }]
 
 const seconds = (from: number) => ((performance.now() - from) / 1_000).toFixed(1)
@@ -46,6 +49,12 @@ describe("the commit chain keeps every invariant", () => {
     ["3 messages, any faults", three, { ...unlimited, reads: 0 }],
     ["2 messages, any faults and reads", two, { ...unlimited, reads: Infinity }],
     ["an unreadable message, any faults and reads", unreadable, { ...unlimited, reads: Infinity }],
+    ["2 reversals that come again, any faults", reversedAgain, { ...unlimited, reads: 0 }],
+    [
+      "a purchase that is reversed twice, both workers go on, 1 fault",
+      reversals,
+      { faults: 1, reads: 0, zombies: "act" }
+    ],
     ["2 messages, both workers go on", two, { faults: 0, reads: 0, zombies: "act" }],
     ["a repeat, both workers go on, 2 faults", repeat, { faults: 2, reads: 0, zombies: "act" }],
     ["1 message of two users, both workers go on, 1 fault, 1 read", both, { faults: 1, reads: 1, zombies: "act" }],
@@ -62,6 +71,11 @@ describe("the commit chain keeps every invariant", () => {
   const larger: typeof explorations = [
     ["3 messages, any faults and reads", three, { ...unlimited, reads: Infinity }],
     ["4 messages, any faults", four, { ...unlimited, reads: 0 }],
+    [
+      "a purchase that is reversed twice, both workers go on, 1 fault, 1 read",
+      reversals,
+      { faults: 1, reads: 1, zombies: "act" }
+    ],
     ["2 messages, both workers go on, 1 fault, 1 read", two, { faults: 1, reads: 1, zombies: "act" }],
     ["2 messages, both workers go on, 3 faults", two, { faults: 3, reads: 0, zombies: "act" }],
     ["3 messages, both workers go on, 1 fault", three, { faults: 1, reads: 0, zombies: "act" }],
@@ -116,6 +130,8 @@ const commits: ReadonlyArray<Breaking> = [
   { mistakes: ["segment written after its commit"], script: inTurn, breaks: "references" },
   { mistakes: ["segment written after its commit"], script: [...inTurn, { ann: "s" }], breaks: "I7" },
   { mistakes: ["set not loaded"], script: repeat, breaks: "I2" },
+  { mistakes: ["reversed pieces not loaded"], script: reversals, breaks: "I4" },
+  { mistakes: ["refusal not recorded"], script: reversals, breaks: "I1" },
   { mistakes: ["decidedThrough not loaded"], script: both, breaks: "repeats", by: "takes over" },
   { mistakes: ["accounts kept across an epoch"], script: repeat, faults: 1, breaks: "I2" },
   { mistakes: ["accounts kept across an epoch"], script: one, faults: 1, reads: 1, breaks: "I6" },

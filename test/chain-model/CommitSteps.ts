@@ -1,9 +1,13 @@
 import {
   append,
   headsOf,
+  idOf,
+  isRefused,
+  isReversal,
   type PerUser,
   perUser,
   purchaseAt,
+  refusalName,
   type Revision,
   type Shared,
   type User,
@@ -30,41 +34,57 @@ import {
 /** An account seals its ids at this many unsealed ids. */
 const unsealedMax = 1
 
-/** Decides as src/account/Account.ts does. Returns `undefined` if there is nothing to write. */
+interface Decision {
+  /** `undefined` if there is nothing to write. */
+  readonly revision: Revision | undefined
+  /** The names of the rejected records of refused reversals. */
+  readonly refusals: ReadonlyArray<string>
+}
+
+const nothingDecided: Decision = { revision: undefined, refusals: [] }
+
+/** Decides as src/account/Account.ts does. */
 const decide = (
   { script, mistakes }: Rules,
   user: User,
   account: Revision,
   deliveries: ReadonlyArray<number>
-): Revision | undefined => {
+): Decision => {
   const contentOf = (sequence: number) => purchaseAt(script, user, sequence) ?? ""
-  const idOf = (sequence: number) => contentOf(sequence).slice(0, 1)
   const lacksSet = mistakes.has("set not loaded")
-  const known = new Map((lacksSet ? [] : account.entries).map((sequence) => [idOf(sequence), contentOf(sequence)]))
+  const known = new Map((lacksSet ? [] : account.entries).map(contentOf).map((content) => [idOf(content), content]))
+  const lacksReversed = mistakes.has("reversed pieces not loaded")
+  const counting = [...known.values()].filter((content) => !lacksReversed || !isReversal(content))
   const before = mistakes.has("decidedThrough not loaded") ? 0 : account.decidedThrough
   const adds: Array<number> = []
   const rejected: Array<string> = []
+  const refusals: Array<string> = []
   let { repeats, decidedThrough } = account
   for (const sequence of deliveries) {
     if (lacksSet && sequence <= before) continue
-    const content = known.get(idOf(sequence))
-    if (content === undefined) {
+    const delivered = contentOf(sequence)
+    const content = known.get(idOf(delivered))
+    if (content === undefined && isReversal(delivered) && sequence <= before) continue
+    if (content === undefined && isReversal(delivered) && isRefused(counting, delivered)) {
+      refusals.push(refusalName(user, sequence))
+    } else if (content === undefined) {
       adds.push(sequence)
-      known.set(idOf(sequence), contentOf(sequence))
+      known.set(idOf(delivered), delivered)
+      counting.push(delivered)
     } else if (mistakes.has("repeats passed over")) {
       continue
     } else if (sequence > before) {
       repeats += 1
-      if (content !== contentOf(sequence)) rejected.push(`rejected ${sequence} ${user}`)
+      if (content !== delivered) rejected.push(`rejected ${sequence} ${user}`)
     }
     decidedThrough = Math.max(decidedThrough, sequence)
   }
-  if (adds.length === 0 && repeats === account.repeats) return undefined
+  if (adds.length === 0 && repeats === account.repeats) return { revision: undefined, refusals }
   const isFull = account.entries.length - account.sealed >= unsealedMax
   const sealed = isFull ? account.entries.length : account.sealed
   const segment = sealed === 0 ? [] : [segmentName(user, account.entries.slice(0, sealed))]
   const entries = [...account.entries, ...adds]
-  return { adds, entries, sealed, decidedThrough, repeats, refers: [...segment, ...rejected] }
+  return { revision: { adds, entries, sealed, decidedThrough, repeats, refers: [...segment, ...rejected] }, refusals }
 }
 
 /** Returns the messages in hand before the first message that has an undecided part. */
@@ -85,13 +105,24 @@ const sent = ({ bounds, mistakes }: Rules, shared: Shared, worker: Worker, inFli
   return { ...inFlight, outcome: "open", proves: proves && bounds.ownerCheck !== "read" }
 }
 
-/** Makes one commit of the decisions about the first `taken` messages of the mailboxes. */
+const withWritten = (shared: Shared, name: string): Shared => ({ ...shared, written: [...shared.written, name].sort() })
+
+/**
+ * Makes one commit of the decisions about the first `taken` messages of the mailboxes. The records of refused reversals
+ * are written before.
+ */
 const propose = (rules: Rules, shared: Shared, worker: Worker, taken: PerUser<number>): ReadonlyArray<WorkerStep> => {
   const deliveries = perUser((user) => mailbox(rules, worker, user).slice(0, taken[user]))
-  const lines = perUser((user) => {
+  const decisions = perUser((user) => {
     const account = taken[user] === 0 ? undefined : accountOf(shared, worker, user)
-    return account === undefined ? undefined : decide(rules, user, account, deliveries[user])
+    return account === undefined ? nothingDecided : decide(rules, user, account, deliveries[user])
   })
+  const refusals = users.flatMap((user) => decisions[user].refusals)
+  const unrecorded = refusals.find((name) => !shared.written.includes(name))
+  if (unrecorded !== undefined && !rules.mistakes.has("refusal not recorded")) {
+    return [{ name: `writes ${unrecorded}`, shared: withWritten(shared, unrecorded), worker }]
+  }
+  const lines = perUser((user) => decisions[user].revision)
   const proposed = { ...worker, decided: perUser((user) => deliveries[user].at(-1) ?? worker.decided[user]) }
   const openUsers = (sequence: number) => users.filter((user) => mailbox(rules, proposed, user).includes(sequence))
   const usersOf = (sequence: number) => users.filter((user) => purchaseAt(rules.script, user, sequence) !== undefined)
@@ -143,8 +174,7 @@ const writeReference = (rules: Rules, shared: Shared, worker: Worker, inFlight: 
   if (missing === undefined) {
     return { name: "sends its commit", shared, worker: { ...worker, inFlight: sent(rules, shared, worker, inFlight) } }
   }
-  const written = { ...shared, written: [...shared.written, missing].sort() }
-  return { name: `writes ${missing}`, shared: written, worker }
+  return { name: `writes ${missing}`, shared: withWritten(shared, missing), worker }
 }
 
 const succeed = ({ mistakes }: Rules, worker: Worker, inFlight: InFlight): Worker => {

@@ -1,5 +1,5 @@
 import { type Shared, users } from "./Chain.ts"
-import { brokenByAnswer, distinctPurchases } from "./Invariants.ts"
+import { brokenByAnswer, expectedEntries } from "./Invariants.ts"
 import type { Rules } from "./Rules.ts"
 import {
   accountOf,
@@ -23,7 +23,7 @@ const begin: WorkerSteps = ({ script }, shared, worker) =>
   shared.isReading || shared.readsLeft === 0
     ? []
     : users.map((user) => {
-        const required = distinctPurchases(script, user, shared.stored).length
+        const required = expectedEntries(script, user, shared.stored).length
         const read = {
           user,
           required,

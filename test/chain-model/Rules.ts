@@ -15,6 +15,8 @@ export type Mistake =
   | "set not loaded"
   | "decidedThrough not loaded"
   | "repeats passed over"
+  | "reversed pieces not loaded"
+  | "refusal not recorded"
   | "accounts kept across an epoch"
   | "account loaded while its commit is on its way"
   | "acknowledged when received"

@@ -4,13 +4,15 @@ import { readLedger, untilJudged } from "../alerts/JudgedSystem.ts"
 import { purchasePlaces } from "../alerts/PurchasePlaces.ts"
 import { ruleChangeProblems } from "../alerts/RuleChangeProblems.ts"
 import type { Problem } from "../Invariant.ts"
+import type { Rejection } from "../../protocol/Rejection.ts"
+import { ledgerReversalProblems } from "../ReversalCheck.ts"
 import { BrokerAdmin } from "../system/BrokerAdmin.ts"
 import { piecesOf } from "../system/Sold.ts"
 import { type ReadAccount, readAccount } from "../system/Shopper.ts"
 import { countsOf, type FaultPlan, judges, lease, loneJudge, planFaults } from "./FaultPlan.ts"
 import { Fleet } from "./Fleet.ts"
 import { Injector } from "./Injector.ts"
-import { checkInvariants, type RejectedRecord } from "./LedgerCheck.ts"
+import { checkInvariants } from "./LedgerCheck.ts"
 import { type Operations, readOperations } from "./Operations.ts"
 import { RuleChangers } from "./RuleChangers.ts"
 import { linesOf, RunLog } from "./RunLog.ts"
@@ -64,10 +66,10 @@ const environment = {
   TEST_HEADS_REVISIONS: "4"
 }
 
-const rejectedRecords = async (admin: BrokerAdmin): Promise<ReadonlyArray<RejectedRecord>> => {
-  const records: Array<RejectedRecord> = []
+const rejectedRecords = async (admin: BrokerAdmin) => {
+  const records: Array<Rejection & { readonly key: string }> = []
   for (const keys of piecesOf(Object.keys(await admin.keys("rejected.>")), recordsReadAtOnce)) {
-    records.push(...(await Promise.all(keys.map(async (key) => ({ key, payload: (await admin.value(key)).payload })))))
+    records.push(...(await Promise.all(keys.map(async (key) => ({ key, ...(await admin.value(key)) })))))
   }
   return records
 }
@@ -183,6 +185,7 @@ export const runFaults = async (options: RunOptions): Promise<RunResult> => {
     const operations = await readOperations(linesOf(options.logPath))
     const findings = checkInvariants(operations, { accounts, accountsAfterRestart, rejected }, injector.poisons)
     for (const problem of alertFindings(operations, journal, alerts)) findings.addProblem(problem)
+    for (const problem of ledgerReversalProblems(journal, rejected)) findings.addProblem(problem)
     if (judged === undefined) findings.add("A8 not judged", `not within ${drainWithin} ms after the faults`)
     if (drained === undefined) findings.add("I7 not drained", `not within ${drainWithin} ms after the faults`)
     return {

@@ -1,4 +1,5 @@
-import { contentOf, type ReadAccount } from "../system/Shopper.ts"
+import { entryName } from "../EntryName.ts"
+import { centsOf, contentOf, type Entry, isSentAs, type ReadAccount } from "../system/Shopper.ts"
 import { Findings } from "./Findings.ts"
 import type { Operations, SentContent, UserOperations } from "./Operations.ts"
 
@@ -35,30 +36,40 @@ const earliest = (contents: Contents | undefined, time: "sentAt" | "acknowledged
   return least
 }
 
-const nobody: UserOperations = { purchases: new Map(), answers: [] }
+const nobody: UserOperations = { purchases: new Map(), reversals: new Map(), answers: [] }
+
+/** Returns the earliest time of the requests for an entry, of any content. */
+const earliestOf = (operations: UserOperations, entry: Entry, time: "sentAt" | "acknowledgedAt"): number =>
+  entry.reversal === undefined
+    ? earliest(operations.purchases.get(entry.purchaseId), time)
+    : (operations.reversals.get(entry.reversal.reversalId)?.[time] ?? Infinity)
+
+/** Returns the requests with the content of an entry; `undefined` if such a request was never sent. */
+const sentOf = ({ purchases, reversals }: UserOperations, entry: Entry): SentContent | undefined => {
+  if (entry.reversal === undefined) return purchases.get(entry.purchaseId)?.get(contentOf(entry))
+  const sent = reversals.get(entry.reversal.reversalId)
+  return sent !== undefined && sent.sentAt < Infinity && isSentAs(entry, sent.reversal) ? sent : undefined
+}
 
 /**
- * Checks the invariants I1 to I3: no purchase is lost, no purchase counts twice, and each purchase in the history was
- * sent.
+ * Checks the invariants I1 to I3: no purchase is lost, no entry counts twice, and each entry in the history was sent.
  */
-const checkEntries = (userId: string, { purchases }: UserOperations, account: ReadAccount, findings: Findings) => {
+const checkEntries = (userId: string, operations: UserOperations, account: ReadAccount, findings: Findings) => {
+  const { purchases } = operations
   const found = new Set<string>()
   for (const entry of account.entries) {
-    const name = `${userId}/${entry.purchaseId}`
-    if (found.has(entry.purchaseId)) findings.add("I2 doubled", name)
-    found.add(entry.purchaseId)
-    const contents = purchases.get(entry.purchaseId)
-    const sent = contents?.get(contentOf(entry))
+    const name = `${userId}/${entryName(entry)}`
+    if (found.has(entryName(entry))) findings.add("I2 doubled", name)
+    found.add(entryName(entry))
+    const sent = sentOf(operations, entry)
     if (sent === undefined) {
-      findings.add(
-        "I3 phantom",
-        contents === undefined ? `${name} was never sent` : `${name} was sent with other content`
-      )
+      const isSent = earliestOf(operations, entry, "sentAt") < Infinity
+      findings.add("I3 phantom", isSent ? `${name} was sent with other content` : `${name} was never sent`)
       continue
     }
     // A purchase id belongs to the content that is stored first. So an account must not have a content that was sent
     // after another content with the same id was acknowledged.
-    if (earliest(contents, "acknowledgedAt") < sent.sentAt) {
+    if (earliestOf(operations, entry, "acknowledgedAt") < sent.sentAt) {
       findings.add("I3 phantom", `${name} has the content that came second`)
     }
   }
@@ -71,14 +82,15 @@ const checkEntries = (userId: string, { purchases }: UserOperations, account: Re
 /**
  * Checks the invariant I4: the total, the count, the running totals and the totals in answers agree with the history.
  */
-const checkSums = (userId: string, { purchases }: UserOperations, account: ReadAccount, findings: Findings) => {
+const checkSums = (userId: string, operations: UserOperations, account: ReadAccount, findings: Findings) => {
   const wrong = (what: string) => findings.add("I4 disagreeing", `${userId}: ${what}`)
   let sum = 0n
   for (const entry of account.entries) {
-    sum += BigInt(entry.valueCents) * BigInt(entry.quantity)
-    if (entry.runningTotal !== sum) wrong(`${entry.purchaseId} says ${entry.runningTotal}, and the sum is ${sum}`)
-    for (const told of purchases.get(entry.purchaseId)?.get(contentOf(entry))?.totals ?? []) {
-      if (told !== entry.runningTotal) wrong(`${entry.purchaseId} was answered ${told}, and is ${entry.runningTotal}`)
+    const name = entryName(entry)
+    sum += centsOf(entry)
+    if (entry.runningTotal !== sum) wrong(`${name} says ${entry.runningTotal}, and the sum is ${sum}`)
+    for (const told of sentOf(operations, entry)?.totals ?? []) {
+      if (told !== entry.runningTotal) wrong(`${name} was answered ${told}, and is ${entry.runningTotal}`)
     }
   }
   if (account.total !== sum) wrong(`the total is ${account.total}, and the sum ${sum}`)
@@ -86,25 +98,54 @@ const checkSums = (userId: string, { purchases }: UserOperations, account: ReadA
 }
 
 /**
- * Checks the invariant I5: the history is numbered without a gap. A purchase that was acknowledged before another
- * purchase was sent comes before that purchase in the history.
+ * Checks the invariant I5: the history is numbered without a gap. An entry that was acknowledged before another entry
+ * was sent comes before that entry in the history.
  */
-const checkOrder = (userId: string, { purchases }: UserOperations, account: ReadAccount, findings: Findings) => {
-  for (const [index, { number, purchaseId }] of account.entries.entries()) {
+const checkOrder = (userId: string, operations: UserOperations, account: ReadAccount, findings: Findings) => {
+  for (const [index, entry] of account.entries.entries()) {
+    const { number } = entry
     if (number !== index + 1)
-      findings.add("I5 out of order", `${userId}/${purchaseId} is ${number} in place ${index + 1}`)
+      findings.add("I5 out of order", `${userId}/${entryName(entry)} is ${number} in place ${index + 1}`)
   }
-  // The loop goes from the newest purchase to the oldest. No purchase may have been sent after a later purchase of the
-  // history was acknowledged.
-  let later = { at: Infinity, purchaseId: "" }
-  for (const { purchaseId } of account.entries.toReversed()) {
-    const contents = purchases.get(purchaseId)
-    const sentAt = earliest(contents, "sentAt")
+  // The loop goes from the newest entry to the oldest. No entry may have been sent after a later entry of the history
+  // was acknowledged.
+  let later = { at: Infinity, name: "" }
+  for (const entry of account.entries.toReversed()) {
+    const name = entryName(entry)
+    const sentAt = earliestOf(operations, entry, "sentAt")
     if (sentAt < Infinity && sentAt > later.at) {
-      findings.add("I5 out of order", `${userId}/${purchaseId} comes before ${later.purchaseId}`)
+      findings.add("I5 out of order", `${userId}/${name} comes before ${later.name}`)
     }
-    const at = earliest(contents, "acknowledgedAt")
-    if (at < later.at) later = { at, purchaseId }
+    const at = earliestOf(operations, entry, "acknowledgedAt")
+    if (at < later.at) later = { at, name }
+  }
+}
+
+/**
+ * Checks the invariants I1 and I6 for reversals. An acknowledged reversal is applied, or has a rejected record. A
+ * reversal that was answered as refused asks for more pieces than its purchase has left at the end.
+ */
+const checkReversals = (
+  userId: string,
+  { reversals }: UserOperations,
+  account: ReadAccount,
+  recorded: ReadonlySet<string>,
+  findings: Findings
+) => {
+  const applied = new Set<string>()
+  const left = new Map<string, number>()
+  for (const { purchaseId, quantity, reversal } of account.entries) {
+    if (reversal !== undefined) applied.add(reversal.reversalId)
+    left.set(purchaseId, (left.get(purchaseId) ?? 0) + (reversal === undefined ? quantity : -quantity))
+  }
+  for (const [reversalId, { reversal, acknowledgedAt, isRefused }] of reversals) {
+    if (applied.has(reversalId)) continue
+    const name = `${userId}/reversal ${reversalId}`
+    if (acknowledgedAt < Infinity && !recorded.has(reversalId)) findings.add("I1 lost", name)
+    const pieces = left.get(reversal.purchaseId) ?? 0
+    if (isRefused && (reversal.quantity ?? 1) <= pieces) {
+      findings.add("I6 stale read", `${name} was refused, and ${pieces} of ${reversal.purchaseId} are left`)
+    }
   }
 }
 
@@ -129,20 +170,19 @@ const greatestUntil = (steps: ReadonlyArray<readonly [number, number]>): ((time:
 }
 
 /**
- * Checks the invariant I6: each answer has a prefix of the history, with every purchase that was acknowledged before
+ * Checks the invariant I6: each answer has a prefix of the history, with every entry that was acknowledged before
  * the request.
  */
 const checkAnswers = (userId: string, operations: UserOperations, account: ReadAccount, findings: Findings) => {
-  const { purchases, answers } = operations
+  const { answers } = operations
   const sums = [0n]
   const sentUpTo = [0]
   const acknowledged: Array<readonly [number, number]> = []
-  for (const [index, { purchaseId, runningTotal }] of account.entries.entries()) {
-    const contents = purchases.get(purchaseId)
-    const sentAt = earliest(contents, "sentAt")
-    sums.push(runningTotal)
+  for (const [index, entry] of account.entries.entries()) {
+    const sentAt = earliestOf(operations, entry, "sentAt")
+    sums.push(entry.runningTotal)
     sentUpTo.push(Math.max(sentUpTo[index] ?? 0, sentAt === Infinity ? 0 : sentAt))
-    const at = earliest(contents, "acknowledgedAt")
+    const at = earliestOf(operations, entry, "acknowledgedAt")
     if (at < Infinity) acknowledged.push([at, index + 1])
   }
   const acknowledgedUntil = greatestUntil(acknowledged)
@@ -157,7 +197,7 @@ const checkAnswers = (userId: string, operations: UserOperations, account: ReadA
     if (sums[count] !== total) wrong(`with ${total} is no beginning of the history`)
     if ((sentUpTo[count] ?? 0) > answeredAt) wrong("holds what was not sent yet")
     if (listed === undefined) continue
-    const newest = account.entries.slice(Math.max(0, count - listed.length), count).map(({ purchaseId }) => purchaseId)
+    const newest = account.entries.slice(Math.max(0, count - listed.length), count).map(entryName)
     if (newest.toReversed().join() !== listed.join()) wrong("lists something else than the history")
   }
 }
@@ -167,8 +207,29 @@ const differs = (one: ReadAccount, other: ReadAccount): boolean =>
   one.entries.length !== other.entries.length ||
   one.entries.some((entry, index) => {
     const same = other.entries[index]
-    return same === undefined || contentOf(entry) !== contentOf(same) || entry.runningTotal !== same.runningTotal
+    if (same === undefined || entryName(entry) !== entryName(same)) return true
+    return contentOf(entry) !== contentOf(same) || entry.runningTotal !== same.runningTotal
   })
+
+/** Returns the parsed JSON of a payload; an empty object if it is no JSON. */
+const parsedOf = (payload: string): Partial<Record<string, unknown>> => {
+  try {
+    return JSON.parse(payload) ?? {}
+  } catch {
+    return {}
+  }
+}
+
+/** Returns the ids of the reversals in rejected records, by user. */
+const recordedReversals = (rejected: FinalLedger["rejected"]): ReadonlyMap<string, ReadonlySet<string>> => {
+  const ids = new Map<string, Set<string>>()
+  for (const { payload } of rejected) {
+    const { userId, reversalId } = parsedOf(payload)
+    if (typeof reversalId !== "string" || typeof userId !== "string") continue
+    ids.set(userId, (ids.get(userId) ?? new Set()).add(reversalId))
+  }
+  return ids
+}
 
 const contentOfPayload = (payload: string): string | undefined => {
   try {
@@ -216,10 +277,12 @@ export const checkInvariants = (
 ): Findings => {
   const findings = new Findings()
   const empty: ReadAccount = { total: 0n, count: 0, entries: [] }
+  const recorded = recordedReversals(ledger.rejected)
   for (const userId of new Set([...operations.users.keys(), ...ledger.accounts.keys()])) {
     const ofUser = operations.users.get(userId) ?? nobody
     const account = ledger.accounts.get(userId) ?? empty
     checkEntries(userId, ofUser, account, findings)
+    checkReversals(userId, ofUser, account, recorded.get(userId) ?? new Set(), findings)
     checkSums(userId, ofUser, account, findings)
     checkOrder(userId, ofUser, account, findings)
     checkAnswers(userId, ofUser, account, findings)

@@ -1,4 +1,4 @@
-import type { Sold } from "../system/Sold.ts"
+import type { Reversed, Sold } from "../system/Sold.ts"
 
 /** The line of the operation log for a request that is sent next. */
 export type Invoked = {
@@ -11,6 +11,7 @@ export type Invoked = {
   readonly edge: string
 } & (
   | { readonly does: "buy"; readonly sale: Sold }
+  | { readonly does: "reverse"; readonly reversal: Reversed }
   | { readonly does: "total" | "page"; readonly userId: string }
   | {
       readonly does: "change a rule"
@@ -37,7 +38,7 @@ export interface Completed {
    */
   readonly total?: string
   readonly count?: number
-  /** The purchases of a page of history, newest first. */
+  /** The names of the entries of a page of history, newest first. */
   readonly listed?: ReadonlyArray<string>
   /** The sequence of the journal in the answer to the put of a rule. */
   readonly sequence?: number

@@ -1,6 +1,7 @@
 import { decodeRule, RuleProblem } from "../../rules/Rule.ts"
 import type { SentChange } from "../alerts/RuleChangeProblems.ts"
 import { contentOf } from "../system/Shopper.ts"
+import type { Reversed } from "../system/Sold.ts"
 import type { Completed, Invoked, LogLine } from "./LogLine.ts"
 
 /**
@@ -13,6 +14,13 @@ export interface SentContent {
   readonly acknowledgedAt: number
   /** The account's totals, in cents, in the answers which say that the purchase is applied. */
   readonly totals: ReadonlySet<bigint>
+}
+
+/** Sums up all requests with the same reversal id. They all have the same content. */
+export interface SentReversal extends SentContent {
+  readonly reversal: Reversed
+  /** Whether an answer says that too few pieces were left. */
+  readonly isRefused: boolean
 }
 
 /** The total of an account, or the newest page of a history, in an answer to a client. */
@@ -30,6 +38,8 @@ export interface UserOperations {
    * again for another purchase.
    */
   readonly purchases: Map<string, Map<string, SentContent>>
+  /** The requests for reversals, by reversal id. */
+  readonly reversals: Map<string, SentReversal>
   readonly answers: Array<Answer>
 }
 
@@ -49,7 +59,7 @@ export interface Operations {
 }
 
 const ofUser = (users: Map<string, UserOperations>, userId: string): UserOperations => {
-  const known = users.get(userId) ?? { purchases: new Map(), answers: [] }
+  const known = users.get(userId) ?? { purchases: new Map(), reversals: new Map(), answers: [] }
   users.set(userId, known)
   return known
 }
@@ -62,6 +72,22 @@ const changeOf = (invoked: Extract<Invoked, { readonly does: "change a rule" }>)
 }
 
 type Begun = Invoked & { readonly place: number }
+
+/** Adds one more request to what is known of a content. */
+const sentOnceMore = (
+  before: SentContent | undefined,
+  place: number,
+  { outcome, total }: Completed,
+  answerPlace: number
+): SentContent => {
+  const answeredAt = outcome === "ok" ? answerPlace : Infinity
+  const totals = new Set(before?.totals)
+  return {
+    sentAt: Math.min(outcome === "fail" ? Infinity : place, before?.sentAt ?? Infinity),
+    acknowledgedAt: Math.min(answeredAt, before?.acknowledgedAt ?? Infinity),
+    totals: total === undefined ? totals : totals.add(BigInt(total))
+  }
+}
 
 /**
  * Adds a request to buy whose purchase may have been stored. The answer to the request is in the line `answerPlace` of
@@ -79,14 +105,23 @@ const addBought = (
   const contents = purchases.get(sale.purchaseId) ?? new Map<string, SentContent>()
   purchases.set(sale.purchaseId, contents)
   const content = contentOf(sale)
-  const before = contents.get(content)
-  const answeredAt = completed.outcome === "ok" ? answerPlace : Infinity
-  const totals = new Set(before?.totals)
-  contents.set(content, {
-    sentAt: Math.min(invoked.place, before?.sentAt ?? Infinity),
-    acknowledgedAt: Math.min(answeredAt, before?.acknowledgedAt ?? Infinity),
-    totals: completed.total === undefined ? totals : totals.add(BigInt(completed.total))
-  })
+  contents.set(content, sentOnceMore(contents.get(content), invoked.place, completed, answerPlace))
+}
+
+/** Adds a request for a reversal. A refused reversal was sent, and is stored unless the edge refused it. */
+const addReversed = (
+  users: Map<string, UserOperations>,
+  invoked: Begun,
+  completed: Completed,
+  answerPlace: number
+): void => {
+  if (invoked.does !== "reverse") return
+  const { reversal } = invoked
+  const { reversals } = ofUser(users, reversal.userId)
+  const before = reversals.get(reversal.reversalId)
+  const isRefused = completed.status === 422 || before?.isRefused === true
+  const sent = sentOnceMore(before, invoked.place, completed, answerPlace)
+  reversals.set(reversal.reversalId, { ...sent, reversal, isRefused })
 }
 
 /**
@@ -109,7 +144,8 @@ export const readOperations = async (lines: AsyncIterable<LogLine> | Iterable<Lo
     if (invoked.does === "change a rule") return
     outcomes[completed.outcome] += 1
     addBought(users, invoked, completed, place)
-    if (completed.outcome !== "ok") return
+    addReversed(users, invoked, completed, place)
+    if (completed.outcome !== "ok" || invoked.does === "reverse") return
     if (invoked.does === "buy") {
       worstPause = Math.max(worstPause, completed.at - (progressAt ?? completed.at))
       progressAt = completed.at

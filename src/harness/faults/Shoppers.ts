@@ -1,7 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises"
 import { seeded } from "../system/Random.ts"
-import { type Ask, exactJson, post } from "../system/Shopper.ts"
-import { sold, type Sold } from "../system/Sold.ts"
+import { entryName } from "../EntryName.ts"
+import { type Ask, exactJson, post, postReversal } from "../system/Shopper.ts"
+import { type Reversed, sold, type Sold } from "../system/Sold.ts"
 import type { Completed } from "./LogLine.ts"
 import type { RunLog } from "./RunLog.ts"
 
@@ -23,11 +24,14 @@ const thinkMost = 250
 const rememberedMax = 2_000
 /** The share of purchases with an unknown outcome that an impatient client does not send again. */
 const leavesUnknown = 0.2
+/** The share of reversals that a client sends again after their answer. */
+const repeatsReversal = 0.2
 const pageLimit = 10
 
 /** The operations that a client chooses from, with the share of each operation. */
 const shares = [
-  ["buy", 0.7],
+  ["buy", 0.65],
+  ["reverse", 0.05],
   ["repeat", 0.08],
   ["conflict", 0.03],
   ["total", 0.11],
@@ -51,7 +55,7 @@ const withLimit =
     ask(path, { ...init, signal: AbortSignal.timeout(answerWithin) })
 
 /**
- * Runs clients that buy, repeat purchases and read accounts through any of the edges, and writes the answers to the
+ * Runs clients that buy, repeat purchases, reverse them and read accounts through any of the edges, and writes the answers to the
  * operation log.
  */
 export class Shoppers {
@@ -60,6 +64,7 @@ export class Shoppers {
   private readonly random: () => number
   private readonly remembered: Array<{ readonly sale: Sold; readonly at: number }> = []
   private bought = 0
+  private reversed = 0
   private isOver = false
   private isGivenUp = false
   readonly users: ReadonlyArray<string>
@@ -125,13 +130,46 @@ export class Shoppers {
     const waits: Record<string, string> = this.random() < 0.3 ? { prefer: "wait=5" } : {}
     const operation = this.log.begin({ edge: name, does: "buy", sale })
     const answer = await post(withLimit(ask), sale, waits)
-      .then((response) => this.answerOfPost(response))
+      .then((response) => this.answerOfPost("POST /purchases", response))
       .catch(answerOfBroken)
     this.ended(operation, name, answer)
     return answer
   }
 
-  private async answerOfPost(response: Response): Promise<Answer> {
+  /**
+   * Takes pieces of an acknowledged purchase back, often with two reversals at the same time. Together they may ask for
+   * more pieces than are left.
+   */
+  private async reverse(sale: Sold): Promise<void> {
+    const reversals = Array.from({ length: 1 + Math.floor(this.random() * 2) }, () => this.newReversal(sale))
+    await Promise.all(reversals.map((reversal) => this.sendReversal(reversal)))
+    const again = this.random() < repeatsReversal ? reversals[0] : undefined
+    if (again !== undefined) await this.sendReversal(again)
+  }
+
+  private newReversal({ userId, purchaseId }: Sold): Reversed {
+    this.reversed += 1
+    const reversal = { reversalId: `r${this.reversed}`, userId, purchaseId, reason: "Returned" }
+    return this.random() < 0.5 ? reversal : { ...reversal, quantity: 1 + Math.floor(this.random() * 3) }
+  }
+
+  /** Sends a reversal again and again until it is acknowledged or refused. */
+  private async sendReversal(reversal: Reversed): Promise<void> {
+    for (;;) {
+      const { name, ask } = this.shop()
+      const waits: Record<string, string> = this.random() < 0.3 ? { prefer: "wait=5" } : {}
+      const operation = this.log.begin({ edge: name, does: "reverse", reversal })
+      const answer = await postReversal(withLimit(ask), reversal, waits)
+        .then((response) => this.answerOfPost("POST of a reversal", response))
+        .catch(answerOfBroken)
+      this.ended(operation, name, answer)
+      if (answer.outcome === "ok" || answer.status === 422) return
+      if (this.isGivenUp || (answer.outcome === "info" && this.random() < leavesUnknown)) return
+      await pause(retryPause)
+    }
+  }
+
+  private async answerOfPost(request: string, response: Response): Promise<Answer> {
     const { status } = response
     const text = await response.text()
     switch (status) {
@@ -139,7 +177,8 @@ export class Shoppers {
         return { outcome: "ok", status, total: String(exactJson(text).runningTotal) }
       case 202:
         return { outcome: "ok", status }
-      // The status 422 says that the purchase is a conflict, which was decided and is not applied.
+      // The status 422 says that the purchase is a conflict, which was decided and is not applied. Or too few pieces are
+      // left for the reversal.
       case 422:
       case 503:
       // The status 408 says that the request came too slowly, for example on a busy machine. An edge that answers 408
@@ -149,7 +188,7 @@ export class Shoppers {
       case 504:
         return { outcome: "info", status }
       default:
-        this.unexpected.push(`POST /purchases: ${status} ${text.slice(0, 300)}`)
+        this.unexpected.push(`${request}: ${status} ${text.slice(0, 300)}`)
         return { outcome: "info", status }
     }
   }
@@ -173,9 +212,12 @@ export class Shoppers {
       if (status !== 503 && status !== 504) this.unexpected.push(`GET ${path}: ${status} ${text.slice(0, 300)}`)
       return { outcome: "fail", status }
     }
-    const { total, purchaseCount, purchases } = exactJson(text)
-    const listed = purchases?.map(({ purchaseId }: Sold) => purchaseId)
-    return { outcome: "ok", status, total: String(total), count: purchaseCount, ...(listed && { listed }) }
+    const { total, purchaseCount, reversalCount, purchases } = exactJson(text)
+    const listed = purchases?.map(({ purchaseId, reversalId }: Sold & { readonly reversalId?: string }) =>
+      entryName({ purchaseId, ...(reversalId !== undefined && { reversal: { reversalId } }) })
+    )
+    const count = purchaseCount + reversalCount
+    return { outcome: "ok", status, total: String(total), count, ...(listed && { listed }) }
   }
 
   private async session(): Promise<void> {
@@ -193,6 +235,7 @@ export class Shoppers {
     const old = does === "buy" ? undefined : this.soldBefore(0)
     if (old === undefined) return this.buy(this.newSale())
     if (does === "repeat") return this.buy(old)
+    if (does === "reverse") return this.reverse(old)
     await this.send({ ...old, quantity: old.quantity + 10 })
   }
 

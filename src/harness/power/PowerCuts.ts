@@ -1,15 +1,17 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
-import { alertFilter, alertsStream } from "../../protocol/Subject.ts"
+import { decodeRejection } from "../../protocol/Rejection.ts"
+import { alertFilter, alertsStream, journalPrefix, journalStream, rejectedFilter } from "../../protocol/Subject.ts"
 import { encodeRule } from "../../rules/Rule.ts"
-import { mistakesOfJudge, untilJudged } from "../alerts/JudgedSystem.ts"
+import { mistakesOfJudge, readLedger, untilJudged } from "../alerts/JudgedSystem.ts"
 import { rulesFor } from "../alerts/SomeRules.ts"
+import { ledgerReversalProblems, recordedReversal } from "../ReversalCheck.ts"
 import { BrokerAdmin, type StreamRecord } from "../system/BrokerAdmin.ts"
 import { OperationLog } from "../system/OperationLog.ts"
 import { seeded } from "../system/Random.ts"
 import { type Ask, askAt, readAccount } from "../system/Shopper.ts"
-import { sold } from "../system/Sold.ts"
+import { sold, type Sold } from "../system/Sold.ts"
 import { freePort, projectRoot, TestBroker, until } from "../system/TestBroker.ts"
 import { setUpStreams, testSettings } from "../system/TestLedger.ts"
 import { TestProcess } from "../system/TestProcess.ts"
@@ -20,6 +22,7 @@ const partitions = 8
 const inputBytesMax = 256 * 1024 ** 2
 const users = Array.from({ length: 12 }, (_, index) => `user${index}`)
 const lanesOfUser = 2
+const purchasesBetweenReversals = 4
 /** The bounds of the number of purchases that are acknowledged between two power cuts. */
 const acknowledgedBetweenCuts = { least: 50, most: 250 }
 const waitMilliseconds = 60_000
@@ -163,6 +166,16 @@ class Machine {
     })
   }
 
+  /** Returns the rejected records, and the mistakes in the reversals of the journal. */
+  async recordedReversals() {
+    return this.withAdmin(async (admin) => {
+      const records = await admin.records(journalStream, journalPrefix + rejectedFilter)
+      const rejections = records.map(({ text }) => decodeRejection(text))
+      const { journal } = await readLedger(admin)
+      return { rejections, mistakes: ledgerReversalProblems(journal, rejections) }
+    })
+  }
+
   async stop(): Promise<void> {
     await Promise.all([this.broker.kill(), this.killProcesses()])
   }
@@ -200,14 +213,33 @@ class Machine {
   }
 }
 
-/** Sends purchases for all users at the same time until the signal comes. */
-const sellUntil = (given: { readonly ask: Ask; readonly log: OperationLog; readonly enough: AbortSignal }) =>
+/** How clients send, and until when. */
+interface Selling {
+  readonly ask: Ask
+  readonly log: OperationLog
+  readonly enough: AbortSignal
+  /** Whether clients also reverse purchases. A reversal of a purchase that the broker has lost would fail for ever. */
+  readonly reverses: boolean
+}
+
+/** Sends two reversals of all pieces of a purchase at the same time. At most one of them is applied. */
+const reverseTwice = ({ userId, purchaseId }: Sold, { ask, log, enough }: Selling) =>
+  Promise.all(
+    ["a", "b"].map((which) => {
+      const reversal = { reversalId: `${which}-${purchaseId}`, userId, purchaseId, reason: "Returned" }
+      return log.reverse(ask, reversal, enough)
+    })
+  )
+
+/** Sends purchases and reversals for all users at the same time until the signal comes. */
+const sellUntil = (given: Selling) =>
   Promise.all(
     users.flatMap((user) =>
       Array.from({ length: lanesOfUser }, async (_, lane) => {
         for (let number = 1; !given.enough.aborted; number += 1) {
           const sale = sold(user, `${lane}-${number}`, { valueCents: 100 + number })
           await given.log.sell(given.ask, sale, given.enough)
+          if (given.reverses && number % purchasesBetweenReversals === 0) await reverseTwice(sale, given)
         }
       })
     )
@@ -236,11 +268,14 @@ const changeRulesUntil = async (ask: Ask, enough: AbortSignal): Promise<void> =>
 const mistakesOf = async (machine: Machine, log: OperationLog): Promise<ReadonlyArray<string>> => {
   await machine.ready()
   await machine.untilApplied()
+  const { rejections, mistakes } = await machine.recordedReversals()
+  const recorded = rejections.flatMap((rejection) => recordedReversal(rejection)?.reversal ?? [])
   const found = users.map(async (user) => {
-    const mistakes = log.mistakesOf(user, await readAccount(machine.ask, user))
-    return mistakes.map((mistake) => `${user}: ${mistake}`)
+    const ids = recorded.filter(({ userId }) => userId === user).map(({ reversalId }) => reversalId)
+    const ofUser = log.mistakesOf(user, await readAccount(machine.ask, user), new Set<string>(ids))
+    return ofUser.map((mistake) => `${user}: ${mistake}`)
   })
-  return [...(await Promise.all(found)).flat(), ...(await machine.mistakesOfAlerts())]
+  return [...(await Promise.all(found)).flat(), ...mistakes, ...(await machine.mistakesOfAlerts())]
 }
 
 /**
@@ -254,7 +289,7 @@ export const runPowerCuts = async (disk: CuttableDisk, plan: PowerCutPlan): Prom
   const machine = await Machine.start(disk, plan.syncsAlways)
   const enough = new AbortController()
   const selling = Promise.all([
-    sellUntil({ ask: machine.ask, log, enough: enough.signal }),
+    sellUntil({ ask: machine.ask, log, enough: enough.signal, reverses: plan.syncsAlways }),
     machine.hasJudge ? changeRulesUntil(machine.ask, enough.signal) : undefined
   ])
   try {

@@ -1,5 +1,6 @@
 import type { Hono } from "hono"
-import { postBody, type Sold } from "./Sold.ts"
+import { entryName } from "../EntryName.ts"
+import { postBody, type Reversed, type Sold } from "./Sold.ts"
 
 /** A function that sends a request to an edge, by `app.request` or by `fetch` to a process. */
 export type Ask = (path: string, init?: RequestInit) => Promise<Response>
@@ -22,17 +23,32 @@ export const post = async (ask: Ask, sale: Sold, headers: Record<string, string>
     body: postBody(sale)
   })
 
-/** An entry of a history, with its amounts in cents. */
+/** Posts a reversal, and returns the answer of the edge. */
+export const postReversal = async (
+  ask: Ask,
+  { userId, purchaseId, ...body }: Reversed,
+  headers: Record<string, string> = {}
+): Promise<Response> =>
+  ask(`/users/${encodeURIComponent(userId)}/purchases/${encodeURIComponent(purchaseId)}/reversals`, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: JSON.stringify(body)
+  })
+
+/** An entry of a history, with its amounts in cents. A reversal has the content of its purchase. */
 export interface Entry extends Sold {
   readonly number: number
   readonly runningTotal: bigint
+  /** Left out for a purchase. */
+  readonly reversal?: { readonly reversalId: string; readonly reason: string }
 }
 
 /** An account with its whole history. */
 export interface ReadAccount {
   readonly total: bigint
+  /** The number of entries. Purchases and reversals count. */
   readonly count: number
-  /** The purchases of the history, oldest first. */
+  /** The entries of the history, oldest first. */
   readonly entries: ReadonlyArray<Entry>
 }
 
@@ -66,50 +82,78 @@ export const receiptOf = async (ask: Ask, userId: string, purchaseId: string) =>
   return answer.status === 404 ? undefined : exactJson(await answer.text())
 }
 
+/** Returns an entry from its parsed JSON. */
+const entryOf = ({
+  value,
+  total: _total,
+  storedAt: _storedAt,
+  reversalId,
+  reason,
+  ...entry
+}: ReturnType<typeof exactJson>): Entry => ({
+  ...entry,
+  valueCents: Number(value),
+  ...(reversalId === undefined ? {} : { reversal: { reversalId, reason } })
+})
+
+/** Returns the change of the total by an entry, in cents. It is negative for a reversal. */
+export const centsOf = ({ valueCents, quantity, reversal }: Entry): bigint => {
+  const cents = BigInt(valueCents) * BigInt(quantity)
+  return reversal === undefined ? cents : -cents
+}
+
 /** Returns an account with its whole history, read page by page. */
 export const readAccount = async (ask: Ask, userId: string, limit = 1000): Promise<ReadAccount> => {
   const newestFirst: Array<Entry> = []
   let path: string | undefined = `/users/${encodeURIComponent(userId)}/purchases?limit=${limit}`
-  let page = { total: 0n, purchaseCount: 0 }
+  let page: { total: bigint; purchaseCount: number; reversalCount?: number } = { total: 0n, purchaseCount: 0 }
   while (path !== undefined) {
     const found = await read(ask, path)
     page = found
-    for (const { value, total: _total, storedAt: _storedAt, ...entry } of found.purchases) {
-      newestFirst.push({ ...entry, valueCents: Number(value) })
-    }
+    newestFirst.push(...found.purchases.map(entryOf))
     path = found.next
   }
-  return { total: page.total, count: page.purchaseCount, entries: newestFirst.toReversed() }
+  const count = page.purchaseCount + (page.reversalCount ?? 0)
+  return { total: page.total, count, entries: newestFirst.toReversed() }
 }
 
 /** Returns the content of a purchase as a text. Two purchases with the same content have the same text. */
 export const contentOf = ({ purchaseId, userId, productName, productType, valueCents, quantity }: Sold): string =>
   JSON.stringify([purchaseId, userId, productName, productType, valueCents, quantity])
 
+/** Returns whether an entry has the content of a sent purchase or reversal. */
+export const isSentAs = (entry: Omit<Entry, "number" | "runningTotal">, sent: Sold | Reversed): boolean => {
+  if (!("reversalId" in sent)) return contentOf(entry) === contentOf(sent)
+  const { purchaseId, quantity, reason } = sent
+  const isAsked = quantity === undefined || entry.quantity === quantity
+  return isAsked && entry.purchaseId === purchaseId && entry.reversal?.reason === reason
+}
+
 /**
- * Returns the mistakes in an account. `sales` are the purchases that were sent, and `acknowledged` the purchases that
- * were answered as stored.
+ * Returns the mistakes in an account. `sales` are the purchases that were sent, by purchase id. `acknowledged` has the
+ * names of the entries that must be in the history. `reversals` are the reversals that were sent, by name.
  */
 export const mistakesIn = (
   account: ReadAccount,
   sales: ReadonlyMap<string, Sold>,
-  acknowledged: Iterable<string>
+  acknowledged: Iterable<string>,
+  reversals: ReadonlyMap<string, Reversed> = new Map()
 ): ReadonlyArray<string> => {
   const mistakes: Array<string> = []
   const found = new Set<string>()
   let sum = 0n
   for (const [index, { number, runningTotal, ...entry }] of account.entries.entries()) {
-    const { purchaseId } = entry
-    sum += BigInt(entry.valueCents) * BigInt(entry.quantity)
-    if (number !== index + 1) mistakes.push(`${purchaseId} is number ${number} in place ${index + 1}`)
-    if (runningTotal !== sum) mistakes.push(`${purchaseId}: the running total is ${runningTotal}, the sum ${sum}`)
-    if (found.has(purchaseId)) mistakes.push(`${purchaseId} is there twice`)
-    found.add(purchaseId)
-    const sale = sales.get(purchaseId)
-    if (sale === undefined) mistakes.push(`${purchaseId} was never sent`)
-    else if (contentOf(entry) !== contentOf(sale)) mistakes.push(`${purchaseId} has another content`)
+    const name = entryName(entry)
+    sum += centsOf({ ...entry, number, runningTotal })
+    if (number !== index + 1) mistakes.push(`${name} is number ${number} in place ${index + 1}`)
+    if (runningTotal !== sum) mistakes.push(`${name}: the running total is ${runningTotal}, the sum ${sum}`)
+    if (found.has(name)) mistakes.push(`${name} is there twice`)
+    found.add(name)
+    const sent = entry.reversal === undefined ? sales.get(name) : reversals.get(name)
+    if (sent === undefined) mistakes.push(`${name} was never sent`)
+    else if (!isSentAs(entry, sent)) mistakes.push(`${name} has another content`)
   }
-  for (const purchaseId of acknowledged) if (!found.has(purchaseId)) mistakes.push(`${purchaseId} is lost`)
+  for (const name of acknowledged) if (!found.has(name)) mistakes.push(`${name} is lost`)
   if (account.count !== account.entries.length) {
     mistakes.push(`the count is ${account.count}, the history has ${account.entries.length}`)
   }

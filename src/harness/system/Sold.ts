@@ -8,6 +8,15 @@ export interface Sold {
   readonly quantity: number
 }
 
+/** A reversal as a test sends it. Without a quantity it takes back all pieces that are left. */
+export interface Reversed {
+  readonly reversalId: string
+  readonly userId: string
+  readonly purchaseId: string
+  readonly quantity?: number
+  readonly reason: string
+}
+
 /** Returns a purchase with default content. */
 export const sold = (userId: string, purchaseId: string, different: Partial<Sold> = {}): Sold => ({
   purchaseId,

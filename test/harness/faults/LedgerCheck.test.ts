@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import type { Entry, ReadAccount } from "../../../src/harness/system/Shopper.ts"
-import { sold, type Sold } from "../../../src/harness/system/Sold.ts"
+import { type Reversed, sold, type Sold } from "../../../src/harness/system/Sold.ts"
 import type { BreakName } from "../../../src/harness/Invariant.ts"
 import { checkInvariants, type FinalLedger, type Poison } from "../../../src/harness/faults/LedgerCheck.ts"
 import type { Completed, LogLine } from "../../../src/harness/faults/LogLine.ts"
@@ -19,6 +19,19 @@ const accountOf = (sales: ReadonlyArray<Sold>): ReadAccount => {
   return { total, count: entries.length, entries }
 }
 
+/** A reversal of all pieces of purchase `one`, and one of all that are left then. */
+const back: Reversed = { reversalId: "back", userId: "ann", purchaseId: "one", quantity: 1, reason: "Returned" }
+const late: Reversed = { reversalId: "late", userId: "ann", purchaseId: "one", reason: "Returned" }
+
+/** Returns the account of purchase `one` with its reversal. The total after the reversal is 0 if the ledger is right. */
+const reversedAccount = (runningTotal = 0n): ReadAccount => {
+  const [bought] = accountOf([one]).entries
+  if (bought === undefined) return expect.unreachable()
+  const reversal = { reversalId: "back", reason: "Returned" }
+  const entries: ReadonlyArray<Entry> = [bought, { ...one, number: 2, runningTotal, reversal }]
+  return { total: runningTotal, count: 2, entries }
+}
+
 /** Makes an operation log whose lines the tests write. */
 const logOf = () => {
   const lines: Array<LogLine> = []
@@ -30,15 +43,21 @@ const logOf = () => {
     lines.push({ operation, at: lines.length, edge: "edge-1", does: "buy", sale })
     return operation
   }
+  const reverse = (reversal: Reversed): number => {
+    operation += 1
+    lines.push({ operation, at: lines.length, edge: "edge-1", does: "reverse", reversal })
+    return operation
+  }
   const ask = (does: "total" | "page" = "total"): number => {
     operation += 1
     lines.push({ operation, at: lines.length, edge: "edge-1", does, userId: "ann" })
     return operation
   }
+  const reversed = (reversal: Reversed, answer: Partial<Completed> = {}) => end(reverse(reversal), answer)
   const bought = (sale: Sold, answer: Partial<Completed> = {}) => end(buy(sale), answer)
   const told = (count: number, total: bigint, answer: Partial<Completed> = {}) =>
     end(ask(answer.listed === undefined ? "total" : "page"), { count, total: String(total), ...answer })
-  return { lines, buy, ask, end, bought, told }
+  return { lines, buy, ask, end, bought, reversed, told }
 }
 
 type Log = ReturnType<typeof logOf>
@@ -154,6 +173,30 @@ const asPromised: ReadonlyArray<readonly [string, Case]> = [
     }
   ],
   [
+    "a purchase is reversed, and a read sees its negative amount",
+    {
+      log: (log) => {
+        log.bought(one)
+        log.reversed(back, { total: "0" })
+        log.told(2, 0n, { listed: ["reversal back", "one"] })
+        log.reversed(late, { outcome: "fail", status: 422 })
+      },
+      ledger: reversedAccount()
+    }
+  ],
+  [
+    "an acknowledged reversal is in a rejected record",
+    {
+      log: (log) => {
+        log.bought(one)
+        log.reversed(back)
+        log.reversed(late)
+      },
+      ledger: reversedAccount(),
+      rejected: [record(3, JSON.stringify(late))]
+    }
+  ],
+  [
     "an unreadable message is in one rejected record",
     { poisons: [{ token: "bad", sequence: 9 }], rejected: [record(9, "{bad")], ledger: [one, two] }
   ],
@@ -165,6 +208,63 @@ const asPromised: ReadonlyArray<readonly [string, Case]> = [
 
 const broken: ReadonlyArray<readonly [string, BreakName, Case]> = [
   ["an acknowledged purchase is missing", "I1 lost", { ledger: [one] }],
+  [
+    "an acknowledged reversal is neither applied nor in a rejected record",
+    "I1 lost",
+    {
+      log: (log) => {
+        log.bought(one)
+        log.reversed(back)
+        log.reversed(late)
+      },
+      ledger: reversedAccount()
+    }
+  ],
+  [
+    "a reversal of the history was sent with another quantity",
+    "I3 phantom",
+    {
+      log: (log) => {
+        log.bought(one)
+        log.reversed({ ...back, quantity: 2 })
+      },
+      ledger: reversedAccount()
+    }
+  ],
+  [
+    "a reversal adds to the total",
+    "I4 disagreeing",
+    {
+      log: (log) => {
+        log.bought(one)
+        log.reversed(back)
+      },
+      ledger: reversedAccount(200n)
+    }
+  ],
+  [
+    "a read lacks a reversal that was acknowledged before the read",
+    "I6 stale read",
+    {
+      log: (log) => {
+        log.bought(one)
+        log.reversed(back)
+        log.told(1, 100n)
+      },
+      ledger: reversedAccount()
+    }
+  ],
+  [
+    "a reversal is refused although enough pieces are left",
+    "I6 stale read",
+    {
+      log: (log) => {
+        log.bought(one)
+        log.bought(two)
+        log.reversed(back, { outcome: "fail", status: 422 })
+      }
+    }
+  ],
   ["a purchase is in the history twice", "I2 doubled", { ledger: [one, two, two] }],
   ["a purchase of the history was never sent", "I3 phantom", { ledger: [one, two, sold("ann", "three")] }],
   ["a purchase of the history has another content", "I3 phantom", { ledger: [{ ...one, productName: "Desk" }, two] }],

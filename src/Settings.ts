@@ -37,7 +37,8 @@ const duration = (name: string, fallback: Duration.Input, minimum: Duration.Inpu
   ).pipe(Config.withDefault(Duration.fromInputUnsafe(fallback)))
 
 /**
- * Reads a list that is separated by commas. Each item of the list has to pass `isItem`. An empty text is an empty list.
+ * Reads a list that is separated by commas. Each item of the list has to pass `isItem`. An empty text is read as an
+ * empty list.
  */
 const list = (name: string, isItem: (item: string) => boolean, expected: string) =>
   Config.schema(
@@ -60,7 +61,10 @@ const given = <Name extends string>(files: Readonly<Record<Name, string>>): Part
  */
 const pathPrefixLengthMax = 200
 
-/** Returns whether a text is a path prefix that needs no escapes in a URL. No segment may be `.` or `..`. */
+/**
+ * Returns whether a text is a path prefix that needs no escapes in a URL. No segment of a path prefix may be `.` or
+ * `..`.
+ */
 const isPathPrefix = (prefix: string): boolean =>
   prefix.length <= pathPrefixLengthMax && /^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]+)*$/.test(prefix)
 
@@ -203,7 +207,7 @@ export const callerLimitsOf = (settings: Settings): LimitSettings => ({
   waitingPosts: settings.limitStores
 })
 
-/** A setting is invalid. The process does not start. */
+/** The failure of a process that does not start because a setting is invalid. */
 export class SettingInvalid extends Schema.TaggedError<SettingInvalid>()("SettingInvalid", {
   problem: Schema.String
 }) {

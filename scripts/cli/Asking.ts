@@ -97,7 +97,10 @@ const sayingOnce = (seconds: number, progress: Progress): Asked["onRetry"] => {
 /** The width of a terminal that does not tell its width, in characters. */
 const terminalWidthDefault = 80
 
-/** Returns the terminal that reads stdout; `undefined` if no terminal reads stdout. NO_COLOR takes the colours away. */
+/**
+ * Returns the terminal that reads stdout; `undefined` if no terminal reads stdout. If NO_COLOR is set, the terminal has
+ * no colours.
+ */
 export const terminalOfOutput = (): TableSpace | undefined =>
   process.stdout.isTTY
     ? {
@@ -132,7 +135,7 @@ const tokenGiven = (file: string | undefined): string | undefined => {
   const source = file === undefined ? "PURCHASES_TOKEN" : `--token-file ${file}`
   const token = (file === undefined ? (process.env["PURCHASES_TOKEN"] ?? "") : readToken(file)).trim()
   if (file === undefined && token === "") return undefined
-  // Only visible ASCII characters can stand in a header. No message shows the text, which may be a secret.
+  // Only visible ASCII characters can stand in a header. No message shows the text of a token, which may be a secret.
   if (!/^[\x21-\x7E]+$/.test(token)) throw new WrongToken(`${source} holds no token.`)
   return token
 }

@@ -1,4 +1,6 @@
-/** The name of the column with the reason, in a file of refused records. An import reads over that column. */
+/**
+ * The name of the column with the reason, in a file of refused records. An import ignores the column with the reason.
+ */
 export const reasonColumn = "refusedBecause"
 
 /** The id that a refused record gets in the file of refused records. */

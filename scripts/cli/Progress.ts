@@ -40,7 +40,10 @@ export class Progress {
     this.timer.unref()
   }
 
-  /** Sets the function that returns the text of the line. The function is called for each drawing. */
+  /**
+   * Sets the function that returns the text of the line. The function with the text is called for each drawing of the
+   * line.
+   */
   show(text: () => string): void {
     this.text = text
   }

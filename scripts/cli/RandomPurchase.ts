@@ -2,7 +2,7 @@ import { fnv1a } from "../../src/account/TextHash.ts"
 import type { NewPurchase } from "../../src/client/NewPurchase.ts"
 import { sampleProducts, sampleProductTypes } from "../../src/edge/legacy/SamplePurchase.ts"
 
-/** Returns a source of whole numbers from 0 to below a bound. The numbers follow from the seed (mulberry32). */
+/** Returns a source of whole numbers from 0 to below a bound. The whole numbers follow from the seed (mulberry32). */
 const numbersFrom = (seed: number): ((below: number) => number) => {
   let state = seed
   return (below) => {

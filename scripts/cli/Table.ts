@@ -64,7 +64,7 @@ const widthsOf = <Item>(
   return widths
 }
 
-/** Returns a table with a line of names and a line for each item. The lines end without blanks. */
+/** Returns a table with a line of names and a line for each item. The lines of the table end without blanks. */
 export const tableText = <Item>(
   columns: ReadonlyArray<Column<Item>>,
   items: ReadonlyArray<Item>,

@@ -72,7 +72,7 @@ export const listTokens = Effect.gen(function* () {
   }
 })
 
-/** Gives a token a new secret. The old secret counts for `keepOldMilliseconds`. */
+/** Gives a token a new secret. The old secret of the token counts for `keepOldMilliseconds`. */
 export const rollToken = Effect.fnUntraced(function* (
   id: string,
   keepOldMilliseconds: number

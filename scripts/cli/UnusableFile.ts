@@ -1,4 +1,4 @@
-/** The failure of a command whose file cannot be used as it is. The message of the failure is for people. */
+/** The failure of a command whose file cannot be used as it is. The message of this failure is for people. */
 export class UnusableFile extends Error {
   override readonly name = "UnusableFile"
 }

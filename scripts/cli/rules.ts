@@ -94,7 +94,7 @@ interface Given {
 const member = <Name extends string, A>(name: Name, value: Option.Option<A>) =>
   (Option.isSome(value) ? { [name]: value.value } : {}) as { readonly [N in Name]?: A }
 
-/** Returns the window that the words of a command line name. The service checks a length. */
+/** Returns the window that the words of a command line name. The service checks the length of a window. */
 const windowOf = (text: string, timeZone: string): NonNullable<Rule["within"]> => {
   const by = windowUnits.find((unit) => unit === text)
   return by === undefined ? text : { by, timeZone }

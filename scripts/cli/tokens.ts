@@ -51,7 +51,7 @@ const printed = (text: string): void => void process.stdout.write(`${text}\n`)
 
 /**
  * Has a token made, and prints the token or writes it into a new file. The file is made first, so that no token is made
- * whose secret cannot be kept. A file that exists is not overwritten.
+ * whose secret cannot be kept. The command does not overwrite a file that exists.
  */
 const handOut = Effect.fnUntraced(function* (make: Effect.Effect<IssuedToken, unknown>, file: Option.Option<string>) {
   const { json } = yield* root

@@ -2,7 +2,8 @@ import { Effect, Layer } from "effect"
 import { CommitChain, type JournalRecord } from "../../src/nats/CommitChain.ts"
 
 /**
- * About the most characters of records that are kept. The verification reads a commit once for each of its revisions.
+ * About the most characters of records that the cache keeps. The verification reads a commit once for each of its
+ * revisions.
  */
 const cachedLengthMax = 256 * 1024 * 1024
 

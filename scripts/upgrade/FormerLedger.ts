@@ -45,8 +45,8 @@ interface StreamInfo {
     readonly num_subjects?: number
   }
   /**
-   * The cluster of the stream, which only a broker in a cluster names. A broker without a leader answers too, but with
-   * old values.
+   * The cluster of the stream, which only a broker in a cluster names. A broker of a cluster without a leader answers
+   * too, but with old values.
    */
   readonly cluster?: { readonly leader?: string }
 }

@@ -73,7 +73,10 @@ const readSetup = Effect.fnUntraced(function* (connection: BrokerConnection) {
   return yield* refuse("nothingToUpgrade", problem)
 })
 
-/** Fails if a worker gave a sign of life within its lease. Another upgrade gives signs of life too. */
+/**
+ * Fails if a worker gave a sign of life within its lease. An upgrade that runs gives signs of life, too, as a worker
+ * does.
+ */
 const refuseWorkers = Effect.fnUntraced(function* (lease: Duration.Duration) {
   const signs = yield* Effect.flatMap(WorkerBucket, ({ read }) => read)
   const alive = signs.filter(({ silentMilliseconds }) => silentMilliseconds < Duration.toMillis(lease))

@@ -14,7 +14,7 @@ export const exitCode = {
   foreignJournal: 6
 } as const
 
-/** The upgrade ends without being done. The former layout is as it was. */
+/** The failure of an upgrade that ends without being done, and leaves the former layout as it was. */
 export class UpgradeFailure extends Schema.TaggedError<UpgradeFailure>()("UpgradeFailure", {
   exitCode: Schema.Int,
   problem: Schema.String

@@ -21,7 +21,8 @@ const remove = (connection: BrokerConnection, stream: string) =>
 
 /**
  * Creates the journal with the mark of an unfinished upgrade. A journal with the mark of an unfinished upgrade was left
- * by an upgrade that did not end, and is removed first, after its heads. Any other journal is left alone.
+ * by an upgrade that did not end, and is removed first, after its heads. A journal without the mark of an unfinished
+ * upgrade is left alone.
  */
 export const beginJournal = Effect.fnUntraced(function* (connection: BrokerConnection, replicas: number) {
   const journal = yield* streamConfigOf(connection, journalStream)

@@ -113,7 +113,7 @@ export interface Decision {
   readonly decidedThrough: number
 }
 
-/** The counts of every decision without repeats. Nearly all decisions are without repeats. */
+/** The counts of every decision without repeats. Nearly all decisions have no repeats. */
 const noRepeats: ReadonlyMap<string, Repeats> = new Map()
 const noCounts: ReadonlyMap<string, Counts> = new Map()
 const noSequences: ReadonlyArray<number> = []

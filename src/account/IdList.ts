@@ -27,7 +27,9 @@ const rooms = Array.from({ length: roomStepMax + 1 }, (_, count) => {
  */
 const tagUnits = 8
 
-/** Returns a hash of 32 bits of the length of an id and its last units. Ids with different tags differ. */
+/**
+ * Returns a hash of 32 bits of the length of an id and its last units. Two ids with different tags are different ids.
+ */
 const tagOf = (id: string): number => {
   let tag = id.length
   for (let index = Math.max(0, id.length - tagUnits); index < id.length; index += 1) {

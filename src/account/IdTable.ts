@@ -3,7 +3,7 @@ import { fnvOffset, fnvStep, spreadBits } from "./TextHash.ts"
 
 /** The fewest ids that a table has room for. The room of a table doubles when the table is full. */
 const roomMin = 32
-/** The room for each id, in bytes: the length of a UUID. Longer ids make the room grow. */
+/** The room for each id, in bytes: the length of a UUID. Ids that are longer than a UUID make the room grow. */
 const bytesOfIdUsual = 36
 /** The most bytes of UTF-8 for one UTF-16 unit. */
 const bytesOfUnitMax = 3

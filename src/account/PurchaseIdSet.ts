@@ -4,7 +4,7 @@ import { IdTable } from "./IdTable.ts"
 import type { Counts, Repeats } from "./Revision.ts"
 import type { SealedRevision } from "./Segment.ts"
 
-/** A set with more ids than `listedMax` uses a table. Most accounts have fewer ids. */
+/** A set with more ids than `listedMax` uses a table. Most accounts have at most `listedMax` ids. */
 const listedMax = 32
 
 /** An id of the set. */
@@ -25,7 +25,7 @@ export const addRepeats = (counted: Map<string, Repeats>, purchaseId: string, mo
 
 const noCounts: Counts = { repeats: 0, conflicts: 0, reversed: 0, lastReversal: 0 }
 
-/** Adds to all counts of an id, in place. The order of calls does not matter. */
+/** Adds to all counts of an id, in place. The counts do not depend on the order of the calls. */
 export const addCounts = (counted: Map<string, Counts>, setId: string, more: Counts): void => {
   const { repeats, conflicts, reversed, lastReversal } = counted.get(setId) ?? noCounts
   counted.set(setId, {

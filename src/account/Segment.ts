@@ -8,7 +8,10 @@ export const linksMax = 255
  */
 export const segmentIdsMax = 1_024
 
-/** The ids that one revision applied, and their fingerprints. Both arrays are empty if the revision applied nothing. */
+/**
+ * The ids that one revision applied, and their fingerprints. The arrays of ids and of fingerprints are empty if the
+ * revision applied nothing.
+ */
 export interface SealedRevision {
   /** The sequence of the commit that has the revision. */
   readonly sequence: number

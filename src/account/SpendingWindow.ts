@@ -2,7 +2,7 @@
 export const windowUnits = ["hour", "day", "month"] as const
 export type WindowUnit = (typeof windowUnits)[number]
 
-/** A stretch of time in milliseconds since 1970. The stretch includes `from` and excludes `to`. */
+/** A stretch of time in milliseconds since 1970. The stretch of time includes `from` and excludes `to`. */
 export interface Window {
   readonly from: number
   readonly to: number
@@ -59,7 +59,7 @@ export const windowsOf = (kind: WindowKind, range: Window, windowsMax: number): 
   return windows
 }
 
-/** Returns whether a text names a time zone of the IANA database. Offsets like +01:00 do not count. */
+/** Returns whether a text names a time zone of the IANA database. Offsets like +01:00 do not count as time zones. */
 export const isTimeZone = (name: string): boolean => {
   if (!/^[A-Za-z]/.test(name)) return false
   try {

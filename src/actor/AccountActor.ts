@@ -66,7 +66,7 @@ export type Envelope<Tag> = PurchasesEnvelope<Tag> | LookEnvelope
 /** What an actor calls around the read of its account from the broker. */
 export interface AccountReads {
   readonly begun: () => void
-  /** Called when the read has succeeded. A read that fails ends the epoch. */
+  /** Called when the read has succeeded. A read of an account that fails ends the epoch. */
   readonly ended: () => void
 }
 
@@ -87,8 +87,8 @@ export interface ActorContext<Tag> {
    */
   readonly unreadable: (userToken: string, problem: string) => void
   /**
-   * Called when purchases of an account that cannot be read are rejected. The rejected records are stored before the
-   * call.
+   * Called when purchases of an account that cannot be read are rejected. The rejected records of these purchases are
+   * stored before the call.
    */
   readonly refused: (rejections: ReadonlyArray<Rejection>) => void
   /** Returns whether this epoch still owned the partition at some moment after the call. */
@@ -240,7 +240,10 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
   /** The envelopes in the mailbox; `undefined` while the mailbox is empty, as in most actors. */
   private waiting: Array<Envelope<Tag>> | undefined
   private account: Account | undefined
-  /** Whether the account cannot be read. The actor then rejects all purchases until it leaves memory. */
+  /**
+   * Whether the account cannot be read. The actor of an unreadable account rejects all purchases until it leaves
+   * memory.
+   */
   private isUnreadable = false
   /** True from the first envelope until the mailbox is empty and nothing is in flight. */
   private isBusy = false
@@ -456,7 +459,7 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
 
   /**
    * Lets the position pass work that leaves nothing to write. The records of refused reversals are stored before the
-   * position passes.
+   * position passes them.
    */
   private passOver(account: Account, { messages, looks }: Work<Tag>, refusals: ReadonlyArray<Refusal>): void {
     const { userToken, hands } = this

@@ -21,8 +21,8 @@ const missingRetriesMax = 4
 export type ActorServices = AccountReader | CommitChain | RejectedRecords
 
 /**
- * The requests of an epoch's actors to the broker. Each request calls `done` once, in a fiber of its own. A request
- * that fails does not call `done`, and ends the epoch.
+ * The requests of an epoch's actors to the broker. Each request of an actor calls `done` once, in a fiber of its own. A
+ * request that fails does not call `done`, and ends the epoch.
  */
 export interface ActorRequests {
   /**
@@ -45,7 +45,7 @@ export interface ActorRequests {
     done: (targets: Targets) => void,
     unreadable: (problem: string) => void
   ) => void
-  /** Stores segments one after the other. `done` gets the last segment. */
+  /** Stores segments one after the other. The function `done` gets the last segment. */
   readonly seal: (
     userToken: string,
     contents: ReadonlyArray<SegmentContent>,
@@ -57,8 +57,8 @@ export interface ActorRequests {
 }
 
 /**
- * Makes the requests of an epoch's actors. Requests end with the scope of the epoch. `failed` ends the epoch.
- * `stillOwner` proves that the epoch owned the partition after the call.
+ * Makes the requests of an epoch's actors. The requests of actors end with the scope of the epoch. `failed` ends the
+ * epoch. `stillOwner` proves that the epoch owned the partition after the call.
  */
 export const makeActorRequests = (
   partition: number,

@@ -17,8 +17,8 @@ export interface SlotBounds {
   /** The most actors in memory. */
   readonly residentMax: number
   /**
-   * The most purchase ids that all actors keep together, unless actors with work need more. An id takes 100 to 150
-   * bytes.
+   * The most purchase ids that all actors keep together, unless actors with work need more. A purchase id takes 100 to
+   * 150 bytes.
    */
   readonly purchaseIdsMax: number
 }
@@ -128,7 +128,8 @@ export class ActorSlots {
   }
 
   /**
-   * Counts the size of an actor's purchaseId set. Passivates actors without work while all sets together are too large.
+   * Counts the size of an actor's purchaseId set. Passivates actors without work while all purchaseId sets together are
+   * too large.
    */
   private weigh(actor: ResidentActor, now: number): void {
     if (!this.byUse.has(actor)) return

@@ -1,13 +1,13 @@
-/** An entry of an {@link LruList}, with its neighbours in that list. An entry is in one list at most. */
+/** An entry of an {@link LruList}, with its neighbours in that list. An {@link LruEntry} is in one list at most. */
 export abstract class LruEntry {
   older: this | undefined
   newer: this | undefined
 }
 
 /**
- * Keeps entries in the order of their last use, in a list that is linked through the entries. Each operation takes
- * constant time. A Set would take longer: its iterator walks over all entries that were deleted at the front of the
- * Set.
+ * Keeps entries in the order of their last use, in a list that is linked through the entries. Each operation of the
+ * list takes constant time. A Set would take longer: its iterator walks over all entries that were deleted at the front
+ * of the Set.
  */
 export class LruList<A extends LruEntry> {
   private oldestEntry: A | undefined

@@ -25,7 +25,7 @@ export interface EpochReads {
   readonly untilDispatched: (inputSequence: number) => Effect.Effect<void>
   /**
    * Looks at each account after its actor has committed everything that the actor was given before. Waits for all
-   * looks. The result is `undefined` for an account that cannot be read.
+   * looks. The result of a look is `undefined` for an account that cannot be read.
    */
   readonly lookAll: <A>(looks: ReadonlyArray<Look<A>>) => Effect.Effect<ReadonlyArray<A | undefined>>
   /** The users of the partition, and the number of partitions of the ledger. */

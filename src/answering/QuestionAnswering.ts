@@ -65,7 +65,10 @@ const totalOf = ({ total, count, reversals, revision }: Snapshot): Reply => ({
   revision
 })
 
-/** The payload with which an owner declines to answer. The edge asks again, and may reach the next owner. */
+/**
+ * The payload with which an owner declines to answer. An edge that gets this payload asks again, and may reach the next
+ * owner.
+ */
 export const notAnswered = ""
 
 const unreadable: Reply = { kind: "refused", reason: "unreadable" }

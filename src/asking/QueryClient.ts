@@ -16,7 +16,10 @@ const attemptTimeoutMilliseconds = 2_400
  */
 const overdueEvery = Duration.millis(100)
 
-/** The owner of the user's partition gave no current answer in time. Ask again. */
+/**
+ * The failure of a question to which the owner of the user's partition gave no current answer in time. The caller may
+ * ask again.
+ */
 export class NotCurrent extends Schema.TaggedError<NotCurrent>()("NotCurrent", {
   waitedMilliseconds: Schema.Number
 }) {

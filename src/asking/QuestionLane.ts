@@ -5,7 +5,10 @@ import { type Consistency, type Question, Questions, questionsMax, Replies, type
 import { CallerTurns } from "./CallerTurns.ts"
 import type { Fork } from "../runtime/ForkInScope.ts"
 
-/** The most questions of one partition that wait at an edge. Further questions fail with `BrokerUnavailable`. */
+/**
+ * The most questions of one partition that wait at an edge. Further questions of the partition fail with
+ * `BrokerUnavailable`.
+ */
 export const questionsWaitingMax = 8_192
 /** The most requests in flight to one partition. */
 export const requestsInFlightMax = 4
@@ -16,11 +19,12 @@ export const requestsInFlightMax = 4
 export const dearInFlightMax = 2
 /**
  * How long the next request waits for the answer to the request before it, in milliseconds. Under load, fewer and
- * larger requests take less work. The wait is bounded, because some answers are slow.
+ * larger requests take less work. The wait for the answer before is bounded, because some answers are slow.
  */
 export const togetherMilliseconds = 10
 /**
- * A request with at least this many questions makes the next request wait. With fewer questions there is little load.
+ * A request with at least this many questions makes the next request wait. A request with fewer questions shows that
+ * there is little load.
  */
 const togetherQuestionsMin = 4
 /**
@@ -37,7 +41,7 @@ type RequestFailure = BrokerUnavailable | OutcomeUnknown
 export interface WaitingQuestion {
   readonly question: Question
   readonly consistency: Consistency
-  /** The caller for whom the question is asked. Callers take turns. */
+  /** The caller for whom the question is asked; the callers of a lane take turns. */
   readonly caller: string
   readonly askedAt: number
   /** Ends the wait for the reply. */
@@ -69,7 +73,7 @@ const encodeQuestions = Schema.encodeSync(Questions)
 
 /**
  * Takes the questions of the next request from the front of the waiting questions. All questions of a request have one
- * consistency. Settled questions are dropped.
+ * consistency. Questions that have their reply, or whose caller has left, are dropped.
  */
 export const takeGroup = (waiting: CallerTurns<WaitingQuestion>): ReadonlyArray<WaitingQuestion> => {
   const group: Array<WaitingQuestion> = []

@@ -49,8 +49,8 @@ const closingQuote = (json: string, opened: number): number => {
 }
 
 /**
- * Puts each amount of a JSON text between quotes, with its digits as they are. Nothing else changes, so wrong JSON
- * stays wrong.
+ * Puts each amount of a JSON text between quotes, with its digits as they are. The function changes nothing but the
+ * amounts, so wrong JSON stays wrong.
  */
 const withAmountsQuoted = (json: string): string => {
   let written = ""

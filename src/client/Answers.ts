@@ -203,7 +203,7 @@ interface ReversalRepeats {
   readonly conflictsRejected: number
 }
 
-/** The effect of one commit on one account, as a feed has it. The oldest entry comes first. */
+/** The effect of one commit on one account, as a feed has it. The oldest entry of the revision comes first. */
 export interface AppliedRevision extends Account {
   readonly purchases: ReadonlyArray<HistoryEntry>
   readonly repeats: ReadonlyArray<PurchaseRepeats>
@@ -228,7 +228,7 @@ export interface Rule {
   readonly product?: string
   readonly productType?: string
   readonly measure: "value" | "quantity" | "total" | "spent" | "count"
-  /** A length like `P7D`, or a calendar window. Missing if all purchases before count. */
+  /** A length like `P7D`, or a calendar window. The window is missing if all purchases before count. */
   readonly within?: string | CalendarWindow
   readonly is: "equal" | "greater-or-equal" | "less-or-equal" | "crosses"
   /** An exact decimal, or the text of a whole number for `quantity` and `count`. */
@@ -254,7 +254,9 @@ export interface ListedRule {
 /** A rule of a user. */
 export interface StoredRule extends ListedRule {
   readonly userId: string
-  /** Purchases whose commit has a higher sequence are judged by the rule. Only the answer to a PUT has the sequence. */
+  /**
+   * Purchases whose commit has a higher sequence are judged by the rule. Only the answer to a PUT has `ledgerSequence`.
+   */
   readonly ledgerSequence?: number
 }
 
@@ -277,7 +279,7 @@ export interface RejectedKey {
   readonly index: number
 }
 
-/** A rejected record in a list. A long payload is cut. */
+/** A rejected record in a list. The list cuts a long payload. */
 export interface RejectedListed extends RejectedKey {
   readonly reason: string
   readonly rejectedAt: string
@@ -290,8 +292,8 @@ export interface RejectedListed extends RejectedKey {
 }
 
 /**
- * `conflicting`: the id of the replay belongs to another purchase, and nothing is applied. Replay the record under
- * another id.
+ * `conflicting`: the id of the replay belongs to another purchase, and nothing is applied. In the state `conflicting`,
+ * replay the record under another id.
  */
 export type ReplayState = "begun" | "stored" | "applied" | "conflicting"
 
@@ -307,7 +309,7 @@ export interface ReplayStep {
   readonly receipt: string
 }
 
-/** A record of the audit log: who asked for which change. The change may have been refused. */
+/** A record of the audit log: who asked for which change. The change in such a record may have been refused. */
 export interface AuditEntry {
   readonly sequence: number
   /** When the record was stored, which is before its change. */
@@ -396,8 +398,8 @@ export interface UserAlerts {
 export interface PartitionStatus {
   readonly partition: number
   /**
-   * Stored messages that are not applied, of up to 500 purchases each. Missing if no worker has read the partition for
-   * minutes.
+   * Stored messages that are not applied, of up to 500 purchases each. The number is missing if no worker has read the
+   * partition for minutes.
    */
   readonly waitingMessages?: number
   /** The worker that took the partition over last; missing if no worker ever did. */
@@ -430,7 +432,7 @@ export interface ReadyState {
  */
 export interface WorkerStatus {
   readonly worker: string
-  /** The number of the process. Each later process has a higher number. */
+  /** The number of the process. Each later process of the worker has a higher number. */
   readonly process: number
   /** The time at which the broker stored the worker's newest sign of life. */
   readonly heardAt: string
@@ -515,13 +517,13 @@ export interface Webhook {
   readonly oldSecretUntil?: string
 }
 
-/** A webhook that was made, with its secret. No later answer has the secret. */
+/** A webhook that was made, with its secret. No later answer has this secret. */
 export interface NewWebhook extends Webhook {
   /** The secret that signs deliveries: `whsec_` and the base64 of 32 bytes. */
   readonly secret: string
 }
 
-/** The new secret of a webhook. No later answer has it. */
+/** The new secret of a webhook. No later answer has this secret. */
 export interface NewWebhookSecret {
   readonly secret: string
   readonly oldSecretUntil: string

@@ -8,7 +8,9 @@ import { type CallOptions, jsonIn, type Transport } from "./Transport.ts"
 const requestSeconds = 10
 
 export interface BackTestOptions extends CallOptions {
-  /** The rule judges purchases that were applied at this time or later. By default it is 30 days before the end. */
+  /**
+   * The rule judges purchases that were applied at this time or later. By default this time is 30 days before the end.
+   */
   readonly from?: string
   /** The rule judges purchases that were applied before this time. By default the range ends with the newest purchase. */
   readonly to?: string

@@ -4,7 +4,7 @@ import { lineNeeds } from "./Runtime.ts"
 import type { CallOptions, Transport } from "./Transport.ts"
 
 export interface ExportOptions extends CallOptions, HistoryFilter {
-  /** The format of the file. The default is `csv`. */
+  /** The format of the file. The default of the format is `csv`. */
   readonly format?: "csv" | "ndjson"
 }
 

@@ -60,7 +60,7 @@ export abstract class ClientFailure extends Error {
   unansweredReversals: ReadonlyArray<NewReversal & { readonly reversalId: string }> = []
 }
 
-/** The service answered with a problem. `kind` is for programs, and the message for people. */
+/** The service answered with a problem. The `kind` of a problem is for programs, and the message is for people. */
 export class ProblemError extends ClientFailure {
   override readonly name = "ProblemError"
   readonly kind: ProblemKind | "unknown"
@@ -101,7 +101,7 @@ export class TimedOut extends ClientFailure {
   }
 }
 
-/** The runtime lacks something that the call needs. Nothing was sent. */
+/** The failure of a call that needs a feature that the runtime lacks. Such a call sends nothing. */
 export class UnsupportedRuntime extends Error {
   override readonly name = "UnsupportedRuntime"
   readonly missing: ReadonlyArray<string>
@@ -112,7 +112,7 @@ export class UnsupportedRuntime extends Error {
   }
 }
 
-/** The address of the service is no URL. Nothing was sent. */
+/** The failure of a client whose address of the service is no URL. Such a client sends nothing. */
 export class WrongUrl extends Error {
   override readonly name = "WrongUrl"
 }

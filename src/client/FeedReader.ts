@@ -81,7 +81,7 @@ class Silence {
   }
 }
 
-/** Yields the events of a feed. When the feed breaks off, goes on after the last event. */
+/** Yields the events of a feed. When the feed breaks off, the reader goes on after the last event. */
 export async function* readFeed<Event>(
   transport: Transport,
   path: string,

@@ -73,7 +73,7 @@ export interface AuditOptions extends CallOptions {
 /** The number of items of a page of {@link PurchaseClient.history} and {@link PurchaseClient.rejected} by default. */
 const pageLimit = 100
 
-/** Adds a query to a path, which may have a query already. An empty query changes nothing. */
+/** Adds a query to a path, which may have a query already. An empty query leaves the path as it is. */
 const withQuery = (path: string, query: string): string =>
   query === "" ? path : `${path}${path.includes("?") ? "&" : "?"}${query}`
 
@@ -260,7 +260,7 @@ export class PurchaseClient {
     )
   }
 
-  /** Reads one page of the audit log, newest first. A page may be empty and still have a `next`. */
+  /** Reads one page of the audit log, newest first. A page of the audit log may be empty and still have a `next`. */
   async auditPage({ by, what, since, ...options }: AuditOptions & PageOptions = {}): Promise<AuditPage> {
     const filter = new URLSearchParams(
       Object.entries({ by, what, since }).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))
@@ -285,8 +285,8 @@ export class PurchaseClient {
   }
 
   /**
-   * Sends a corrected purchase for a rejected record. The first replay decides the content. The same call of
-   * `replayRejected` again finishes a replay that broke off. Throws a ProblemError of kind `already-replayed` for
+   * Sends a corrected purchase for a rejected record. The first replay of a record decides the content. The same call
+   * of `replayRejected` again finishes a replay that broke off. Throws a ProblemError of kind `already-replayed` for
    * another content. Without a purchaseId, the id is made from the record. `replay` of the answer is `applied` or
    * `stored`. After `stored`, the same call again says whether the purchase is applied.
    */
@@ -325,10 +325,10 @@ export class PurchaseClient {
   }
 
   /**
-   * Makes or changes the webhook of a user. Members that are left out stay as they are. `resume` skips the alerts that
-   * are not delivered yet. The answer has a `secret` if the webhook is new. If the answer has no `secret` after an
-   * attempt without an answer, ask for a new secret. Throws a ProblemError of kind `refused-by-rules` if the URL is not
-   * allowed.
+   * Makes or changes the webhook of a user. Members of the webhook that are left out stay as they are. `resume` skips
+   * the alerts that are not delivered yet. The answer has a `secret` if the webhook is new. If the answer has no
+   * `secret` after an attempt without an answer, ask for a new secret. Throws a ProblemError of kind `refused-by-rules`
+   * if the URL is not allowed.
    */
   async setWebhook(
     userId: string,
@@ -351,8 +351,8 @@ export class PurchaseClient {
   }
 
   /**
-   * Gives the webhook of a user a new secret. The old secret signs too for 24 hours. Sends the request once, because
-   * each request makes another secret.
+   * Gives the webhook of a user a new secret. The old secret of the webhook signs too for 24 hours. Sends the request
+   * once, because each request makes another secret.
    */
   async rollWebhookSecret(userId: string, { signal }: CallOptions = {}): Promise<NewWebhookSecret> {
     const path = `${webhookPath(userId)}/secret`
@@ -368,13 +368,19 @@ export class PurchaseClient {
     return (await this.transport.json(path, {}, signal)) as DeadLetterList
   }
 
-  /** Delivers a dead letter once more. The call waits for the outcome, up to 35 seconds. Sends the request once. */
+  /**
+   * Delivers a dead letter once more. The call waits for the outcome of the delivery, up to 35 seconds. Sends the
+   * request once.
+   */
   async sendDeadLetterAgain(userId: string, id: number, { signal }: CallOptions = {}): Promise<WebhookSendOutcome> {
     const path = `${webhookPath(userId)}/dead/${id}/again`
     return (await this.transport.jsonOnce(path, { method: "POST" }, signal)) as WebhookSendOutcome
   }
 
-  /** Makes one delivery without an alert. The call waits for the outcome, up to 35 seconds. Sends the request once. */
+  /**
+   * Makes one delivery without an alert. The call waits for the outcome of the delivery, up to 35 seconds. Sends the
+   * request once.
+   */
   async testWebhook(userId: string, { signal }: CallOptions = {}): Promise<WebhookSendOutcome> {
     const path = `${webhookPath(userId)}/test`
     return (await this.transport.jsonOnce(path, { method: "POST" }, signal)) as WebhookSendOutcome

@@ -9,7 +9,10 @@ import { type CallOptions, jsonIn, type Transport } from "./Transport.ts"
 export const unansweredMax = 2_000
 
 export interface PostOptions extends CallOptions {
-  /** The time that the service waits until a purchase is applied. By default the service does not wait. */
+  /**
+   * The time that the service waits until a purchase is applied. By default the service does not wait for the
+   * application of purchases.
+   */
   readonly waitSeconds?: number
 }
 
@@ -166,7 +169,10 @@ class Upload {
     for (const resolve of this.waitingForRoom.splice(0)) resolve()
   }
 
-  /** Waits for room, and returns the next purchase to send. The purchase stays the next one until `taken` is called. */
+  /**
+   * Waits for room, and returns the next purchase to send. The returned purchase stays the next one until `taken` is
+   * called.
+   */
   private async next(): Promise<Taken | undefined> {
     if (this.sent < this.unanswered.length) return this.unanswered[this.sent]
     while (!this.isOver && this.unanswered.length >= unansweredMax) {

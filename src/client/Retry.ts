@@ -5,7 +5,7 @@ export interface RetrySettings {
   readonly attemptsMax: number
   /** The longest wait before the second attempt. The longest wait doubles with each further attempt. */
   readonly waitMilliseconds: number
-  /** The longest wait before any attempt. A longer Retry-After is cut to this time. */
+  /** The longest wait before any attempt. A longer Retry-After is cut to `waitMaxMilliseconds`. */
   readonly waitMaxMilliseconds: number
 }
 

@@ -23,7 +23,10 @@ class Rights {
     return caller === undefined || caller.scopes.includes(scope)
   }
 
-  /** Returns whether the token opens a part of the page. Some parts show the data of all users. @param {string} scope */
+  /**
+   * Returns whether the token opens a part of the page. Some parts of the page show the data of all users, for which
+   * the token needs all users. @param {string} scope
+   */
   may(scope) {
     const isOfAll = scope === "feed:read" || scope.startsWith("rejected:")
     return this.has(scope) && (!isOfAll || this.session.caller?.users !== "some")

@@ -65,7 +65,7 @@ export const restoreHeads = Effect.fnUntraced(function* (
 
 /**
  * Takes the heads of a chain's commits into a table, from the sequence `from` up to the epoch's take-over record.
- * Returns the number of revisions in these commits. Fails with `LedgerInconsistent` if the chain ends before the
+ * Returns the number of revisions in the read commits. Fails with `LedgerInconsistent` if the chain ends before the
  * take-over record. If an account's head were missing, its purchases could count twice.
  */
 export const readChain = Effect.fnUntraced(function* (

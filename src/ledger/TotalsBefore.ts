@@ -9,7 +9,10 @@ import { AccountReader, type LedgerInconsistent, namedRevision, type ReadRevisio
  * arrive together are decoded without a pause.
  */
 const readsAtOnceMax = 4
-/** How often a search splits into halves that run at once. Deeper halves run one after the other. */
+/**
+ * How often a search splits into halves that run at once. After that many splits, the halves of a search run one after
+ * the other.
+ */
 const splitsMax = 2
 
 /**

@@ -6,8 +6,8 @@ interface Waiter {
 }
 
 /**
- * Knows up to which input sequence everything was given to the actors of an epoch. Questions can wait until that
- * sequence is high enough.
+ * Knows up to which input sequence everything was given to the actors of an epoch. Questions can wait until the
+ * sequence that is dispatched is high enough.
  */
 export class DispatchWatermark {
   private given: number

@@ -28,8 +28,8 @@ export class InputPump implements PullEvents {
   private readonly budget: InputBudget["Service"]
   private readonly fork: Fork
   /**
-   * Messages that were delivered, and that the dispatcher has not taken yet. The bounds of the held input limit their
-   * number.
+   * Messages that were delivered, and that the dispatcher has not taken yet. The bounds of the held input limit the
+   * number of received messages.
    */
   private readonly received: Queue.Queue<Delivery>
   private readonly spans: ApplySpans | undefined

@@ -78,8 +78,8 @@ const noKind = (kind: string): object => ({ error: `"${kind}" is unknown. Ask fo
 
 /**
  * Answers people with the nats CLI until the scope closes: `nats req ledger.total.<user> ''`, and the same with
- * `account` and `history`. Every epoch gets every request. The epoch of the user's partition answers, with a strong
- * read.
+ * `account` and `history`. Every epoch of every worker gets every request of a person. The epoch of the user's
+ * partition answers, with a strong read.
  */
 export const serveInspection = (
   inspected: InspectedEpoch,

@@ -13,8 +13,8 @@ export interface JanitorSettings {
 
 /**
  * Returns the first input sequence that may still be needed. A partition that has applied all of its input needs
- * nothing up to the end of the log. Each other partition needs the input after its position. The end of the log is read
- * first, because the log may grow meanwhile.
+ * nothing up to the end of the log. A partition that has not applied all of its input needs the input after its
+ * position. The end of the log is read first, because the log may grow meanwhile.
  */
 const firstNeeded = Effect.gen(function* () {
   const input = yield* InputLog

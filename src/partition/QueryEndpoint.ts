@@ -37,8 +37,8 @@ export interface QueriedEpoch {
 }
 
 /**
- * Has actors look at accounts, and waits until all looks are done. `room` waits until another actor may fit into
- * memory.
+ * Has actors look at accounts, and waits until all looks are done. The effect `room` waits until another actor may fit
+ * into memory.
  */
 const lookAllWith =
   ({ tell }: QueriedEpoch["actors"], room: Effect.Effect<void>) =>

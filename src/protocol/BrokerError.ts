@@ -1,9 +1,9 @@
 import { Schema } from "effect"
 
 /**
- * Failures of the broker. Each type lets the caller conclude something else about the request. `operation` is the
- * request as a verb phrase, like `read the ledger`. `reason` says why the request failed. Logs have the `message` of a
- * failure. Callers see {@link plainMessageOf} a failure, which holds no words of the broker.
+ * Failures of the broker. Each type of failure lets the caller conclude something else about the request. `operation`
+ * is the request as a verb phrase, like `read the ledger`. `reason` says why the request failed. Logs have the
+ * `message` of a failure. Callers see {@link plainMessageOf} a failure, which holds no words of the broker.
  */
 
 /**

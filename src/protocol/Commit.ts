@@ -50,5 +50,5 @@ export const revisionLineOf = (commit: string, userToken: string): string | unde
 /** Returns the lines of all revisions of a commit. */
 export const revisionLinesOf = (commit: string): Array<string> => commit.split("\n").slice(1, -1)
 
-/** Returns the user token with which a line begins. A token holds no quotation mark. */
+/** Returns the user token with which a line begins. A user token holds no quotation mark. */
 export const tokenOfLine = (line: string): string => line.slice(2, line.indexOf('"', 2))

@@ -38,8 +38,8 @@ const PageQuestion = Schema.Struct({
 })
 
 /**
- * The conditions on the entries of a history. An entry fits if it meets all conditions that are given. Times are in
- * milliseconds since 1970.
+ * The conditions on the entries of a history. An entry fits a filter if it meets all conditions that are given. Times
+ * are in milliseconds since 1970.
  */
 export const HistoryFilter = Schema.Struct({
   /** The entry was stored at or after this time. */

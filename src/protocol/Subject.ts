@@ -9,7 +9,7 @@ const textOf = new TextDecoder("utf-8", { fatal: true })
 
 /**
  * Writes an id as one subject token, which is also a part of a KV key. Each UTF-8 byte outside of A-Z a-z 0-9 _ -
- * becomes =HH. The result is reversible, and holds no wildcard and no separator.
+ * becomes =HH. The token is reversible, and holds no wildcard and no separator.
  */
 export const encodeToken = (id: string): string => {
   if (plainToken.test(id)) return id
@@ -96,7 +96,7 @@ export const inspectionFilter = "ledger.*.*"
 /** Returns the subject on which the owner of a partition answers edges. */
 export const querySubject = (partition: number): string => `query.${partition}`
 
-/** The stream of accounts that versions before the commit chain wrote. Only the upgrade reads it. */
+/** The stream of accounts that versions before the commit chain wrote. Only the upgrade reads this former stream. */
 export const formerLedgerStream = "KV_ledger"
 /**
  * The stream of the journal: `commit.<partition>`, `segment.<partition>`, `rules.<user token>`, and the rejected

@@ -28,7 +28,7 @@ export const TokenRecord = Schema.Struct({
   v: Schema.Literal(1),
   /** Says for people what the token is for. */
   name: Schema.String,
-  /** The names of the scopes. A name that this version does not know gives nothing. */
+  /** The names of the scopes. A name of a scope that this version does not know gives no rights. */
   scopes: Schema.Array(Schema.String),
   users: TokenUsers,
   limits: Schema.optionalKey(TokenLimits),

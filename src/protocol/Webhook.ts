@@ -1,6 +1,9 @@
 import { Option, Redacted, Schema } from "effect"
 
-/** A secret with which deliveries are signed: `whsec_` and the base64 of 32 bytes. Logs show `<redacted>`. */
+/**
+ * A secret with which deliveries are signed: `whsec_` and the base64 of 32 bytes. Logs show `<redacted>` instead of a
+ * secret.
+ */
 export type WebhookSecret = Redacted.Redacted<string>
 
 /** The webhook of a user, as the value of the key `webhook.<user>`. Times are in milliseconds since 1970. */
@@ -13,8 +16,8 @@ export interface Webhook {
   /** Alerts up to this sequence of the stream of alerts are not delivered. */
   readonly after: number
   /**
-   * The time of the last change of `url` or `enabled`, or of the last resume. Two changes never have the same time. The
-   * failures in a {@link DeliveryState} count only if the state has the same time.
+   * The time of the last change of `url` or `enabled`, or of the last resume. Two changes of a webhook never have the
+   * same time. The failures in a {@link DeliveryState} count only if the state has the same time.
    */
   readonly begunAt: number
 }
@@ -101,7 +104,10 @@ const DeadRecord = Schema.fromJsonString(
 
 const RevivedRecord = Schema.fromJsonString(Schema.Struct({ v: version, revived: Schema.Int }))
 
-/** The value of the key `webhook.<user>` after the webhook was removed. The broker drops the value after some time. */
+/**
+ * The value of the key `webhook.<user>` after the webhook was removed. The broker drops the value of a removed webhook
+ * after some time.
+ */
 export const removedWebhook = JSON.stringify({ v: 1, removed: true })
 
 const encodeWebhookRecord = Schema.encodeSync(WebhookRecord)

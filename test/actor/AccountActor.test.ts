@@ -59,7 +59,7 @@ class Held {
   })
 }
 
-/** One actor over a journal in memory. The test lets its segments, records and commits pass. */
+/** One actor over a journal in memory. The test lets the segments, records and commits of the actor pass. */
 class TestActor {
   readonly journal = new MemoryJournal()
   readonly seals = new Held()

@@ -127,7 +127,7 @@ export const startEpoch: WorkerSteps = (rules, shared, worker) => [
   ...restore(rules, shared, worker)
 ]
 
-/** Delivers messages in order, and skips purged input. A missing delivery number shows a lost delivery. */
+/** Delivers messages in order, and skips purged input. The lack of a delivery number shows that a delivery was lost. */
 export const receive: WorkerSteps = (rules, shared, worker) => {
   const sequence = Math.max(worker.delivered, shared.purged) + 1
   if (sequence > shared.stored) {

@@ -52,7 +52,7 @@ export interface Bounds {
   /**
    * Decides the steps of a worker that has lost the partition. With "act" such a worker goes on. With "rest" such a
    * worker only ends its write of heads: the broker would refuse its commits, and its reads would fail the owner check.
-   * A planted mistake needs "act".
+   * A planted mistake shows only with "act".
    */
   readonly zombies: "act" | "rest"
   /**

@@ -161,7 +161,7 @@ export const headsLeftOnTheirWay = (shared: Shared, { job }: Worker): Shared => 
     : { ...shared, lateHeads: [...shared.lateHeads, next] }
 }
 
-/** Ends an epoch. The worker drops everything that it held. */
+/** Ends an epoch. A worker whose epoch ends drops everything that it held. */
 export const over = (rules: Rules, shared: Shared, worker: Worker, name: string): WorkerStep => {
   const left = headsLeftOnTheirWay(leftOnItsWay(rules, shared, worker), worker)
   const kept = rules.mistakes.has("accounts kept across an epoch")
@@ -174,7 +174,9 @@ export const over = (rules: Rules, shared: Shared, worker: Worker, name: string)
   }
 }
 
-/** A step that can happen a bounded number of times. The model must be able to finish without this step. */
+/**
+ * A step that can happen a bounded number of times. The model must be able to finish without a step that is a fault.
+ */
 export const asFault = <Taken extends Omit<WorkerStep, "worker">>(shared: Shared, step: Taken): ReadonlyArray<Taken> =>
   shared.faultsLeft === 0
     ? []

@@ -30,7 +30,10 @@ interface Lacking {
   readonly remedy: string
 }
 
-/** Returns the tool that this machine lacks for a client. If tests must run, it throws the failure to fetch it. */
+/**
+ * Returns the tool that this machine lacks for a client. If the variable CI is set, throws the failure to fetch the
+ * tool.
+ */
 const lackingFor = async ({ language, tools, fetch }: GeneratedClient): Promise<Lacking | undefined> => {
   const missing = tools.find((tool) => !isInstalled(tool))
   if (missing !== undefined) {

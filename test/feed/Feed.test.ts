@@ -358,7 +358,7 @@ describe("The feed", () => {
     expect(reader.ids()).toEqual(["1.2", "6.1"])
     expect(ledger.pages).toBe(0)
     expect(ledger.questions[0]).toEqual({ kind: "revisions", userId: "ann", after: 0, limit: userPageMax })
-    // The reader that has its line of this commit gets the next lines.
+    // A reader that has read its own line of commit 1 gets the lines after that line.
     const next = read({ userToken: "ann", lastEventId: "1.2" })
     const behind = read({ userToken: "ann", lastEventId: "1" })
     await until("both have caught up", () => next.ids().length + behind.ids().length === 2)

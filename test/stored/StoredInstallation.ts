@@ -8,8 +8,8 @@ const read = (commit: string, name: string) =>
   JSON.parse(gunzipSync(readFileSync(join(projectRoot, "test/stored", commit, `${name}.json.gz`))).toString("utf8"))
 
 /**
- * Returns the answers of an installation of an earlier commit, by path. An answer is its text. For a history the answer
- * is the list of purchases on each page of 500.
+ * Returns the answers of an installation of an earlier commit, by path. An answer stands as its text. For a history the
+ * answer is the list of purchases on each page of 500.
  */
 export const storedAnswers = (commit: string): Readonly<Record<string, string | ReadonlyArray<string>>> =>
   read(commit, "answers")

@@ -98,7 +98,7 @@ export class AccountLedger {
     if (mustAwaitSeal(this.account)) this.endSeal()
   }
 
-  /** Goes on with an account that was loaded. The segments in flight of the former account are lost. */
+  /** Goes on with an account that was loaded. The segments that the former account had in flight are lost. */
   restart(account: Account): void {
     this.account = account
     this.stored = undefined

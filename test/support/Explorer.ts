@@ -20,7 +20,7 @@ export interface System<Shared, Worker> {
   readonly idle: Worker
   /** The word for a worker in histories; `worker` without this name. */
   readonly workerName?: string
-  /** The steps that no worker takes. `disowns` concerns both workers. */
+  /** The steps that no worker takes. The `disowns` of such a step concerns both workers. */
   readonly environment: (shared: Shared) => ReadonlyArray<Omit<Step<Shared, Worker>, "worker">>
   readonly steps: (shared: Shared, worker: Worker) => ReadonlyArray<Step<Shared, Worker>>
   readonly disowned: (worker: Worker) => Worker

@@ -6,7 +6,10 @@ const end = async (started: Ending | undefined): Promise<void> => {
   if (started !== undefined) await ("stop" in started ? started.stop() : started.close())
 }
 
-/** Returns an object that stands for the thing that a hook starts. After the start it has all members of the thing. */
+/**
+ * Returns an object that stands for the thing that a hook starts. After the start the returned object has all members
+ * of the thing.
+ */
 const standIn = <A extends object>(started: () => A | undefined): A =>
   new Proxy({} as A, {
     get: (_, member) => {

@@ -307,8 +307,8 @@ interface RevisionBody {
 }
 
 /**
- * Writes a revision of an account as the data of an event of a feed. The oldest entry comes first. The data has
- * `reversals` and `reversalRepeats` only if the revision has a reversal, or counts a repeat of one.
+ * Writes a revision of an account as the data of an event of a feed. The oldest entry of the revision comes first. The
+ * data has `reversals` and `reversalRepeats` only if the revision has a reversal, or counts a repeat of one.
  */
 export const revisionBody = (userId: string, stored: StoredRevision, appliedAt: number): RevisionBody => {
   const purchases: Array<typeof HistoryEntry.Type> = []

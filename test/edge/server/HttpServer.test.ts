@@ -295,8 +295,8 @@ describe("a client that goes away", () => {
       }
     ])
     expect(stored).toBeLessThan(1_000_000)
-    // The edge has no waiting purchase, so no purchase of the ended request is stored later. For this reason the user's
-    // next purchase is the next in the input log.
+    // The edge has no waiting purchase, so no purchase of the ended request is stored later. The next purchase of the
+    // user thus is the next message in the input log.
     expect(Context.get(service.edge.services, PurchasePublisher).waiting()).toBe(0)
   })
 })

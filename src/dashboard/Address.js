@@ -38,7 +38,10 @@ export const partsOfUser = /** @type {const} */ ([
   "receipt"
 ])
 
-/** Returns the state in the hash of an address. Unknown parts and empty parts are left out. @param {string} hash @returns {Place} */
+/**
+ * Returns the state in the hash of an address. Unknown parts and empty parts of the hash are left out. @param {string}
+ * hash @returns {Place}
+ */
 export const readPlace = (hash) => {
   const given = new URLSearchParams(hash.replace(/^#/, ""))
   /** @type {Place} */
@@ -50,7 +53,10 @@ export const readPlace = (hash) => {
   return place
 }
 
-/** Writes a state as the hash of an address. Parts with their default value are left out. @param {Place} place */
+/**
+ * Writes a state as the hash of an address. Parts of the state with their default value are left out. @param {Place}
+ * place
+ */
 export const writePlace = (place) => {
   const parts = new URLSearchParams()
   for (const name of names) {
@@ -78,7 +84,7 @@ export class Address {
     return `#${writePlace({ ...this.place, ...changes })}`
   }
 
-  /** Changes the state. An address that stays the same is shown again. @param {Place} changes */
+  /** Changes the state. If the address stays the same, the page shows its state again. @param {Place} changes */
   go(changes) {
     const link = this.linkTo(changes)
     // The browser writes some characters in its own way, so the states are compared.

@@ -7,7 +7,10 @@ const saidMilliseconds = 2_000
 /** Quotes a text for a shell. @param {string} text */
 const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`
 
-/** Returns the command that asks for a path of the service. A token stands for a variable of the shell. @param {string} path */
+/**
+ * Returns the command that asks for a path of the service. In the command, a variable of the shell stands for the
+ * token. @param {string} path
+ */
 export const curlOf = (path) => {
   const token = rights.needsToken ? ' -H "authorization: Bearer $PURCHASES_TOKEN"' : ""
   return `curl ${quoted(new URL(path, location.href).href)}${token}`

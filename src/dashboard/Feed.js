@@ -1,6 +1,6 @@
 import { parseExact } from "./ExactJson.js"
 
-/** The most events that are kept between two calls of `newest`. Older events are not shown. */
+/** The most events that are kept between two calls of `newest`. The page does not show older events. */
 const keptMax = 64
 /**
  * The longest wait after the first failure, which doubles with each further failure, and the longest wait after any
@@ -8,7 +8,9 @@ const keptMax = 64
  */
 const againMilliseconds = 1_000
 const againMaxMilliseconds = 30_000
-/** The longest gap after which a feed goes on after its last event. After a longer gap, the feed begins anew. */
+/**
+ * The longest gap after which a feed goes on after its last event. After a longer gap, the feed begins with new events.
+ */
 const resumedMaxMilliseconds = 60_000
 
 /**

@@ -6,7 +6,9 @@ import { Pager } from "./Pager.js"
 import { ask, pagePath, userPath } from "./Service.js"
 
 const pageLimit = 10
-/** The most requests that look for the entries of one page. A filtered request looks at a part of the account. */
+/**
+ * The most requests that look for the entries of one page. A request with a filter looks at a part of the account only.
+ */
 const requestsMax = 20
 
 /** Returns whether an address asks for a part of the history. @param {import("./Address.js").Place} place */

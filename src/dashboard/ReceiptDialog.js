@@ -70,7 +70,7 @@ export class ReceiptDialog {
     await this.read()
   }
 
-  /** Reads the shown purchase. A message about a reversal that was just sent stays. */
+  /** Reads the shown purchase. The message about a reversal that was just sent stays in the dialog. */
   async read() {
     const { userId, purchaseId } = this
     if (purchaseId === undefined) return

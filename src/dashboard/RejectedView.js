@@ -5,7 +5,7 @@ import { rights } from "./Rights.js"
 import { ask, messageOf, pagePath } from "./Service.js"
 
 const pageLimit = 10
-/** The most characters of a payload in the list. The dialog shows more. */
+/** The most characters of a payload in the list. The dialog of a record shows more characters. */
 const payloadShownMax = 120
 
 /** @type {Readonly<Record<string, string>>} */

@@ -1,6 +1,8 @@
 import { parseExact } from "./ExactJson.js"
 
-/** The service answered with a problem, or did not answer. The message is for people. */
+/**
+ * The failure of a request to which the service answered with a problem, or did not answer. Its message is for people.
+ */
 export class ServiceProblem extends Error {
   /** @param {string} message @param {number} [status] of the answer; `undefined` if there was no answer */
   constructor(message, status) {

@@ -3,7 +3,7 @@ import { ask, messageOf } from "./Service.js"
 /** The time between two polls. An edge reads the status anew at most twice a second. */
 const everyMilliseconds = 1_000
 
-/** The longest wait for an answer. An edge that hangs is asked again after this time. */
+/** The longest wait for an answer. The page asks an edge that hangs again after this time. */
 const answerMillisecondsMax = 3_500
 
 /** Polls the status while the page is visible. */

@@ -134,7 +134,7 @@ export class UserView {
     this.rules.watch()
   }
 
-  /** Leaves the view of the user. The state of the view stays for the way back. */
+  /** Leaves the view of the user. The state of the view is kept for a return to the view. */
   leave() {
     this.hide()
     void this.receipt.show(this.userId, undefined)

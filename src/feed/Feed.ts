@@ -72,8 +72,8 @@ const followTail = (stream: FollowedStream, run: Run): Observable<FeedTail> =>
 /** Passes the messages of a stream on to many readers, as soon as they are stored. */
 export interface StreamFeed {
   /**
-   * Returns the items for a reader from its place on, without a gap and without a repeat. Reading begins with the
-   * subscription. An error of the items is a {@link FeedFailure}, and comes before any item.
+   * Returns the items for a reader from its place on, without a gap and without a repeat. The reading of a feed begins
+   * with the subscription. An error of the items is a {@link FeedFailure}, and comes before any item.
    */
   readonly open: (request: FeedRequest) => Observable<FeedItem>
   /** Returns the number of readers. */

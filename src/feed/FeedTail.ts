@@ -11,7 +11,7 @@ const gatherTime = Duration.millis(50)
 /** The number of gathered messages at which all of them are passed on at once. */
 const gatheredMax = 256
 
-/** Messages in the order of the stream. All readers share the array. */
+/** Messages in the order of the stream. All readers of a feed share the array. */
 export type Gathered = ReadonlyArray<FeedMessage>
 
 /** Gathers messages that come one by one into arrays. */

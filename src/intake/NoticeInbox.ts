@@ -29,7 +29,7 @@ export interface NoticeListener {
 export interface Expected {
   /** The address for notices, which the message has to carry; `undefined` if no notices are expected. */
   readonly address: string | undefined
-  /** Says that the broker has stored the message. The wait for notices begins. */
+  /** Says that the broker has stored the message. The wait for the notices of the message begins with this call. */
   readonly stored: () => void
   /** Stops expecting notices of the message. */
   readonly forget: () => void

@@ -6,7 +6,8 @@ import { encodeToken, groupSubject, purchaseSubject } from "../protocol/Subject.
 import type { NoticeListener } from "./NoticeInbox.ts"
 import type { PublishCall } from "./PublishCall.ts"
 
-// The bytes of a message around its purchases: the version and the brackets. Each comma is counted with its purchase.
+// The bytes of a message around its purchases: the version and the brackets. The bytes of each comma are counted with
+// the purchase before it.
 const frameBytes = 64
 // The most bytes of UTF-8 for one UTF-16 unit. An exact count of the bytes would cost a pass over each text.
 const unitBytesMax = 3

@@ -14,8 +14,8 @@ export interface PacerClock {
 
 /**
  * Decides when lanes publish. The lanes of all partitions publish at the same moments, so they share the cost of waking
- * up the broker and the workers. The pace sets the time between these moments. A purchase that comes after a pause is
- * published at once.
+ * up the broker and the workers. The pace sets the time between two moments of publishing. A purchase that comes after
+ * a pause is published at once.
  */
 export class PublishPacer {
   private readonly clock: PacerClock
@@ -45,7 +45,10 @@ export class PublishPacer {
     })
   }
 
-  /** Tells the pacer how long the broker took to answer the newest message. This time sets the pace. */
+  /**
+   * Tells the pacer how long the broker took to answer the newest message. The time of the broker's answer sets the
+   * pace.
+   */
   answeredAfter(milliseconds: number): void {
     this.answeredAfterMilliseconds = milliseconds
   }

@@ -6,12 +6,12 @@ import { PublishLane, type WaitingPurchase } from "./PublishLane.ts"
 import type { PublishFailure, PublishResult } from "./PublishResult.ts"
 
 /**
- * The number of waiting purchases up to which bodies of lines have room at an edge. Above this number bodies of lines
- * wait, and only other requests have room.
+ * The number of waiting purchases up to which bodies of lines have room at an edge. Above this number of purchases,
+ * bodies of lines wait, and only other requests have room.
  */
 export const streamedWaitingMax = 10_000
 
-/** A call with purchases of a body of lines. The call waits for room. */
+/** A call with purchases of a body of lines. Such a call waits for room at the edge. */
 export interface Submission {
   readonly call: PublishCall
   /** Called once, when the purchases have room, or when they will never have room. */

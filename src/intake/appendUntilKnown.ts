@@ -3,7 +3,10 @@ import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import type { Stored } from "../nats/InputLog.ts"
 import { failureOf } from "../runtime/ExitFailure.ts"
 
-/** How long attempts to send a message are repeated while a leader is elected. The time is longer than an election. */
+/**
+ * How long attempts to send a message are repeated while a leader is elected. The time `electionWait` is longer than an
+ * election.
+ */
 const electionWait = Duration.seconds(10)
 /** How long attempts to send a message with an unknown outcome are repeated after the connection is lost. */
 const unknownWait = Duration.seconds(5)

@@ -18,8 +18,8 @@ export interface ChainEpoch<Tag> {
   readonly progress: InputProgress<Tag>
   readonly isOpen: () => boolean
   /**
-   * Called when a commit is durable, before the proposers of its revisions hear of it. Gets the users of the commit's
-   * revisions, and the commit's sequence.
+   * Called when a commit is durable, before the proposers of its revisions hear of it. The function `stored` gets the
+   * users of the commit's revisions, and the commit's sequence.
    */
   readonly stored: (userTokens: ReadonlyArray<string>, sequence: number) => void
   /**
@@ -36,7 +36,7 @@ export interface ChainEpoch<Tag> {
 
 /** The one writer of a partition's chain in one epoch. */
 export interface ChainWriter<Tag> {
-  /** Queues a proposal. The queue is bounded because the input in hand is bounded. */
+  /** Queues a proposal. The queue of proposals is bounded because the input in hand is bounded. */
   readonly submit: (proposal: RevisionProposal<Tag>) => void
   /** Waits until no proposal is queued and no commit is in flight, or the epoch is over. */
   readonly settled: Effect.Effect<void>

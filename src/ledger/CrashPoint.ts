@@ -19,8 +19,8 @@ export type CrashPointName = typeof CrashPointName.Type
 
 /**
  * Has the function that a worker calls at each step, so that tests can kill or freeze the worker at a step. The
- * function does nothing unless the setting TEST_CRASH_POINT arms a step. `CrashPoint` is a reference with a default, so
- * that the ledger does not depend on the setting.
+ * function `reached` does nothing unless the setting TEST_CRASH_POINT arms a step. `CrashPoint` is a reference with a
+ * default, so that the ledger does not depend on the setting.
  */
 export const CrashPoint = Context.Reference<{ readonly reached: (name: CrashPointName) => Effect.Effect<void> }>(
   "purchases/ledger/CrashPoint",

@@ -13,8 +13,8 @@ const loadMax = 0.7
 
 /**
  * Maps each user of a partition to the sequence of the account's newest revision. The table holds a keyed hash of the
- * user token, not the token. A slot takes 25 bytes. Some slots are free, so a user takes 36 to 72 bytes. The table uses
- * open addressing with linear search, and removes nothing.
+ * user token, not the token. A slot of the table takes 25 bytes. Some slots of the table are free, so a user takes 36
+ * to 72 bytes. The table of heads uses open addressing with linear search, and removes nothing.
  */
 export class HeadTable {
   private readonly hash: KeyedHash
@@ -110,7 +110,7 @@ export class HeadTable {
     return this.entriesOf(slots)
   }
 
-  /** Returns the entries of all users. After the call, no entry counts as changed. */
+  /** Returns the entries of all users. After a call of `takeAll`, no entry counts as changed. */
   takeAll(): Uint8Array {
     this.changedSlots = []
     this.isChanged.fill(0)

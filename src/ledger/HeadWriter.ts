@@ -71,8 +71,8 @@ export class HeadWriter {
   }
 
   /**
-   * Writes the heads that changed as a hint, or all heads as a base. After a write that failed, the next write is a
-   * base.
+   * Writes the heads that changed as a hint, or all heads as a base. After a write of heads that failed, the next write
+   * is a base.
    */
   get write(): Effect.Effect<void, BrokerFailure | CommitConflict> {
     return this.hands.writing.withPermit(this.writeOnce())

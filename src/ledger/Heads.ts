@@ -14,11 +14,11 @@ export interface PartitionHeads {
   readonly users: HeadUsers
   /** Returns the sequence of a user's newest revision, 0 for a user without one. */
   readonly find: (userToken: string) => number
-  /** Takes note of a commit. A caller must not call this before the commit is acknowledged. */
+  /** Takes note of a commit. A caller must not call `committed` before the commit is acknowledged. */
   readonly committed: (userTokens: ReadonlyArray<string>, sequence: number) => void
   /**
-   * Writes the heads that changed as a hint, or all heads as a base. After a write that failed, the next write is a
-   * base.
+   * Writes the heads that changed as a hint, or all heads as a base. After a write of heads that failed, the next write
+   * is a base.
    */
   readonly write: Effect.Effect<void, BrokerFailure | CommitConflict>
 }

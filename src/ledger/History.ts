@@ -14,7 +14,7 @@ const readsAtOnceMax = 20
 
 /** A page of the entries of an account. */
 export interface HistoryPage {
-  /** The entries of the page, newest first. A search can give them oldest first. */
+  /** The entries of the page, newest first. A search can give the entries oldest first. */
   readonly entries: ReadonlyArray<LedgerEntry>
   /** The start of the next page; left out on the last page. */
   readonly next?: HistoryCursor

@@ -14,8 +14,9 @@ export interface InputMessage<Tag> {
 const droppedTogetherMin = 32
 
 /**
- * Tracks which input of a partition is applied. Messages enter in the order of the log. The parts of messages finish in
- * any order. The position is the sequence of the last message before the first message with unfinished parts.
+ * Tracks which input of a partition is applied. Messages enter the progress in the order of the log. The parts of
+ * messages finish in any order. The position is the sequence of the last message before the first message with
+ * unfinished parts.
  */
 export class InputProgress<Tag> {
   private readonly inHand: Array<InputMessage<Tag>> = []

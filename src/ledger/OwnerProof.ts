@@ -23,7 +23,7 @@ export interface OwnerProof {
 
 /**
  * Makes the proof of an epoch. `newest` returns the sequence of the epoch's newest commit. After the scope closes,
- * waits end with `false`.
+ * waits for a proof end with `false`.
  */
 export const makeOwnerProof = (
   { partition, epoch }: { readonly partition: number; readonly epoch: number },

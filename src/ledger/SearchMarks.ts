@@ -1,6 +1,6 @@
 import type { EntryPlace } from "./HistoryRange.ts"
 
-/** The most accounts with marks. The account whose marks were used least recently is dropped first. */
+/** The most accounts with marks. The marks of the account whose marks were used least recently are dropped first. */
 const accountsMax = 256
 /** The most marks of one account. */
 const marksMax = 256

@@ -58,7 +58,7 @@ const heldWithin = (stored: ReadRevision | undefined, moment: number): TotalBefo
 /**
  * Reads the totals of an account at moments of the past. An account applies purchases in the order of the input log, so
  * the times at which the broker stored these purchases rise. A binary search through the revisions finds each moment.
- * All moments of a question share one search, which reads no revision twice. The search reads at most 1 +
+ * All moments of a question share one search, which reads no revision twice. The search for totals reads at most 1 +
  * log2(revisions) revisions for each moment.
  *
  * If the broker's clock steps back, the times of purchases do not rise for a while. In that case too, the search looks

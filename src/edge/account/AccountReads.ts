@@ -99,7 +99,7 @@ export const readWholeReceipt = Effect.fnUntraced(function* (
   return yield* read<"receipt">({ kind: "receipt", userId, purchaseId, reversals: true }, consistency)
 })
 
-/** Reads the receipt of a reversal. The reply has no receipt if the account has not applied the reversal. */
+/** Reads the receipt of a reversal. The reply has no receipt if the reversal is not applied. */
 export const readReversalReceipt = (userId: string, reversalId: string, consistency: AskedConsistency) =>
   read<"receipt">({ kind: "receipt", userId, reversalId }, consistency)
 

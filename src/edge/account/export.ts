@@ -34,7 +34,7 @@ class RightEnded extends Schema.TaggedError<RightEnded>()("RightEnded", {}) {
   }
 }
 
-/** Returns the format that a request accepts most. A request without a preference gets CSV. */
+/** Returns the format that a request accepts most. A request that prefers no format gets CSV. */
 const acceptedFormat = (http: HttpContext): ExportFormat => {
   const format = accepts(http, {
     header: "Accept",
@@ -68,7 +68,7 @@ interface Rest {
 
 /**
  * Returns the bytes of an export, page by page. Reads a page when the caller has taken the pages before it. A page that
- * cannot be read fails the stream. An answer whose stream fails breaks off, and does not look complete.
+ * cannot be read fails the stream of the export. An answer whose stream fails breaks off, and does not look complete.
  */
 const bytesOf = (format: ExportFormat, { userId, order, filter }: Exported, first: Rest) => {
   const { head, rowOf } = rowFormats[format]
@@ -95,8 +95,8 @@ const bytesOf = (format: ExportFormat, { userId, order, filter }: Exported, firs
 
 /**
  * Ends the connection of a request, so that its body cannot look complete. If the stream failed instead of the
- * connection, the adapter of Hono could write the failure into the body. A request without a connection has its stream
- * fail.
+ * connection, the adapter of Hono could write the failure into the body. For a request without a connection, the stream
+ * of the body fails.
  */
 const breakOff = <E>(http: HttpContext, cause: Cause.Cause<E>): Stream.Stream<never, E> => {
   const { outgoing } = (http.env ?? {}) as { readonly outgoing?: ServerResponse }

@@ -14,7 +14,7 @@ export const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 /** The number of pieces of a purchase. The field that reads the quantity of a request has the same bounds. */
 export const Quantity = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: quantityMax }))
 
-/** The content of a purchase as callers see it. Amounts are exact decimals. */
+/** The content of a purchase as callers see it. The amounts of a content are exact decimals. */
 const contentMembers = {
   purchaseId: Schema.String,
   userId: Schema.String,
@@ -187,7 +187,9 @@ export const entryBody = (userId: string, entry: LedgerEntry): typeof HistoryEnt
   return { ...body, kind: "reversal", reversalId, amount: exactAmount(entryTotal(entry)), reason }
 }
 
-/** Writes the body of the answer to a post whose purchase is applied. Every repeat gets the same body. */
+/**
+ * Writes the body of the answer to a post whose purchase is applied. Every repeat of the request gets the same body.
+ */
 export const appliedBody = (
   userId: string,
   entry: Content & Pick<LedgerEntry, "totalAfter">
@@ -228,7 +230,9 @@ export const receiptBody = (userId: string, receipt: Receipt): typeof PurchaseRe
   }))
 })
 
-/** Writes the body of the answer to a posted reversal that is applied. Every repeat gets the same body. */
+/**
+ * Writes the body of the answer to a posted reversal that is applied. Every repeat of the request gets the same body.
+ */
 export const appliedReversalBody = (userId: string, entry: ReversalEntry) => ({
   kind: "reversal" as const,
   reversalId: entry.reversal.reversalId,

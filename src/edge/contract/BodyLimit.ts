@@ -31,7 +31,8 @@ export const linesFailure = (cause: unknown): Problem<"malformed-request" | "req
   isLate(cause) ? problem("request-timeout", late) : problem("malformed-request", broken)
 
 /**
- * Returns the body as node reads it from the socket. A web stream around that stream would cost more than the reading.
+ * Returns the body as node reads it from the socket. A web stream around node's stream would cost more than the
+ * reading.
  */
 export const bodyStream = (http: HttpContext): Readable => {
   const { incoming } = (http.env ?? {}) as { readonly incoming?: IncomingMessage }

@@ -166,7 +166,8 @@ const wholeValue = (text: string): number | undefined => {
 }
 
 /**
- * Makes a field for a whole number of a range. The field takes digits only, unless `wholeFrom` reads other spellings.
+ * Makes a field for a whole number of a range. The field of a whole number takes digits only, unless `wholeFrom` reads
+ * other spellings.
  */
 export const wholeNumberField = (
   name: string,

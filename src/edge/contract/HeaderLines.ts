@@ -87,8 +87,9 @@ const valuesIn = (line: string): ReadonlyArray<string> => {
 }
 
 /**
- * Returns the value of a header that may have only one value. Equal lines count as one value, and different lines are a
- * problem. `isList` says that a comma in a line belongs to the value, and does not come from a proxy that joined lines.
+ * Returns the value of a header that may have only one value. Equal lines of the header count as one value, and
+ * different lines are a problem. `isList` says that a comma in a line belongs to the value, and does not come from a
+ * proxy that joined lines.
  */
 export const singleHeader = (
   http: HttpContext,

@@ -1,6 +1,9 @@
 import { isIP } from "node:net"
 
-/** Captures the name or address before the port in a `Host` header. An IPv6 address stands in brackets. */
+/**
+ * Captures the name or address before the port in a `Host` header. In a `Host` header, an IPv6 address stands in
+ * brackets.
+ */
 const hostPattern = /^(\[[\da-f:.]+\]|[^\s:/?#@[\]\\]*)(?::\d*)?$/i
 
 /**

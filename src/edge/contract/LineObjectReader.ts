@@ -12,7 +12,10 @@ const onlyOfPurchases = purchaseNames.filter((name) => !(reversalLineNames as Re
 export class LineObjectReader {
   private readonly members = new MemberReader([...purchaseNames, ...onlyOfReversals])
 
-  /** Reads one line. Repeated and unknown keys are refused. `newId` makes the id of a purchase without a purchaseId. */
+  /**
+   * Reads one line. Repeated and unknown keys of a line are refused. `newId` makes the id of a purchase without a
+   * purchaseId.
+   */
   read(written: Written, newId: () => string): EntryRequest | Problem<FieldProblem> {
     const { members } = this
     const flaw = members.read(written)

@@ -46,7 +46,10 @@ export class Problem<Kind extends ProblemKind = ProblemKind> {
   /** Names the kind of problem, for programs. */
   readonly kind: Kind
   readonly title: string
-  /** Says what was wrong, with which value, and what to do. Invisible characters are written as their code points. */
+  /**
+   * Says what was wrong, with which value, and what to do. In a detail, invisible characters are written as their code
+   * points.
+   */
   readonly detail: string
   readonly headers: Readonly<Record<string, string>>
   /** The pieces of the purchase that are left, in the problem of a reversal; `undefined` in other problems. */

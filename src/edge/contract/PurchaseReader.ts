@@ -55,9 +55,9 @@ export class PurchaseReader {
   private readonly members = new MemberReader(purchaseNames)
 
   /**
-   * Reads one purchase. Amounts are read from the digits in the text. Repeated and unknown keys are refused. If the
-   * body has no purchaseId, `idempotencyKey` is the id, and without an `idempotencyKey` the function `newId` makes the
-   * id.
+   * Reads one purchase. The amounts of a purchase are read from the digits in the text. Repeated and unknown keys of a
+   * purchase are refused. If the body has no purchaseId, `idempotencyKey` is the id, and without an `idempotencyKey`
+   * the function `newId` makes the id.
    */
   read(written: Written, idempotencyKey: string | undefined, newId: () => string): Purchase | Problem<FieldProblem> {
     const flaw = this.members.read(written)

@@ -72,7 +72,7 @@ export class ReversalReader {
   private readonly members = new MemberReader(reversalNames)
 
   /**
-   * Reads a reversal of a purchase. Repeated and unknown keys are refused. If the body has no reversalId,
+   * Reads a reversal of a purchase. Repeated and unknown keys of a reversal are refused. If the body has no reversalId,
    * `idempotencyKey` is the id, and without an `idempotencyKey` the function `newId` makes the id.
    */
   read(

@@ -9,7 +9,7 @@ import { lengthAsText, type RuleWindow } from "../../rules/RuleWindow.ts"
 import { Count, Instant, instant } from "./AnswerBodies.ts"
 import { productTextField, ruleIdField } from "./Field.ts"
 
-/** Describes a threshold, for the OpenAPI document only. `JSON.stringify` writes thresholds, as amounts. */
+/** Describes a threshold, for the OpenAPI document only. `JSON.stringify` writes thresholds as it writes amounts. */
 const Threshold = Schema.Finite.check(Schema.isGreaterThan(0))
   .annotate({
     identifier: "Threshold",
@@ -53,7 +53,10 @@ const thing = {
   productType: Schema.optionalKey(Product)
 }
 
-/** Describes the body of `PUT /users/{id}/rules/{ruleId}` in the document. `decodeRule` reads the body. */
+/**
+ * Describes the body of `PUT /users/{id}/rules/{ruleId}` in the document. The function `decodeRule` reads the body of
+ * this request.
+ */
 export const RuleRequest = Schema.Struct({
   who: Schema.optionalKey(Who),
   ...thing,

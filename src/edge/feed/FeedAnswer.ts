@@ -21,7 +21,9 @@ const lastEventIdQuery = placeParameter(
   "The same as the header Last-Event-ID, for a new EventSource, which can send no header. If both are given, the header counts: a browser that reconnects sends the old URL with a newer header."
 )
 
-/** Returns the query and header parameters of a feed. `meaning` says what an id means in this kind of feed. */
+/**
+ * Returns the query and header parameters of a feed. `meaning` says what an id of an event means in this kind of feed.
+ */
 export const resuming = (meaning: string) => {
   const header: HeaderParameter<string | undefined> = {
     ...placeParameter(`The feed goes on after the event with this id. ${meaning}`),

@@ -58,7 +58,8 @@ const randomPurchase = Effect.fnUntraced(function* (userId: Purchase["userId"]) 
 })
 
 /**
- * Stores `count` purchases group by group, in bounded memory. If the caller leaves, storing ends between two groups.
+ * Stores `count` purchases group by group, in bounded memory. If the caller leaves, the storing of purchases ends
+ * between two groups.
  */
 const storeMany = Effect.fnUntraced(function* (
   operation: string,
@@ -105,7 +106,7 @@ const storeMany = Effect.fnUntraced(function* (
 
 const jsonNumber = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/
 
-/** Returns a UUID of version 8 that is made from a hash of the content. Equal contents get the same UUID. */
+/** Returns a UUID of version 8 that is made from a hash of the content. Two equal contents get the same UUID. */
 const contentId = (content: ReadonlyArray<string>): string => {
   const digest = createHash("sha256").update(JSON.stringify(content)).digest()
   digest[6] = ((digest[6] ?? 0) & 0x0f) | 0x80

@@ -10,7 +10,8 @@ type Malformed = Problem<"malformed-request">
 /** The header's name in the draft standard, and the name that older clients send. */
 const names = ["Idempotency-Key", "X-Idempotency-Key"]
 
-// The pattern of a string of RFC 9651 with its parameters, which are ignored. Characters beyond ASCII are accepted too.
+// The pattern of a string of RFC 9651 with its parameters, which are ignored. The pattern accepts characters beyond
+// ASCII too.
 const text = String.raw`"(?:[^"\\]|\\["\\])*"`
 const parameter = String.raw`[ \t]*;[ \t]*[a-z*][a-z0-9_.*-]*(?:=(?:${text}|[^\s;,"]+))?`
 const quotedKey = new RegExp(`(${text})(?:${parameter})*[ \\t]*(?:,|$)`, "y")
@@ -60,7 +61,10 @@ const idempotencyKeyOf = (http: HttpContext): string | undefined | Malformed => 
   return oneOf("Idempotency-Key", keys, "Send one; a key with a comma stands in quotes.")
 }
 
-/** Returns the header parameter of a key that is the id of a purchase or a reversal. `field` reads such an id. */
+/**
+ * Returns the header parameter of a key that is the id of a purchase or a reversal. The `field` reads the id of the
+ * purchase or reversal.
+ */
 export const idempotencyKeyFor = ({ name, documented, kind }: Field<string>): HeaderParameter<string | undefined> => ({
   description: `The ${name}, if the body has none: bare, or a quoted string, whose parameters are ignored. \`X-Idempotency-Key\` is the same header.`,
   documented,

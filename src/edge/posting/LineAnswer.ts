@@ -28,7 +28,8 @@ export const isStored = (result: LineResult["result"]): result is StoredLine => 
 /** Writes the result of a line as a line of the answer, without its line feed. */
 export const lineAnswer = ({ number, result }: LineResult): string => {
   if (!isStored(result)) {
-    // A line whose outcome is unknown may be stored. Any other line with a problem is surely not applied.
+    // A line whose outcome is unknown may be stored. The purchase or reversal of any other line with a problem is
+    // surely not applied.
     const status = result.kind === "outcome-unknown" ? "unknown" : "refused"
     return `{"line":${number},"status":"${status}","problem":${problemBody(result)}}`
   }

@@ -9,7 +9,7 @@ export const batchLinesMax = messagePurchasesMax
 
 /** A line of a body, with its purchase or reversal, or its problem. */
 export interface Line {
-  /** The number of the line, from 1. Blank lines count. */
+  /** The number of the line, from 1. Blank lines count as lines. */
   readonly number: number
   readonly read: EntryRequest | Problem
 }
@@ -85,8 +85,8 @@ export class PurchaseLines {
 
   /** Yields the lines of bytes that end with a line feed. */
   private *batches(bytes: Buffer): Generator<ReadonlyArray<Line>> {
-    // One text for all lines costs a fraction of one text for each line. In ASCII the indexes of the text and of the
-    // bytes are equal.
+    // One text for all lines costs a fraction of one text for each line. If the bytes are ASCII, the indexes of the
+    // text and of the bytes are equal.
     const text = isAscii(bytes) ? bytes.toString("latin1") : undefined
     let batch: Array<Line> = []
     for (let from = 0; from < bytes.length;) {

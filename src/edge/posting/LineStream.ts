@@ -194,7 +194,7 @@ export const answerLines = Effect.fnUntraced(function* (edge: EdgeRuntime, body:
   return batches.pipe(
     Stream.mapEffect((batch): Effect.Effect<Answering, never, EdgeServices> => submit(ownLines(caller, batch))),
     Stream.catch((why) => Stream.succeed<Answering>(Effect.succeed(why))),
-    // Several batches wait for their results at the same time. The answers come in the order of the batches.
+    // Several batches wait for their results at the same time. The answers to batches come in the order of the batches.
     Stream.mapEffect((answering) => answering, { concurrency: batchesOpenMax }),
     Stream.map(answer)
   )

@@ -13,7 +13,8 @@ const samePurchase = (one: Purchase, other: Purchase): boolean =>
   one.userId === other.userId && one.purchaseId === other.purchaseId && sameContent(one, other)
 
 /**
- * The failure of a replay with another content than the replay before it. A record is replayed as one purchase only.
+ * The failure of a replay with another content than the replay before it. A rejected record is replayed as one purchase
+ * only.
  */
 export class AlreadyReplayed extends Schema.TaggedError<AlreadyReplayed>()("AlreadyReplayed", {
   userId: Schema.String,

@@ -22,7 +22,9 @@ import { optional, route } from "../route/Route.ts"
 /** The most records on a page. */
 export const rejectedLimitMax = 100
 const limitDefault = 20
-/** The most characters of a record's payload on a page. The route of the single record shows the whole payload. */
+/**
+ * The most characters of a record's payload on a page. The route of a single rejected record shows the whole payload.
+ */
 export const payloadShownMax = 1_000
 /** The most records of a page that are looked up at once in the journal. */
 const readsAtOnceMax = 10

@@ -20,7 +20,7 @@ export interface DescribedParameter {
 
 type Content = Readonly<Record<string, { readonly schema: Json }>>
 
-/** An answer in the document. Problems are references to `components.responses`. */
+/** An answer in the document. The answers for problems are references to `components.responses`. */
 export interface DescribedAnswer {
   readonly description: string
   readonly headers: Readonly<Record<string, { readonly $ref: string }>>
@@ -132,8 +132,7 @@ const answersByStatus = ({ answers }: Route): ReadonlyArray<readonly [string, An
 }
 
 /**
- * The parts of a document that other parts refer to by name. Describing a route adds the parts that its description
- * uses.
+ * The parts of a document that other parts refer to by name. The description of a route adds the parts that it uses.
  */
 interface Components {
   readonly schemas: Record<string, Json>
@@ -254,7 +253,9 @@ const securitySchemes = {
   }
 } as const
 
-/** Returns the rights that a route needs. An empty alternative means that the edge asks nobody for a token. */
+/**
+ * Returns the rights that a route needs. An empty alternative of rights means that the edge asks nobody for a token.
+ */
 const describeSecurity = ({ scope }: Route, asksForTokens: boolean): Operation["security"] => {
   if (scope === "public") return []
   return [...(asksForTokens ? [] : [{}]), { token: [scope] }, { cookie: [scope] }]

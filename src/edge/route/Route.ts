@@ -139,11 +139,13 @@ interface Declaration<
   readonly bodies?: B
   readonly answers: A
   readonly problems?: ReadonlyArray<Kind>
-  /** Whether the route stores something. The member has no default, because the checks of origin depend on it. */
+  /**
+   * Whether the route stores something. The member `stores` has no default, because the checks of origin depend on it.
+   */
   readonly stores: boolean
   /**
    * The scope that a caller's token needs. `public` routes give no data of users and nothing about the system at work.
-   * The member has no default, so that no route is open by mistake.
+   * The member `scope` has no default, so that no route is open by mistake.
    */
   readonly scope: Route["scope"]
   /**
@@ -151,7 +153,10 @@ interface Declaration<
    * compared without `checksUsers`. A route that compares no user is only for tokens of all users.
    */
   readonly checksUsers?: true
-  /** Returns the points that a request costs its caller. The default is 1, for a read of one account or one post. */
+  /**
+   * Returns the points that a request costs its caller. The default of the cost is 1, for a read of one account or one
+   * post.
+   */
   readonly cost?: (request: ReadOf<Path_> & ReadOf<Query>) => number
   /**
    * Interrupts `handle` when the caller leaves. Only long requests need the interruption. For the interruption the

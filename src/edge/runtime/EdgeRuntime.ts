@@ -47,7 +47,7 @@ export type EdgeServices =
   | WebhookStore
   | SendTransport
 
-/** The function that makes a purchase id if the caller gave none. Tests replace the function. */
+/** The function that makes a purchase id if the caller gave none. Tests replace the function that makes ids. */
 export const NewId = Context.Reference<() => string>("purchases/edge/NewId", {
   defaultValue: () => () => crypto.randomUUID()
 })
@@ -63,16 +63,16 @@ export interface EdgeProcess extends Located {
    * and accepts no further requests.
    */
   readonly isDraining: () => boolean
-  /** Whether the edge serves the routes of an earlier system that store by GET. The default is `true`. */
+  /** Whether the edge serves the routes of an earlier system that store by GET; the default is `true`. */
   readonly compatibleRoutes?: boolean
-  /** Whether the dashboard has the buttons that store random purchases. The default is `false`. */
+  /** Whether the dashboard has the buttons that store random purchases; the default is `false`. */
   readonly demo?: boolean
   /**
    * How the edge finds out who its callers are. Without the member `access` the edge asks nobody, and everybody may do
    * everything.
    */
   readonly access?: Access | undefined
-  /** Whether posts of purchases are written down in the audit log too. The default is `false`. */
+  /** Whether posts of purchases are written down in the audit log too; the default is `false`. */
   readonly auditPosts?: boolean
   /** The bounds of each caller. */
   readonly callerLimits?: LimitSettings
@@ -82,7 +82,7 @@ export interface EdgeProcess extends Located {
   readonly traces?: Traces | undefined
 }
 
-/** The process, with the parts that all requests of an edge share. Each route gets this runtime. */
+/** The process, with the parts that all requests of an edge share. Each route gets the runtime of its edge. */
 export interface EdgeRuntime extends EdgeProcess {
   readonly purchaseReader: PurchaseReader
   readonly reversalReader: ReversalReader
@@ -109,7 +109,7 @@ export const makeEdgeRuntime = (process: EdgeProcess): EdgeRuntime => ({
   incidents: new Incidents()
 })
 
-/** The answer to a request that failed by a mistake of the server. The mistake is logged. */
+/** The answer to a request that failed by a mistake of the server. A mistake of the server is logged. */
 export const serverMistake = problem(
   "internal-error",
   "The server made a mistake, and logged it. Stored purchases are safe."
@@ -149,7 +149,7 @@ export const loggedRefusal = async (
   return refusal(edge, http, what, id)
 }
 
-/** Runs a route's effect, and answers a failure as a problem. `options.signal` interrupts the effect. */
+/** Runs a route's effect, and answers a failure as a problem. The signal in `options` interrupts the effect. */
 export const respond = async (
   edge: EdgeRuntime,
   http: HttpContext,

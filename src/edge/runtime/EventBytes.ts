@@ -99,7 +99,10 @@ export class EventBytes {
     this.texts = texts
   }
 
-  /** Returns the event of an item as text or bytes. The text is empty if no message of the item can be read. */
+  /**
+   * Returns the event of an item as text or bytes. The event of an item is an empty text if no message of the item can
+   * be read.
+   */
   of(item: FeedItem): Buffer | string {
     switch (item.kind) {
       case "start":

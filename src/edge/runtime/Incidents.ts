@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto"
 
 /** The time for which the same failure counts as one incident, in milliseconds. */
 const incidentMilliseconds = 1_000
-/** The most incidents of one second with an id of their own. Further incidents share one id. */
+/** The most incidents of one second with an id of their own. Further incidents of that second share one id. */
 const incidentsMax = 64
 const idBytes = 6
 
@@ -22,7 +22,7 @@ export class Incidents {
   private readonly ids = new Map<string, string>()
   private begunAt = Number.NEGATIVE_INFINITY
 
-  /** Returns the incident of a failure. Equal texts are the same failure. `now` is in milliseconds. */
+  /** Returns the incident of a failure. Failures with equal texts are the same failure. `now` is in milliseconds. */
   of(failure: string, now = performance.now()): Incident {
     if (now - this.begunAt >= incidentMilliseconds) {
       this.ids.clear()

@@ -1,4 +1,4 @@
-/** The most bodies of lines that an edge reads at once. A further body is refused. */
+/** The most bodies of lines that an edge reads at once. The edge refuses a further body of lines. */
 export const bodiesOpenMax = 64
 
 /** Counts the bodies of lines that an edge reads. */

@@ -1,4 +1,4 @@
-/** The most exports that an edge writes at once. A further export is refused. */
+/** The most exports that an edge writes at once. The edge refuses a further export. */
 export const exportsOpenMax = 16
 
 /** Counts the exports that an edge writes. */

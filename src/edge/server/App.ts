@@ -26,7 +26,10 @@ const covers = (general: string, path: string): boolean => {
   return wide.length === narrow.length && wide.every((part, index) => part === narrow[index] || part.startsWith("{"))
 }
 
-/** Returns the methods of each path, as the header Allow lists them. A GET that stores has no HEAD beside it. */
+/**
+ * Returns the methods of each path, as the header Allow lists them. For a GET that stores, the header does not list
+ * HEAD.
+ */
 const allowedMethods = (routes: ReadonlyArray<Route>): ReadonlyMap<string, string> =>
   new Map(
     routes.map(({ path }) => [

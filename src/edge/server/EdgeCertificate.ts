@@ -9,7 +9,7 @@ export interface CertificateFiles {
   readonly key: string
 }
 
-/** The options of the server for TLS. TLS 1.0 and 1.1 are not secure any more. */
+/** The options of the server for TLS. The server refuses TLS 1.0 and 1.1, which are not secure any more. */
 interface CertificateOptions {
   readonly cert: Buffer
   readonly key: Buffer

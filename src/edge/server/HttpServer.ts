@@ -23,7 +23,7 @@ import { headerBytesMax, noTunnel, parserProblem, rawAnswer, unexpected, unreada
 export const httpWaits = {
   /** The wait for all headers of a request, and before that for the handshake of TLS. */
   headers: 10_000,
-  /** The wait for a whole request. A body of lines has no bound. */
+  /** The wait for a whole request. The time of a body of lines has no bound. */
   request: 60_000,
   /** The wait for the next bytes of a body of lines, and for the caller to take the next bytes of its answer. */
   lines: 60_000,
@@ -145,7 +145,7 @@ const makeServer = (
 ): Server => {
   const listener = getRequestListener(app.fetch, {
     errorHandler: () => problemResponse(unreadable, instance),
-    // Stands in for the Host header that HTTP/1.0 may leave out. No answer shows this name.
+    // Stands in for the Host header that HTTP/1.0 may leave out. No answer shows this name of a host.
     hostname: "localhost"
   })
   const limits = {

@@ -14,7 +14,8 @@ const middleware = secureHeaders({
   crossOriginResourcePolicy: "same-origin",
   referrerPolicy: "no-referrer",
   xContentTypeOptions: "nosniff",
-  // The server itself adds Strict-Transport-Security if it speaks TLS. A proxy that speaks TLS may send this header.
+  // The server itself adds Strict-Transport-Security if it speaks TLS. A proxy that speaks TLS may send
+  // Strict-Transport-Security.
   strictTransportSecurity: false,
   // For the headers that are switched off, browsers of today obey other headers, or the headers concern other kinds of
   // content.

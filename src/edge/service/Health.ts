@@ -15,8 +15,8 @@ import { type StatusReading, SystemStatus } from "../../status/SystemStatus.ts"
 /** The time that the broker has to answer the question about one half. */
 const healthWait = Duration.seconds(1)
 /**
- * A broker that answers, and has stored nothing for this long, is stuck. The time is in milliseconds, and longer than
- * an election.
+ * A broker that answers, and has stored nothing for this long, is stuck. The time `stuckAfterMilliseconds` is longer
+ * than an election.
  */
 const stuckAfterMilliseconds = 10_000
 /**

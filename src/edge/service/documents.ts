@@ -6,7 +6,7 @@ import { type OpenApi, openApi } from "../route/OpenApi.ts"
 import { type Route, route } from "../route/Route.ts"
 import { dashboardPage, isPageWanted, orPage } from "../dashboard/routes.ts"
 
-/** The query parameter that every read has. The list of routes does not show it. */
+/** The query parameter that every read has, and that the list of routes does not show. */
 const everywhere = "consistency"
 
 const lineOf = ({ method, path, query }: Route): string => {
@@ -14,7 +14,9 @@ const lineOf = ({ method, path, query }: Route): string => {
   return `${method} ${path}${names.length === 0 ? "" : `?${names.map((name) => `${name}=`).join("&")}`}`
 }
 
-/** Makes the routes that describe all routes. The document is made once, at the first request for it. */
+/**
+ * Makes the routes that describe all routes. The OpenAPI document is made once, at the first request for the document.
+ */
 export const documentRoutes = (routes: () => ReadonlyArray<Route>): ReadonlyArray<Route> => {
   let made: OpenApi | undefined
   const document = ({ pathPrefix = "", access }: EdgeRuntime): OpenApi => ({

@@ -48,9 +48,15 @@ export const rules: ReadonlyArray<Rule> = [
     }
   },
   {
-    matches: /^(?:NATS_URL=\S+ )?npm run (?:faults|soak|simulate|power-cuts|failover|bench|picture|upgrade)\b/,
+    matches:
+      /^(?:NATS_URL=\S+ )?npm run (?:faults|soak|fuzz|abuse|simulate|power-cuts|failover|bench|picture|upgrade)\b/,
     why: "it takes minutes, writes into docs, or needs an earlier layout: with --help the same parser refuses a wrong option",
     run: (text) => `${text}${text.includes(" -- ") ? "" : " --"} --help`
+  },
+  {
+    matches: /^scripts\/promtool\.sh$/,
+    why: "it builds a program for minutes: here bash reads the script",
+    run: (text) => `bash -n ${text}`
   },
   {
     matches: /^\.\/start\.sh --cluster$/,

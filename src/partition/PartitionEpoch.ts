@@ -92,8 +92,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     headOf: heads.find,
     reads: openPurchases.reads,
     failed: fail,
-    // Each message brings at most one envelope to a user. Each request of an edge brings one envelope for each of its
-    // questions.
+    // Each message brings at most one envelope to a user, and each request of an edge one for each of its questions.
     mailboxMax: heldMessagesMax + requestsAnsweredMax * questionsMax,
     ...reports.accounts,
     stillOwner: writer.stillOwner

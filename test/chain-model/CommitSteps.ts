@@ -35,7 +35,7 @@ import {
 const unsealedMax = 1
 
 interface Decision {
-  /** `undefined` if there is nothing to write. */
+  /** The revision to write; `undefined` if the decision leaves nothing to write. */
   readonly revision: Revision | undefined
   /** The names of the rejected records of refused reversals. */
   readonly refusals: ReadonlyArray<string>
@@ -109,7 +109,7 @@ const withWritten = (shared: Shared, name: string): Shared => ({ ...shared, writ
 
 /**
  * Makes one commit of the decisions about the first `taken` messages of the mailboxes. The records of refused reversals
- * are written before.
+ * are written before the commit.
  */
 const propose = (rules: Rules, shared: Shared, worker: Worker, taken: PerUser<number>): ReadonlyArray<WorkerStep> => {
   const deliveries = perUser((user) => mailbox(rules, worker, user).slice(0, taken[user]))

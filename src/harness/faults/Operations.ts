@@ -16,7 +16,7 @@ export interface SentContent {
   readonly totals: ReadonlySet<bigint>
 }
 
-/** Sums up all requests with the same reversal id. They all have the same content. */
+/** Sums up all requests with the same reversal id. All requests with the same reversal id have the same content. */
 export interface SentReversal extends SentContent {
   readonly reversal: Reversed
   /** Whether an answer says that too few pieces were left. */

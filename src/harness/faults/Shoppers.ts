@@ -137,8 +137,8 @@ export class Shoppers {
   }
 
   /**
-   * Takes pieces of an acknowledged purchase back, often with two reversals at the same time. Together they may ask for
-   * more pieces than are left.
+   * Takes pieces of an acknowledged purchase back, often with two reversals at the same time. The two reversals
+   * together may ask for more pieces than are left.
    */
   private async reverse(sale: Sold): Promise<void> {
     const reversals = Array.from({ length: 1 + Math.floor(this.random() * 2) }, () => this.newReversal(sale))
@@ -177,8 +177,8 @@ export class Shoppers {
         return { outcome: "ok", status, total: String(exactJson(text).runningTotal) }
       case 202:
         return { outcome: "ok", status }
-      // The status 422 says that the purchase is a conflict, which was decided and is not applied. Or too few pieces are
-      // left for the reversal.
+      // The status 422 says that the purchase is a conflict, which was decided and is not applied. The status 422 of a
+      // reversal says that too few pieces are left.
       case 422:
       case 503:
       // The status 408 says that the request came too slowly, for example on a busy machine. An edge that answers 408

@@ -39,14 +39,14 @@ export const postReversal = async (
 export interface Entry extends Sold {
   readonly number: number
   readonly runningTotal: bigint
-  /** Left out for a purchase. */
+  /** The part that only a reversal has; left out for a purchase. */
   readonly reversal?: { readonly reversalId: string; readonly reason: string }
 }
 
 /** An account with its whole history. */
 export interface ReadAccount {
   readonly total: bigint
-  /** The number of entries. Purchases and reversals count. */
+  /** The number of entries: purchases and reversals together. */
   readonly count: number
   /** The entries of the history, oldest first. */
   readonly entries: ReadonlyArray<Entry>
@@ -96,7 +96,7 @@ const entryOf = ({
   ...(reversalId === undefined ? {} : { reversal: { reversalId, reason } })
 })
 
-/** Returns the change of the total by an entry, in cents. It is negative for a reversal. */
+/** Returns the change of the total by an entry, in cents. The change is negative for a reversal. */
 export const centsOf = ({ valueCents, quantity, reversal }: Entry): bigint => {
   const cents = BigInt(valueCents) * BigInt(quantity)
   return reversal === undefined ? cents : -cents

@@ -8,7 +8,7 @@ export interface Sold {
   readonly quantity: number
 }
 
-/** A reversal as a test sends it. Without a quantity it takes back all pieces that are left. */
+/** A reversal as a test sends it. A reversal without a quantity takes back all pieces that are left. */
 export interface Reversed {
   readonly reversalId: string
   readonly userId: string

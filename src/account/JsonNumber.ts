@@ -34,7 +34,7 @@ export const integerFrom = (text: string, places: 0 | 2): bigint | NumberProblem
   if (leading === written.length) return 0n
   const trailing = zeros(written, "last")
   const digits = written.slice(leading, written.length - trailing)
-  // `Number` reads a very long exponent as infinite, which is out of range below.
+  // `Number` reads a very long exponent as infinity. The two checks below refuse an infinite power.
   const power = Number(exponent) - fraction.length + trailing
   if (power < -places) return "places"
   if (digits.length + power > wholeDigitsMax) return "size"

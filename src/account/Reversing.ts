@@ -30,7 +30,7 @@ interface ReversedAccount {
   readonly decidedThrough: number
 }
 
-/** Decides the reversals of one decision, one after the other. */
+/** Decides the reversals among the deliveries that an actor decides together, one reversal after the other. */
 export class Reversing {
   /** The reversals that were refused so far. */
   readonly refusals: Array<Refusal> = []

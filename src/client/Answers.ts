@@ -427,8 +427,8 @@ export interface ReadyState {
 }
 
 /**
- * A worker, and the counts of its process since its start. The counts are missing until the worker has sent them in a
- * sign of life.
+ * A worker, and what its process has counted since its start: applied, repeated and rejected purchases. These counts are
+ * missing until the worker has sent the counts in a sign of life.
  */
 export interface WorkerStatus {
   readonly worker: string

@@ -19,7 +19,7 @@ import { CommitChain, type JournalRecord } from "../nats/CommitChain.ts"
 
 /**
  * The journal lacks a record that other records name, a record cannot be read, or an account has more or fewer ids than
- * entries. Workers never write such a journal, so another program changed the journal.
+ * entries. Workers never leave a journal in one of these states, so another program changed the journal.
  */
 export class LedgerInconsistent extends Schema.TaggedError<LedgerInconsistent>()("LedgerInconsistent", {
   problem: Schema.String,

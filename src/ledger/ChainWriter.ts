@@ -52,7 +52,7 @@ const reasonOf = (exit: Exit.Failure<unknown, { readonly message: string }>): st
   failureOf(exit)?.message ?? `defect: ${String(exit.cause)}`
 
 /**
- * Writes the chain of a partition until the scope closes. One commit is in flight, and each commit expects the sequence
+ * Writes the chain of a partition until the Effect scope closes. One commit is in flight, and each commit expects the sequence
  * of the commit before it. Proposals that come while a commit is in flight share the next commit. The size of commits
  * thus grows with the load.
  */

@@ -1,7 +1,8 @@
 /** A user of a head table. */
 export interface PlacedUser {
   /**
-   * The place of the user in the order of pages: the first 53 bits of the hash. Two users hardly ever share a place.
+   * The place of the user in the list of all users, which is sorted by the hashes of the user tokens: the first 53 bits of
+   * the hash. Two users hardly ever share a place.
    */
   readonly place: number
   /** The whole hash of the user as a text. */

@@ -26,7 +26,7 @@ export const entryBytes = ({ purchaseId, productName, productType, reversal }: L
   300 +
   (reversal === undefined ? 0 : 3 * (reversal.reversalId.length + reversal.reason.length))
 
-/** The sequence of the revision that applied an entry, with the counts of its id. */
+/** The sequence of the revision that applied an entry, and how often the id of the entry came again. */
 type AppliedEntry = Omit<AppliedId, "fingerprint">
 
 /**

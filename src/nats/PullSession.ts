@@ -112,7 +112,7 @@ class PullSession {
   }
 }
 
-/** Pulls from a consumer of the input log until the scope closes. */
+/** Pulls from a consumer of the input log until the Effect scope closes. */
 export const openPull = (
   connection: BrokerConnection,
   consumer: string,

@@ -85,9 +85,9 @@ export class RulesInForce {
       const slot = slots.get(line)
       if (slot !== undefined) return { slot }
       const stored = decodeStoredRule(line, sequence)
-      // The line of a new rule has the number 0, because the sequence of the value is not known before the value is
-      // stored. In the next value of the key, the line of the rule has the number of the rule. So the line of an
-      // unchanged rule may differ from the line before.
+      // In the value that brings a new rule, the rule's line has 0 instead of the rule's number, because that number is
+      // the sequence of the value. Later values have the number in the rule's line. So the line of an unchanged rule may
+      // differ from the line of the same rule in the value before.
       const same = before.slots.find((slot) => slot !== noSlot && this.isSame(slot, stored))
       return same === undefined ? { stored } : { slot: same }
     })

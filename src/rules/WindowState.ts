@@ -95,7 +95,7 @@ export class WindowState {
     return { spent, count: this.size - tooOld - reversals }
   }
 
-  /** Removes the purchases that are too old for a moment from the ring. */
+  /** Removes from the ring the purchases that are older than `cutoff`. */
   forget(cutoff: number): void {
     if (this.isEver || cutoff <= this.floor) return
     this.floor = cutoff

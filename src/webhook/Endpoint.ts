@@ -44,8 +44,8 @@ export class Endpoint {
   /** Whether the endpoint has to go into the queue again after the work in hand. */
   isWanted = false
   /**
-   * The time at which the endpoint goes into the queue again, in milliseconds since 1970; 0 if no timer runs. Other
-   * timers of the endpoint do nothing.
+   * The time at which the endpoint goes into the queue again, in milliseconds since 1970; 0 if no timer runs. A timer of
+   * the endpoint that ends at another time does nothing.
    */
   timerAt = 0
 

@@ -211,7 +211,7 @@ describe("each form of the check of ownership alone", () => {
   })
 })
 
-describe("a second line of defence holds", () => {
+describe("a planted mistake of the chain does no harm, because another rule of the protocol holds", () => {
   const harmless: ReadonlyArray<readonly [string, Planted, ReadonlyArray<ModelRule>?]> = [
     [
       "a commit that is tried again under the same expectation is stored once",

@@ -95,8 +95,8 @@ export interface Route {
   /** The scope that a caller's token needs, or `public` if anybody may ask. */
   readonly scope: Scope | "public"
   /**
-   * Whose data the route gives: `own` for the user in its path or body, whom the caller's token has to give; `all` for
-   * all users; `none` for no user.
+   * Whose data the route gives. `own` stands for the user in the path or body of the request, and the caller's token must be
+   * a token of that user. `all` stands for all users, and `none` for no user.
    */
   readonly users: "own" | "all" | "none"
   /** Whether the answer is written for a long time, so that the request is in flight until its answer is over. */

@@ -275,7 +275,7 @@ const requestToNone = fc
     body: method === "GET" ? undefined : sent
   }))
 
-/** Returns requests to some of the given routes, or to none. Most of them have the right token. */
+/** Returns requests to some of the given routes, or to no route. Most of the requests have the right token. */
 export const strangeRequest = (routes: ReadonlyArray<Route>, token: string): fc.Arbitrary<StrangeRequest> => {
   // A route that takes a body has more ways to go wrong.
   const listed = routes.flatMap((route) => (route.bodies.length > 0 ? [route, route, route] : [route]))

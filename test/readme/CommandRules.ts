@@ -54,11 +54,6 @@ export const rules: ReadonlyArray<Rule> = [
     run: (text) => `${text}${text.includes(" -- ") ? "" : " --"} --help`
   },
   {
-    matches: /^scripts\/promtool\.sh$/,
-    why: "it builds a program for minutes: here bash reads the script",
-    run: (text) => `bash -n ${text}`
-  },
-  {
     matches: /^\.\/start\.sh --cluster$/,
     why: "three brokers are tested in test/cluster: here the option is read",
     run: (text) => `${text} --help`

@@ -15,8 +15,9 @@ const scriptNeeded = {
 /** Runs a line in a shell on a terminal of 100 columns, and returns everything that the terminal gets. */
 const onTerminal = (url: string, line: string, environment: Record<string, string> = {}): Promise<string> =>
   new Promise((resolve) => {
-    const { NO_COLOR: _none, FORCE_COLOR: _force, ...inherited } = process.env
-    const env = { ...inherited, TERM: "xterm-256color", PURCHASES_URL: url, PURCHASES: program, ...environment }
+    // Other variables, like CI, can switch colours off or on.
+    const { PATH, HOME } = process.env
+    const env = { PATH, HOME, TERM: "xterm-256color", PURCHASES_URL: url, PURCHASES: program, ...environment }
     execFile("script", ["-qec", `stty cols 100 && ${line}`, "/dev/null"], { env }, (_failure, out) =>
       resolve(out.replaceAll("\r\n", "\n"))
     )

@@ -50,7 +50,7 @@ describe("a list in a pipe", () => {
   it("a list in a pipe has the same lines whether colours are asked for or not", async () => {
     const edge = await answering()
     const lines = await purchasesAt(edge.url, "history", "ann")
-    const forced = await shellAt(edge.url, 'FORCE_COLOR=1 "$PURCHASES" history ann | cat')
+    const forced = await shellAt(edge.url, 'unset NO_COLOR; FORCE_COLOR=1 "$PURCHASES" history ann | cat')
     await edge.stop()
     const line = (number: number) =>
       `     ${number}  2026-01-31 12:00:00 UTC       2 × Lamp         at      12.50 =        25.00  →          25.00  order-${number}\n`

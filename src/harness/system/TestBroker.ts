@@ -19,7 +19,9 @@ export const compileCache = join(projectRoot, "node_modules/.cache/node")
  */
 const freePorts = { from: 20_000, to: 32_000 }
 /** The most test runners at once. Each runner has its own part of the ports for tests. */
-const runnersMax = 16
+const runnersMax = 4
+/** A port of a test begins a row of this many ports, because start.sh takes the ports after `PORT` for further processes. */
+const portsInRow = 4
 const runner = Number(process.env["VITEST_POOL_ID"] ?? 0) % runnersMax
 
 const portsTriedMax = 1_000
@@ -40,7 +42,8 @@ const isFree = (port: number): Promise<boolean> =>
 /** Returns a port on which nobody listens. */
 export const freePort = async (): Promise<number> => {
   for (let tried = 0; tried < portsTriedMax; tried += 1) {
-    const port = runner + runnersMax * randomInt(freePorts.from / runnersMax, freePorts.to / runnersMax)
+    const rowsOfAll = runnersMax * portsInRow
+    const port = portsInRow * runner + rowsOfAll * randomInt(freePorts.from / rowsOfAll, freePorts.to / rowsOfAll)
     if (portsGiven.includes(port)) continue
     portsGiven.push(port)
     if (portsGiven.length > portsGivenMax) portsGiven.shift()

@@ -1,7 +1,7 @@
 import { Option } from "effect"
 import { Flag } from "effect/cli"
 import type { HistoryFilter } from "../../src/client/HistoryFilter.ts"
-import { ProductText } from "./PurchaseArguments.ts"
+import { productFlags } from "./PurchaseArguments.ts"
 import { wholeNumber } from "./WholeNumber.ts"
 
 const numberMax = 999_999_999_999_999
@@ -23,16 +23,7 @@ export const historyFlags = {
     Flag.withDescription("Only purchases with a number below this number"),
     Flag.optional
   ),
-  product: Flag.String("product").pipe(
-    Flag.withSchema(ProductText),
-    Flag.withDescription("Only purchases of this product"),
-    Flag.optional
-  ),
-  type: Flag.String("type").pipe(
-    Flag.withSchema(ProductText),
-    Flag.withDescription("Only purchases of this type of product"),
-    Flag.optional
-  ),
+  ...productFlags,
   oldest: Flag.Boolean("oldest").pipe(Flag.withDescription("Print the oldest purchases first"), Flag.withDefault(false))
 }
 

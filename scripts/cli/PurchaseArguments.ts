@@ -33,7 +33,21 @@ export const textBy = (problem: (text: string) => string | undefined) =>
 
 const UserId = textBy(userIdProblem)
 export const PurchaseId = textBy(purchaseIdProblem)
-export const ProductText = textBy(productTextProblem)
+const ProductText = textBy(productTextProblem)
+
+/** The flags that choose purchases by their product or type of product. */
+export const productFlags = {
+  product: Flag.String("product").pipe(
+    Flag.withSchema(ProductText),
+    Flag.withDescription("Only purchases of this product"),
+    Flag.optional
+  ),
+  type: Flag.String("type").pipe(
+    Flag.withSchema(ProductText),
+    Flag.withDescription("Only purchases of this type of product"),
+    Flag.optional
+  )
+}
 
 export const user = Argument.String("user").pipe(
   Argument.withSchema(UserId),

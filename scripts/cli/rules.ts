@@ -9,7 +9,7 @@ import { asking, timeoutSeconds } from "./Asking.ts"
 import { matchText } from "./alerts.ts"
 import { printList } from "./Listing.ts"
 import { counted, membersText, plain } from "./Output.ts"
-import { ProductText, textBy, user } from "./PurchaseArguments.ts"
+import { productFlags, textBy, user } from "./PurchaseArguments.ts"
 import type { Column } from "./Table.ts"
 import { wholeNumber } from "./WholeNumber.ts"
 
@@ -46,16 +46,7 @@ const ruleArguments = {
     Flag.withDescription("Whose purchases: those of the user, which is the default, or of all users"),
     Flag.withDefault("self" as const)
   ),
-  product: Flag.String("product").pipe(
-    Flag.withSchema(ProductText),
-    Flag.withDescription("Only purchases of this product"),
-    Flag.optional
-  ),
-  type: Flag.String("type").pipe(
-    Flag.withSchema(ProductText),
-    Flag.withDescription("Only purchases of this type of product"),
-    Flag.optional
-  ),
+  ...productFlags,
   within: Flag.String("within").pipe(
     Flag.withDescription("The window of spent and count: a length like P7D or PT1H, or hour, day or month"),
     Flag.optional

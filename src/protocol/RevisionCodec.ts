@@ -107,7 +107,7 @@ export const encodeRevision = (userToken: string, revision: Revision): string =>
   return `["${userToken}","${total}",${count},${decidedThrough},[${entriesText(purchases)}],${repeated},[${previous.join(",")}],${unsealed},${segment}${reversals === 0 ? "" : `,${reversals}`}]`
 }
 
-/** Returns the purchase of a tuple of {@link PurchaseTuples}. */
+/** Returns the purchase of a tuple. Leaves out what the tuple of a reversal has beside its purchase. */
 export const purchaseOfTuple = ([
   purchaseId,
   productName,
@@ -117,7 +117,7 @@ export const purchaseOfTuple = ([
   inputSequence,
   inputIndex,
   storedAt
-]: PurchaseTuple): AppliedPurchase => ({
+]: EntryTuple): AppliedPurchase => ({
   purchaseId,
   productName,
   productType,
@@ -130,20 +130,10 @@ export const purchaseOfTuple = ([
 
 /** Returns the entry of a tuple. Only the tuple of a reversal has a ninth element. */
 const entryOfTuple = (tuple: EntryTuple): AppliedPurchase => {
-  if (tuple.length === 8) return purchaseOfTuple(tuple)
-  const [purchaseId, productName, productType, valueCents, quantity, inputSequence, inputIndex, storedAt] = tuple
+  const purchase = purchaseOfTuple(tuple)
+  if (tuple.length === 8) return purchase
   const [reversalId, reason, asked, previous] = tuple[8]
-  return {
-    purchaseId,
-    productName,
-    productType,
-    valueCents: BigInt(valueCents),
-    quantity,
-    inputSequence,
-    inputIndex,
-    storedAt,
-    reversal: { reversalId, reason, asked, previous }
-  }
+  return { ...purchase, reversal: { reversalId, reason, asked, previous } }
 }
 
 const isCounted = areTuples<[string, number, number]>(1, 2)

@@ -144,7 +144,7 @@ class Trial {
     }
   }
 
-  /** Returns a reversal of an earlier purchase, or a purchase if there is none that was not reversed. */
+  /** Returns a reversal of an earlier purchase, or a purchase if every earlier purchase was reversed. */
   private reversal(earlier: ReadonlyArray<AppliedPurchase>, inputIndex: number): AppliedPurchase {
     const reversed = this.oneOf([undefined, ...earlier].filter((one) => one?.reversal === undefined))
     const next = this.purchase(inputIndex)

@@ -1,9 +1,8 @@
 import { Effect, Schema } from "effect"
-import { jsonMediaType, linesMediaType } from "../contract/AnswerSpec.ts"
+import { linesMediaType } from "../contract/AnswerSpec.ts"
 import type { ContentEncoding } from "./ContentEncoding.ts"
 import { type EdgeRuntime, orFail } from "../runtime/EdgeRuntime.ts"
-import { problem } from "../contract/Problem.ts"
-import { encodingOf, textOfBody } from "./TextBody.ts"
+import { encodingOf, oneAsText } from "./TextBody.ts"
 import { writtenBody } from "../contract/MemberReader.ts"
 import { PurchaseRequest } from "../contract/PurchaseRequest.ts"
 import type { Body } from "../route/Route.ts"
@@ -11,16 +10,8 @@ import type { Body } from "../route/Route.ts"
 /** The largest body of one purchase, in bytes. */
 export const purchaseBodyBytesMax = 16 * 1024
 
-const tooLarge = problem("body-too-large", `A purchase has at most ${purchaseBodyBytesMax} bytes.`)
-
 /** A body with one purchase. The body is read as text, and {@link purchaseIn} reads the purchase in the text. */
-export const onePurchase: Body<string> = {
-  mediaType: jsonMediaType,
-  asked: `one purchase as ${jsonMediaType}`,
-  documented: PurchaseRequest,
-  answeredAs: jsonMediaType,
-  read: (http) => textOfBody(http, purchaseBodyBytesMax, tooLarge)
-}
+export const onePurchase = oneAsText("purchase", PurchaseRequest, purchaseBodyBytesMax)
 
 /** Reads the purchase in the text of a body. Fails with the problem of a wrong purchase. */
 export const purchaseIn = (

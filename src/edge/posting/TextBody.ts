@@ -1,8 +1,10 @@
 import { Effect } from "effect"
 import type { Context as HttpContext } from "hono"
+import { jsonMediaType } from "../contract/AnswerSpec.ts"
 import { boundedBody } from "../contract/BodyLimit.ts"
 import { singleHeader } from "../contract/HeaderLines.ts"
 import { isProblem, type Problem, problem } from "../contract/Problem.ts"
+import type { Body } from "../route/Route.ts"
 import { orFail } from "../runtime/EdgeRuntime.ts"
 import { contentEncoding, unpacked } from "./ContentEncoding.ts"
 
@@ -33,3 +35,15 @@ export const textOfBody = Effect.fnUntraced(function* (
         )
   return yield* Effect.try({ try: () => utf8.decode(bytes), catch: () => notText })
 })
+
+/** Returns a body with one thing as JSON, which is read as text. `bytesMax` is the largest body, in bytes. */
+export const oneAsText = (thing: string, documented: Body<string>["documented"], bytesMax: number): Body<string> => {
+  const tooLarge = problem("body-too-large", `A ${thing} has at most ${bytesMax} bytes.`)
+  return {
+    mediaType: jsonMediaType,
+    asked: `one ${thing} as ${jsonMediaType}`,
+    documented,
+    answeredAs: jsonMediaType,
+    read: (http) => textOfBody(http, bytesMax, tooLarge)
+  }
+}

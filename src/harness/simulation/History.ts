@@ -69,7 +69,7 @@ interface Deliveries {
   counted: number
 }
 
-/** A receipt of an entry that a client got, or the answer that there is none. */
+/** The answer to a client that asked for the receipt of an entry: the receipt, or that the account has no such entry. */
 export interface ReceiptRead {
   readonly request: EntryRequest
   readonly askedAt: number

@@ -149,7 +149,7 @@ describe("the audit log", () => {
 })
 
 describe("an edge with AUDIT_POSTS", () => {
-  it("each post and each body of lines is one record before it is stored, and a read is none", async () => {
+  it("each post and each body of lines is one record before it is stored, and a read has no record", async () => {
     const service = await startService({ environment: { AUTH: "tokens", AUDIT_POSTS: "true" } })
     const tokens = new TestTokens(service.broker.url)
     const token = await tokens.create({ name: "shop" })

@@ -66,7 +66,9 @@ export class NoticeInbox extends Context.Service<
       let messages = 0
 
       const edge = yield* transport.listen((payload) => {
-        for (const { message, index, totalAfter } of decodeNotices(payload)) {
+        for (const { message, index, totalAfter, refusal } of decodeNotices(payload)) {
+          // Callers ask the owner for the outcome of a reversal, so no listener hears a refusal.
+          if (refusal !== undefined) continue
           const waiting = open.get(message)
           // A notice may have no listener. A message that is delivered again causes notices again, and some callers do
           // not wait.

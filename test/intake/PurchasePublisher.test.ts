@@ -328,6 +328,17 @@ describe("a purchase that is waited for", () => {
     })
   )
 
+  it.effect("a notice of a refusal is not heard as applied, so the purchase counts as stored", () =>
+    Effect.gen(function* () {
+      const { publisher, tell } = yield* publisherOver(() => Effect.succeed(stored))
+      const refused = yield* awaited(publisher)
+      yield* paced
+      tell({ message: 1, index: 0, totalAfter: 9n, refusal: "nothing-left" })
+      yield* TestClock.adjust(noticeWaitMilliseconds + 200)
+      expect(yield* Fiber.join(refused)).toEqual({ kind: "stored", published: { ...stored, index: 0 } })
+    })
+  )
+
   it.effect("a notice that comes twice or has no listener does not count for another purchase", () =>
     Effect.gen(function* () {
       const { publisher, tell } = yield* publisherOver(() => Effect.succeed(stored))

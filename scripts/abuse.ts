@@ -1,12 +1,6 @@
 import { parseArgs } from "node:util"
-import { Effect, Layer, References } from "effect"
 import { abuse, type AbuseRow, percentile, unservedIn } from "../src/harness/abuse/Abuse.ts"
-import { testKeyFile } from "../src/harness/system/TestKeys.ts"
-import { AuditLog } from "../src/nats/AuditLog.ts"
-import { Connection } from "../src/nats/client/Connection.ts"
-import { TokenStore } from "../src/nats/TokenStore.ts"
-import { scopes } from "../src/protocol/Scope.ts"
-import { createToken } from "./cli/TokenAdmin.ts"
+import { tokenOfCaller } from "./bench/CallerToken.ts"
 
 const usage = `usage: npm run abuse -- [options]
 
@@ -18,15 +12,6 @@ status of 503 or 504.
 const { values } = parseArgs({
   options: { seconds: { type: "string", default: "20" }, help: { type: "boolean", default: false } }
 })
-
-const tokenOf = (url: string, name: string): Promise<string> => {
-  const connection = Connection.layer({ url, name: "abuse", role: "admin", files: { nkey: testKeyFile } })
-  const store = Layer.merge(TokenStore.layer, AuditLog.layer).pipe(Layer.provide(connection))
-  const made = createToken({ name, scopes: Object.keys(scopes), users: "all" })
-  return Effect.runPromise(
-    made.pipe(Effect.provide(store), Effect.provideService(References.MinimumLogLevel, "Error"), Effect.scoped)
-  ).then(({ token }) => token)
-}
 
 const time = (milliseconds: number): string => `${milliseconds.toFixed(1)} ms`.padStart(11)
 const countsOf = (statuses: Readonly<Record<string, number>>): string =>
@@ -46,7 +31,7 @@ else {
   const seconds = Number(values.seconds)
   if (!(seconds > 0)) throw new Error(usage)
   console.log(`${"attack".padEnd(40)}  posts p50  posts p99  reads p50  reads p99`)
-  const rows = await abuse({ milliseconds: seconds * 1_000, createToken: tokenOf, report: print })
+  const rows = await abuse({ milliseconds: seconds * 1_000, createToken: tokenOfCaller, report: print })
   const alone = rows.find(({ attack }) => attack === "none")
   for (const row of rows.filter(({ attack }) => attack !== "none")) {
     const times = (["posts", "reads"] as const).map(

@@ -13,6 +13,7 @@ import { rules } from "./cases/Rules.ts"
 import { rulesPath } from "./cases/RulesPath.ts"
 import { rulesStart } from "./cases/RulesStart.ts"
 import { start } from "./cases/Start.ts"
+import { tokens } from "./cases/Tokens.ts"
 
 /** All cases of the benchmark, in the order in which they run. */
 export const cases: ReadonlyArray<Case> = [
@@ -22,6 +23,7 @@ export const cases: ReadonlyArray<Case> = [
   posts,
   requests,
   reads,
+  tokens,
   feeds,
   start,
   ...recoveryCases,

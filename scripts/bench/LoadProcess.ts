@@ -7,6 +7,8 @@ import type { NodeProcess } from "./NodeProcess.ts"
 /** The server to which a load sends its requests. */
 export interface Served {
   readonly edgeUrl: string
+  /** The token of the load; `undefined` for a server that asks for no tokens. */
+  readonly token?: string
   /** The processes that spend time on requests, by their names. */
   readonly servers: Readonly<Record<string, { readonly pid: number }>>
   /** Starts a further process, which is stopped when the load ends. */
@@ -35,10 +37,10 @@ export class LoadProcess {
     this.process = served.spawn("load", fileURLToPath(new URL("load.ts", import.meta.url)))
   }
 
-  async run(order: Omit<LoadOrder, "edgeUrl">): Promise<Loaded> {
-    const { servers, edgeUrl } = this.served
+  async run(order: Omit<LoadOrder, "edgeUrl" | "token">): Promise<Loaded> {
+    const { servers, edgeUrl, token } = this.served
     const prepared = this.process.message<LoadMessage, "prepared">("prepared")
-    this.process.send({ edgeUrl, ...order } satisfies LoadOrder)
+    this.process.send({ edgeUrl, token, ...order } satisfies LoadOrder)
     await prepared
     const done = this.process.message<LoadMessage, "done">("done", (message) => {
       if (message.kind === "progress") this.progress.show(`answered ${message.answered.toLocaleString("en")}`)

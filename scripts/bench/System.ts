@@ -4,6 +4,7 @@ import type { SystemStatus } from "../../src/client/Answers.ts"
 import { freePort, projectRoot, TestBroker, until } from "../../src/harness/system/TestBroker.ts"
 import { testKeyFile } from "../../src/harness/system/TestKeys.ts"
 import { setUpStreams, testSettings } from "../../src/harness/system/TestLedger.ts"
+import { tokenOfCaller } from "./CallerToken.ts"
 import type { Stoppable } from "./Ending.ts"
 import type { Served } from "./LoadProcess.ts"
 import { NodeProcess, type NodeProcessOptions } from "./NodeProcess.ts"
@@ -13,6 +14,8 @@ import { wrongTotals } from "./Totals.ts"
 const mainScript = join(projectRoot, "src/main.ts")
 /** The default of the setting PARTITIONS. */
 const partitionsDefault = 8
+/** Limits that no load of the benchmark reaches. */
+const wideLimits = { LIMIT_POINTS: "100000000", LIMIT_READS: "100000", LIMIT_STORES: "100000" }
 
 /** The parts and settings of the system that a case needs. */
 export interface SystemNeeds {
@@ -50,13 +53,7 @@ export class System implements Stoppable, Served {
     this.startedWorkers = Array.from({ length: options.workers ?? 1 }, (_, index) =>
       this.startWorker(index === 0 ? "worker" : `worker-${index + 1}`, index)
     )
-    this.edge = this.start({
-      name: "edge",
-      script: mainScript,
-      arguments: ["--role", "edge"],
-      environment: { PORT: String(port) },
-      isProfiled: options.usesEdge
-    })
+    this.edge = this.startEdge("edge", { PORT: String(port) })
   }
 
   static async start(options: SystemOptions): Promise<System> {
@@ -118,6 +115,24 @@ export class System implements Stoppable, Served {
   }
 
   /**
+   * Starts a second edge, which asks for tokens and counts the requests of each token. The limits are so wide that the
+   * edge refuses no request.
+   */
+  async startEdgeWithTokens(): Promise<Served> {
+    const [port, token] = [await freePort(), await tokenOfCaller(this.broker.url, "benchmark")]
+    const edge = this.startEdge("edge-with-tokens", { PORT: String(port), AUTH: "tokens", ...wideLimits })
+    const edgeUrl = `http://127.0.0.1:${port}`
+    const isReady = () =>
+      fetch(`${edgeUrl}/readyz`).then(
+        ({ ok }) => ok,
+        () => false
+      )
+    await until("the edge with tokens is ready", isReady)
+    const servers = { edge, worker: this.worker, broker: this.broker }
+    return { edgeUrl, token, servers, spawn: (name, script) => this.spawn(name, script) }
+  }
+
+  /**
    * Ends the first worker: kills it with SIGKILL, or lets it end after its work. Starts another worker under the same
    * name, as start.sh does.
    */
@@ -153,6 +168,11 @@ export class System implements Stoppable, Served {
     })
     this.processes.push(process)
     return process
+  }
+
+  private startEdge(name: string, environment: Readonly<Record<string, string>>): NodeProcess {
+    const isProfiled = this.options.usesEdge
+    return this.start({ name, script: mainScript, arguments: ["--role", "edge"], environment, isProfiled })
   }
 
   private startWorker(name: string, index: number): NodeProcess {

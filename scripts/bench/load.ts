@@ -13,6 +13,8 @@ export type Pace = { readonly perSecond: number } | { readonly atOnce: number }
 
 export interface LoadOrder {
   readonly edgeUrl: string
+  /** The token that each request of the load sends; `undefined` for an edge that asks for no tokens. */
+  readonly token?: string | undefined
   readonly workload: Workload
   /**
    * The purchases to post. `until` says whether a post is answered when its purchase is applied, or when it is stored.
@@ -62,11 +64,11 @@ let kept: HttpConnections | undefined
 /** The number of purchases that were answered as applied, by user. Every later read has to include these purchases. */
 const applied = new Map<string, number>()
 
-const run = async ({ edgeUrl, workload, posts, reads }: LoadOrder): Promise<LoadResult> => {
+const run = async ({ edgeUrl, token, workload, posts, reads }: LoadOrder): Promise<LoadResult> => {
   const connections = (kept ??= new HttpConnections(edgeUrl, connectionsMax))
   const resentBefore = connections.resent
   const { from = 0, to = 0, until = "stored" } = posts ?? {}
-  const requests = new PreparedRequests(to - from, (index) => postRequest(bodyOf(workload, from + index), until))
+  const requests = new PreparedRequests(to - from, (index) => postRequest(bodyOf(workload, from + index), until, token))
   const postTimes: Array<number> = []
   const readTimes: Array<number> = []
   const failures: Array<string> = []
@@ -94,7 +96,7 @@ const run = async ({ edgeUrl, workload, posts, reads }: LoadOrder): Promise<Load
     const userId = userAt((index * 7_919) % workload.users)
     const least = applied.get(userId) ?? 0
     try {
-      const { status, text } = await connections.exchange(getRequest(`/users/${userId}/total`))
+      const { status, text } = await connections.exchange(getRequest(`/users/${userId}/total`, token))
       readTimes.push(performance.now() - due)
       const total = totalIn(text)
       if (status !== 200 || total === undefined) return fail(`the total of ${userId} answered ${status}: ${text}`)

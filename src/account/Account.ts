@@ -42,8 +42,8 @@ export const sealBounds: SealBounds = {
 }
 
 /**
- * An account as its actor holds it. The purchaseId set of an account can have a million members, so the functions of
- * this module change an account in place.
+ * An account as its actor holds it. The purchaseId set of an account can have a million ids, so the functions of this
+ * module change an account in place.
  */
 export interface Account {
   /** The sum of all applied purchases, in cents. */
@@ -53,8 +53,8 @@ export interface Account {
   /** The number of reversals among the entries. */
   reversals: number
   /**
-   * The input sequence up to which the purchases of the account are decided. Input up to the sequence `decidedThrough`
-   * that is read again is skipped.
+   * The input sequence up to which the purchases of the account are decided. When the input log is read again, an actor
+   * skips the input up to `decidedThrough`.
    */
   decidedThrough: number
   /** When the broker stored the newest applied purchase, in milliseconds since 1970; 0 before the first purchase. */
@@ -64,8 +64,8 @@ export interface Account {
   /** The number of newest revisions that no stored segment covers. */
   unsealedRevisions: number
   /**
-   * The repeats and the reversed pieces that the unsealed revisions count, by id; `undefined` if they count none.
-   * Counts of repeats that the segment in flight covers are left out.
+   * The repeats and the reversed pieces that the unsealed revisions count, by id; `undefined` without such counts. The
+   * map does not have the counts that the segment in flight stores.
    */
   unsealedRepeats: Map<string, Counts> | undefined
   /** The number of unsealed revisions that the segment in flight covers; 0 if no segment is in flight. */
@@ -90,13 +90,13 @@ export interface Account {
   idle: Array<number> | undefined
 }
 
-/** The outcome of deliveries, decided against one revision of the account. */
+/** The decision on delivered purchases and reversals, for one state of the account. */
 export interface Decision {
-  /** The entries to apply, in the order of their delivery. */
+  /** The entries to apply, in the order of the input log. */
   readonly applied: ReadonlyArray<AppliedPurchase>
   /** How often each id of the purchaseId set came again, as a repeat or as a conflict. */
   readonly repeats: ReadonlyMap<string, Repeats>
-  /** Deliveries under an id that was applied with another content. */
+  /** The delivered purchases and reversals whose id was applied with another content. */
   readonly conflicts: ReadonlyArray<Delivered>
   /**
    * Reversals that are refused. A refused reversal leaves no trace in the account, so its rejected record is stored
@@ -113,7 +113,7 @@ export interface Decision {
   readonly decidedThrough: number
 }
 
-/** The counts of every decision without repeats. Nearly all decisions have no repeats. */
+/** The empty map that all decisions without repeats share. Nearly all decisions have no repeats. */
 const noRepeats: ReadonlyMap<string, Repeats> = new Map()
 const noCounts: ReadonlyMap<string, Counts> = new Map()
 const noSequences: ReadonlyArray<number> = []
@@ -163,14 +163,14 @@ export const targetsNeeded = (
 }
 
 /**
- * Decides how deliveries change an account, and changes nothing. Each purchase id is applied once. A purchase under an
- * applied id is a repeat if its content is the same, and else a conflict. Each reversal id is applied once, too. Input
- * that the account has decided before is skipped, because it was counted or refused then. Input that was decided before
- * comes after a crash, when the log is read again.
+ * Decides how delivered purchases and reversals change an account, and changes nothing. Each purchase id, and each
+ * reversal id, is applied once. A purchase under an applied id is a repeat if its content is the same, and else a
+ * conflict. Input that the account has decided before is skipped, because it was counted or refused then. After a crash
+ * the input log is read again, so input that was decided before comes again.
  *
  * A reversal is refused if its purchase is not applied, or if it asks for more pieces than are left. The purchase of a
- * reversal may be an earlier one of the same deliveries. Other purchases that reversals name are in `targets`, as
- * {@link targetsNeeded} names them.
+ * reversal may stand before the reversal in `deliveries`. `targets` has the contents of the purchases that {@link
+ * targetsNeeded} returned.
  *
  * The times of an account's entries never fall. If the broker's clock steps back, an entry gets the time of the entry
  * before it. Windows of rules and totals of the past need times that rise.
@@ -363,15 +363,15 @@ const appended = (list: Array<number>, sequence: number): Array<number> => {
 }
 
 /**
- * Takes the time of the newest purchase of a revision. Callers that read an account need this time only if the newest
- * revisions of the account have no purchase.
+ * Takes the time of the newest purchase of a revision into the account. The reader of an account calls
+ * `takeStoredThrough` only if the newest revisions of the account have no purchase.
  */
 export const takeStoredThrough = (account: Account, { purchases }: Pick<Revision, "purchases">): void => {
-  // In older ledgers the times of purchases may fall.
+  // In ledgers of earlier versions, a purchase may have an earlier time than the purchase before it.
   for (const { storedAt } of purchases) if (storedAt > account.storedThrough) account.storedThrough = storedAt
 }
 
-/** Adds to the counts of an id, in the set and among the unsealed counts. */
+/** Adds `counts` to the counts of an id, in the purchaseId set and among the unsealed counts. */
 const count = (account: Account, setId: string, counts: Counts): void => {
   account.unsealedRepeats ??= new Map()
   addCounts(account.unsealedRepeats, setId, counts)

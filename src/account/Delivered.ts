@@ -27,11 +27,11 @@ export interface DeliveredReversal extends DeliveredPlace {
 /** A purchase or a reversal of one user as the input log delivered it. */
 export type Delivered = DeliveredPurchase | DeliveredReversal
 
-/** Returns the id under which the purchaseId set would keep a delivery. */
+/** Returns the id under which the purchaseId set would keep a delivered purchase or reversal. */
 export const requestSetId = (delivered: Delivered): string =>
   delivered.reversal === undefined ? delivered.purchase.purchaseId : reversalSetId(delivered.reversal.reversalId)
 
-/** Returns the fingerprint of a delivery, by which a repeat is told from a conflict. */
+/** Returns the fingerprint of a delivered purchase or reversal, by which a repeat is told from a conflict. */
 export const requestFingerprint = ({ purchase, reversal }: Delivered): number => {
   if (reversal === undefined) return contentFingerprint(purchase)
   const { purchaseId, quantity, reason } = reversal

@@ -22,8 +22,8 @@ const numbersOfSlot = 2
 const seed = Math.floor(Math.random() * 0x1_0000_0000)
 
 /**
- * Returns a shared buffer, though no other thread uses it. V8 counts other buffers as memory of its heap, and then
- * collects the whole heap more often.
+ * Returns a shared buffer, though no other thread uses it. V8 counts buffers that are not shared as memory of its heap,
+ * and then collects the whole heap more often.
  */
 const unaccounted = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes)
 
@@ -92,8 +92,8 @@ export class IdTable implements AppliedIds {
   }
 
   /**
-   * Writes an id behind the other ids, where the search can compare the new id with them. An id that is added stays at
-   * that place. Returns the end of the id.
+   * Writes the bytes of an id behind the bytes of all added ids, where the search can compare the new id with the added
+   * ids. The bytes of an added id stay at their place. Returns the index behind the last byte of the id.
    */
   private write(id: string): number {
     const begin = this.endOf(this.count - 1)
@@ -107,8 +107,8 @@ export class IdTable implements AppliedIds {
   }
 
   /**
-   * Returns the hash of the id that was written last. The lowest bits of the hash choose the slot, so the bits are
-   * spread.
+   * Returns the hash of the id that was written last. The lowest bits of the hash choose the slot, so the function
+   * spreads the bits of the hash.
    */
   private hash(end: number): number {
     let hash = seed ^ fnvOffset
@@ -118,7 +118,7 @@ export class IdTable implements AppliedIds {
     return spreadBits(hash) | 0
   }
 
-  /** Returns the slot of the id that was written last, or the free slot where it belongs. */
+  /** Returns the slot of the id that was written last, or the free slot where the id belongs. */
   private slotOf(hash: number, end: number): number {
     const last = this.slots.length - numbersOfSlot
     let slot = (numbersOfSlot * hash) & last

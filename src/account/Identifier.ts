@@ -12,16 +12,17 @@ export const productTextLengthMax = 200
 export const reasonLengthMax = 200
 
 const plain = /^[A-Za-z0-9_@+-][A-Za-z0-9_@+. -]*$/
-// An id is one segment of a path. An id can hold no separator, and must not be `.` or `..`, which clients resolve.
+// An id is one part of the path of a URL, so an id can hold no separator. Clients resolve the parts `.` and `..` of a
+// path, so no id is `.` or `..`.
 const pathSyntax = /[/\\]|^\.{1,2}$/
 
 /**
- * Returns the text in normalization form C. Plain texts are in this form already, and checking them first saves most of
- * the time.
+ * Returns the text in normalization form C. Texts that match `plain` are in normalization form C already. The check for
+ * such texts saves most of the time.
  */
 export const inNormalForm = (text: string): string => (plain.test(text) ? text : text.normalize("NFC"))
 
-/** Returns whether a value is a text in normalization form C that has no problem. */
+/** Returns whether a value is a text in normalization form C for which `problem` returns `undefined`. */
 export const isTextWithout = (value: unknown, problem: (text: string) => string | undefined): value is string =>
   typeof value === "string" && inNormalForm(value) === value && problem(value) === undefined
 
@@ -89,17 +90,17 @@ const endOfId = `[^ /\\\\${control}]`
 const idPattern = `^${endOfId}(${inId}*${endOfId})?$`
 const textPattern = `^ *[^ ${control}][^${control}]*$`
 
-/** Decodes a user id. Fails if the id is not in normalization form C or breaks a rule of {@link userIdProblem}. */
+/** Decodes a user id. Fails if the id is not in normalization form C or {@link userIdProblem} finds a problem. */
 export const UserId = normalized(userIdProblem, userIdLengthMax, idPattern).pipe(Schema.brand("UserId"))
 export type UserId = typeof UserId.Type
 
 /**
- * Decodes a purchase id. Fails if the id is not in normalization form C or breaks a rule of {@link purchaseIdProblem}.
+ * Decodes a purchase id. Fails if the id is not in normalization form C or {@link purchaseIdProblem} finds a problem.
  */
 export const PurchaseId = normalized(purchaseIdProblem, purchaseIdLengthMax, idPattern).pipe(Schema.brand("PurchaseId"))
 export type PurchaseId = typeof PurchaseId.Type
 
-/** Decodes the id of a reversal. A reversal id follows the rules of purchase ids, and is an id of another kind. */
+/** Decodes the id of a reversal. A reversal id has the form of a purchase id, and is an id of another kind. */
 export const ReversalId = normalized(purchaseIdProblem, purchaseIdLengthMax, idPattern).pipe(Schema.brand("ReversalId"))
 export type ReversalId = typeof ReversalId.Type
 
@@ -114,13 +115,13 @@ export const StoredUserId = Schema.String.pipe(Schema.brand("UserId"))
 export const StoredPurchaseId = Schema.String.pipe(Schema.brand("PurchaseId"))
 
 /**
- * Decodes a product name or type. Fails if the text is not in normalization form C or breaks a rule of {@link
- * productTextProblem}.
+ * Decodes a product name or type. Fails if the text is not in normalization form C or {@link productTextProblem} finds
+ * a problem.
  */
 export const ProductText = normalized(productTextProblem, productTextLengthMax, textPattern)
 
 /**
- * Decodes the reason of a reversal. Fails if the reason is not in normalization form C or breaks a rule of {@link
- * reasonTextProblem}.
+ * Decodes the reason of a reversal. Fails if the reason is not in normalization form C or {@link reasonTextProblem}
+ * finds a problem.
  */
 export const ReasonText = normalized(reasonTextProblem, reasonLengthMax, textPattern)

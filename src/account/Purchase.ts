@@ -47,9 +47,9 @@ export const Purchase = Schema.Struct({
 export type Purchase = typeof Purchase.Type
 
 /**
- * Reads a purchase from parsed JSON, by the same rules as the schema. Returns `undefined` if the rules refuse it. The
- * schema can give the reason of a refusal. A worker reads every purchase with this function, which is several times
- * faster than the schema.
+ * Reads a purchase from parsed JSON, with the same checks as the schema {@link Purchase}. Returns `undefined` if a
+ * check fails. The schema can say which check failed. A worker reads every purchase with this function, which is
+ * several times faster than the schema.
  */
 export const readPurchase = (candidate: unknown): Purchase | undefined => {
   if (typeof candidate !== "object" || candidate === null) return undefined

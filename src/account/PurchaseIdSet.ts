@@ -17,7 +17,7 @@ export interface AppliedId extends Counts {
 
 const noRepeats: Repeats = { repeats: 0, conflicts: 0 }
 
-/** Adds to the repeats and conflicts that are counted for an id, in place. */
+/** Adds `more` to the repeats and conflicts that `counted` has for an id. */
 export const addRepeats = (counted: Map<string, Repeats>, purchaseId: string, more: Repeats): void => {
   const { repeats, conflicts } = counted.get(purchaseId) ?? noRepeats
   counted.set(purchaseId, { repeats: repeats + more.repeats, conflicts: conflicts + more.conflicts })
@@ -25,7 +25,7 @@ export const addRepeats = (counted: Map<string, Repeats>, purchaseId: string, mo
 
 const noCounts: Counts = { repeats: 0, conflicts: 0, reversed: 0, lastReversal: 0 }
 
-/** Adds to all counts of an id, in place. The counts do not depend on the order of the calls. */
+/** Adds `more` to the counts that `counted` has for an id. The counts do not depend on the order of the calls. */
 export const addCounts = (counted: Map<string, Counts>, setId: string, more: Counts): void => {
   const { repeats, conflicts, reversed, lastReversal } = counted.get(setId) ?? noCounts
   counted.set(setId, {
@@ -44,7 +44,7 @@ export const addCounts = (counted: Map<string, Counts>, setId: string, more: Cou
 export class PurchaseIdSet {
   private ids: AppliedIds = new IdList()
   private sealed = 0
-  /** The counts of the ids that came again or are reversed; `undefined` if none did. */
+  /** The counts of the ids that came again or are reversed; `undefined` without such an id. */
   private counted: Map<string, Counts> | undefined
 
   /** The number of ids in the set. */
@@ -116,12 +116,12 @@ export class PurchaseIdSet {
     this.seal()
   }
 
-  /** Takes note that segments cover all ids of the set, or will cover them when they are stored. */
+  /** Takes note that all ids of the set are in segments, or will be when the segments in flight are stored. */
   seal(): void {
     this.sealed = this.ids.size
   }
 
-  /** Adds to the counts of an id. The id may be added to the set after its counts. */
+  /** Adds `more` to the counts of an id. The id may be added to the set after its counts. */
   count(setId: string, more: Counts): void {
     this.counted ??= new Map()
     addCounts(this.counted, setId, more)

@@ -26,8 +26,9 @@ export const Reversal = Schema.Struct({
 export type Reversal = typeof Reversal.Type
 
 /**
- * Why a reversal is refused: its purchase is not applied, all pieces were taken back before, fewer pieces are left than
- * it asks for, or the reversals of one message are too large together.
+ * Why a reversal is refused. `no-purchase`: the purchase is not applied. `nothing-left`: all pieces were taken back
+ * before. `more-than-left`: the reversal asks for more pieces than are left. `message-too-large`: the reversals of one
+ * message copy too much text from their purchases.
  */
 export const refusalReasons = ["no-purchase", "nothing-left", "more-than-left", "message-too-large"] as const
 export type RefusalReason = (typeof refusalReasons)[number]
@@ -37,8 +38,8 @@ export const isReversal = (candidate: unknown): boolean =>
   typeof candidate === "object" && candidate !== null && "reversalId" in candidate
 
 /**
- * Reads a reversal from parsed JSON, by the same rules as the schema. Returns `undefined` if the rules refuse it. The
- * schema can give the reason of a refusal.
+ * Reads a reversal from parsed JSON, with the same checks as the schema {@link Reversal}. Returns `undefined` if a
+ * check fails. The schema can say which check failed.
  */
 export const readReversal = (candidate: unknown): Reversal | undefined => {
   if (typeof candidate !== "object" || candidate === null) return undefined
@@ -51,13 +52,13 @@ export const readReversal = (candidate: unknown): Reversal | undefined => {
     purchaseId: purchaseId as PurchaseId,
     reason
   }
-  // An own member with the value `undefined` cannot come from JSON.
+  // No member of parsed JSON has the value `undefined`, so here the reversal has no member `quantity`.
   if (quantity === undefined) return read
   return isWholeNumber(quantity, quantityMax) ? { ...read, quantity } : undefined
 }
 
 /**
- * The content of a request that tells a repeat of a reversal from a conflict. `asked` is 0 if the reversal asks for all
+ * The content of a reversal, by which a repeat is told from a conflict. `asked` is 0 if the reversal asks for all
  * pieces that are left.
  */
 interface Content {

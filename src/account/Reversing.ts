@@ -19,8 +19,9 @@ export interface Refusal {
 export type Targets = ReadonlyMap<string, Content>
 
 /**
- * The most bytes of product names and types that the reversals of one message copy from their purchases. A reversal of
- * the input log does not have these texts, so a small message could make a revision that no commit has room for.
+ * The most bytes of product names and types that the reversals of one message copy from their purchases. A reversal in
+ * the input log has no product name or type. Without this bound, a small message could make a revision that no commit
+ * has room for.
  */
 export const copiedBytesMax = 192 * 1024
 
@@ -30,7 +31,7 @@ interface ReversedAccount {
   readonly decidedThrough: number
 }
 
-/** Decides the reversals among the deliveries that an actor decides together, one reversal after the other. */
+/** Decides the reversals in one decision of an actor, one reversal after the other. */
 export class Reversing {
   /** The reversals that were refused so far. */
   readonly refusals: Array<Refusal> = []
@@ -38,7 +39,7 @@ export class Reversing {
   applied = 0
   /** The pieces that this decision takes back, by purchase id. */
   private readonly taken = new Map<string, number>()
-  /** The input sequence of the newest delivery, and the bytes that the reversals of its message copy. */
+  /** The input sequence of the newest message, and the bytes that the reversals of this message have copied. */
   private copiedFor = 0
   private copiedBytes = 0
   private readonly account: ReversedAccount
@@ -51,7 +52,8 @@ export class Reversing {
 
   /**
    * Returns the entry of a reversal whose id is new. Returns `undefined` if the reversal is refused now, or was refused
-   * before. `earlier` has the entries that the same decision has applied, and `total` is the total after them.
+   * before. `earlier` has the entries that the same decision has applied. `total` is the account's total after the
+   * entries of `earlier`.
    */
   entryOf(
     delivered: DeliveredReversal,
@@ -60,7 +62,8 @@ export class Reversing {
     total: Cents
   ): AppliedPurchase | undefined {
     const { reversal, inputSequence, inputIndex } = delivered
-    // Input that was decided before, under an id that is not in the set, was refused, and its record is stored.
+    // A reversal that was decided before, but has no id in the purchaseId set, was refused. Its rejected record is
+    // stored.
     if (inputSequence <= this.account.decidedThrough) return undefined
     const { reversalId, purchaseId, reason, quantity: asked = 0 } = reversal
     const known = this.account.purchaseIds.get(purchaseId)

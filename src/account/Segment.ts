@@ -1,10 +1,10 @@
 import type { Counts } from "./Revision.ts"
 
-/** The most segments after the newest directory that a segment names, and also the most directories that it names. */
+/** A segment names at most this many directories, and at most this many segments after the newest directory. */
 export const linksMax = 255
 /**
- * The most ids and counts of repeats of one segment together, unless a single revision has more ids. A segment with the
- * longest ids stays below the broker's `max_payload`.
+ * The most ids and counts of repeats that one segment holds together, unless a single revision has more ids. A segment
+ * with the longest ids stays below the broker's `max_payload`.
  */
 export const segmentIdsMax = 1_024
 
@@ -23,7 +23,7 @@ export interface SealedRevision {
 export interface SegmentContent {
   /** The revisions that the segment covers, oldest first. */
   readonly revisions: ReadonlyArray<SealedRevision>
-  /** The repeats, conflicts and reversed pieces that the covered revisions counted, by id. */
+  /** The counts of repeats, conflicts and reversed pieces that the segment keeps, by id. */
   readonly repeats: ReadonlyMap<string, Counts>
 }
 

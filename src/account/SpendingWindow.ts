@@ -46,8 +46,8 @@ export const windowStartBefore = (kind: WindowKind, at: number, windows: number)
 }
 
 /**
- * Cuts a range into at most `windowsMax` windows, oldest first. The first and the last window are cut off where the
- * range begins or ends inside them.
+ * Cuts a range of time into at most `windowsMax` windows, oldest first. The first and the last window are cut off where
+ * the range begins or ends inside them.
  */
 export const windowsOf = (kind: WindowKind, range: Window, windowsMax: number): ReadonlyArray<Window> => {
   const windows: Array<Window> = []

@@ -11,7 +11,7 @@ export const fnv1a = (text: string): number => {
   return hash >>> 0
 }
 
-/** Returns a second hash after one more unit, with the first multiplier of murmur3, as a signed number of 32 bits. */
+/** Returns a hash with the first multiplier of murmur3 after one more unit, as a signed number of 32 bits. */
 export const murmurStep = (hash: number, unit: number): number => Math.imul(hash ^ unit, 0x85ebca6b)
 
 /**
@@ -41,8 +41,8 @@ export const textsFingerprint = (one: string, other: string, ...amounts: readonl
 }
 
 /**
- * Spreads the bits of a hash with the last steps of murmur3. Spreading gives texts that differ in few bits distant
- * hashes.
+ * Spreads the bits of a hash with the last steps of murmur3. After the spreading, texts that differ in few bits have
+ * distant hashes.
  */
 export const spreadBits = (hash: number): number => {
   let spread = murmurStep(hash, hash >>> 16)

@@ -14,8 +14,8 @@ const codePoint = (character: string): string =>
   `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`
 
 /**
- * Returns the name of the first control, format, separator or unpaired surrogate character; `undefined` if there is
- * none.
+ * Returns the name of the first control, format, separator or unpaired surrogate character; `undefined` if the text has
+ * no such character.
  */
 export const unprintableIn = (text: string): string | undefined => {
   const [character] = firstUnprintable.exec(text) ?? []

@@ -63,10 +63,10 @@ export interface LookEnvelope {
 /** An entry of an actor's mailbox. */
 export type Envelope<Tag> = PurchasesEnvelope<Tag> | LookEnvelope
 
-/** What an actor calls around the read of its account from the broker. */
+/** The functions that an actor calls before and after the read of its account from the broker. */
 export interface AccountReads {
   readonly begun: () => void
-  /** Called when the read has succeeded. A read of an account that fails ends the epoch. */
+  /** Called when the read of the account has succeeded. If the read of an account fails, the epoch ends. */
   readonly ended: () => void
 }
 
@@ -108,8 +108,8 @@ export interface ActorContext<Tag> {
     messages: ReadonlyArray<InputMessage<Tag>>
   ) => void
   /**
-   * Called when a request failed, when its outcome is unknown, or when an actor failed. The call of `failed` ends the
-   * epoch and all of its actors.
+   * Called when a request to the broker failed, when the outcome of a request is unknown, or when an actor failed. The
+   * call of `failed` ends the epoch and all of its actors.
    */
   readonly failed: (reason: string) => void
 }
@@ -154,7 +154,7 @@ interface Work<Tag> {
 
 const noLooks: ReadonlyArray<LookEnvelope> = []
 const noParts: ReadonlyArray<never> = []
-/** The most UTF-16 units of the reversed purchase that the entry of a reversal repeats. */
+/** The most UTF-16 units that the entry of a reversal copies from the reversed purchase. */
 const reversedUnitsMax = 2 * (purchaseIdLengthMax + 2 * productTextLengthMax)
 
 const bytesOf = (deliveries: ReadonlyArray<Delivered>): number => {
@@ -168,8 +168,9 @@ const bytesOf = (deliveries: ReadonlyArray<Delivered>): number => {
 }
 
 /**
- * Takes envelopes from the front of a mailbox, up to the size of one revision. Returns the taken envelopes and the
- * rest. Each taken look sees all taken purchases, also those that came after the look.
+ * Takes envelopes from the front of a mailbox, up to the size of one revision. Returns the taken envelopes, and the
+ * envelopes that stay in the mailbox. Each taken look sees all taken purchases, also purchases that came after the
+ * look.
  */
 const takeWork = <Tag>(waiting: ReadonlyArray<Envelope<Tag>>): { work: Work<Tag>; rest: Array<Envelope<Tag>> } => {
   const messages: Array<InputMessage<Tag>> = []
@@ -230,8 +231,8 @@ const refusalOf = ({ delivered, reason, left }: Refusal): Rejection => {
  * its revision is committed. An actor ends with its epoch.
  *
  * An actor is an object and not a fiber, because a worker has a hundred thousand actors. Requests to the broker run as
- * effects, and no code of the actor runs while it waits for them. At most one revision of an actor waits for a commit,
- * so the actor itself is the proposal of that revision.
+ * effects, and no code of the actor runs while the actor waits for a request. At most one revision of an actor waits
+ * for a commit, so the actor itself is the proposal of that revision.
  */
 export class AccountActor<Tag> extends ResidentActor implements RevisionProposal<Tag> {
   readonly userToken: string
@@ -258,8 +259,8 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
   private held: Work<Tag> | undefined
   private sealed: StoredSegment | undefined
   /**
-   * The messages whose purchases are in the revision that waits for its commit. The four fields after `parts` belong to
-   * the same revision.
+   * The messages whose purchases are in the revision that waits for its commit. The fields from `parts` to `rejections`
+   * belong to one revision.
    */
   parts: ReadonlyArray<InputMessage<Tag>> = noParts
   private looks: ReadonlyArray<LookEnvelope> = noLooks
@@ -357,7 +358,7 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     this.take()
   }
 
-  /** Stops the account, whose records cannot be read. */
+  /** Makes the actor reject all purchases, because the records of the account cannot be read. */
   private stop(problem: string): void {
     this.isUnreadable = true
     this.hands.loaded(this)
@@ -365,7 +366,10 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     this.take()
   }
 
-  /** Stops the account while the actor has taken work, because a record that the work needs cannot be read. */
+  /**
+   * Rejects the taken work, because a record that the work needs cannot be read. From now on the actor rejects all
+   * purchases.
+   */
   private stopWith(problem: string, work: Work<Tag>): void {
     this.isUnreadable = true
     this.account = undefined
@@ -375,7 +379,7 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
 
   /**
    * Rejects the purchases of an account that cannot be read. The rejected records are stored before the position passes
-   * the purchases, so a person can replay them when the account is repaired.
+   * the purchases, so a person can replay the purchases when the account is repaired.
    */
   private refuse({ messages, deliveries, looks } = this.takeWaiting()): void {
     this.parts = messages
@@ -411,7 +415,7 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     })
   }
 
-  /** Lets the account's next revisions name the stored segment, if one was stored since the last call. */
+  /** Lets the account's next revisions name the newest segment, if a segment was stored since the last call. */
   private takeSealed(account: Account): void {
     if (this.sealed === undefined) return
     endSeal(account, this.sealed.segment, this.sealed.links)
@@ -458,8 +462,8 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
   }
 
   /**
-   * Lets the position pass work that leaves nothing to write. The records of refused reversals are stored before the
-   * position passes them.
+   * Lets the position pass work that leaves nothing to write. The rejected records of refused reversals are stored
+   * before the position passes the reversals.
    */
   private passOver(account: Account, { messages, looks }: Work<Tag>, refusals: ReadonlyArray<Refusal>): void {
     const { userToken, hands } = this

@@ -28,8 +28,8 @@ export interface EpochActors<Tag> {
 
 /**
  * The actors of a worker, one for each user, with a bounded mailbox each. An actor without work leaves memory after a
- * while, or at once if another actor needs its slot. The actor that was unused for longest leaves first. If all slots
- * have actors with work, `tell` returns `false`. A caller that got `false` waits for `room`, and the broker keeps
+ * while, or at once if another actor needs its slot. The actor that was unused for longest leaves memory first. If all
+ * slots have actors with work, `tell` returns `false`. A caller that got `false` waits for `room`, and the broker keeps
  * further messages meanwhile.
  */
 export class ActorRegistry extends Context.Service<
@@ -93,7 +93,8 @@ export class ActorRegistry extends Context.Service<
 
             return {
               tell: (userToken: string, envelope: Envelope<Tag>) => {
-                // An actor that is made after its epoch would never be ended, and would keep its slot for ever.
+                // An actor that is made after the end of its epoch would never be ended, and would keep its slot for
+                // ever.
                 if (isOver) return true
                 let actor = actors.get(userToken)
                 if (actor === undefined) {

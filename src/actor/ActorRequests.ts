@@ -11,8 +11,8 @@ import { recordAll, RejectedRecords } from "../nats/RejectedRecords.ts"
 import { forkInScope } from "../runtime/ForkInScope.ts"
 
 /**
- * The wait before another read of an account of which a record is missing, and the most of these reads. A broker that
- * has lost its lead may answer without a record for as long as an election takes.
+ * The wait before an account is read again because one of its records is missing, and the most such reads. A broker
+ * that is no longer the leader may answer without a record for as long as an election takes.
  */
 const missingRetryWait = Duration.seconds(1)
 const missingRetriesMax = 4
@@ -36,8 +36,8 @@ export interface ActorRequests {
     unreadable: (problem: string) => void
   ) => void
   /**
-   * Reads applied purchases, given the sequences of the commits that applied them, by purchase id. Calls `unreadable` as
-   * `load` does.
+   * Reads applied purchases, given the sequences of the commits that applied them, by purchase id. Calls `unreadable`
+   * instead of `done` if a record cannot be read, and this epoch owns the partition.
    */
   readonly readTargets: (
     userToken: string,
@@ -45,7 +45,7 @@ export interface ActorRequests {
     done: (targets: Targets) => void,
     unreadable: (problem: string) => void
   ) => void
-  /** Stores segments one after the other. The function `done` gets the last segment. */
+  /** Stores segments one after the other. Passes the last segment to `done`. */
   readonly seal: (
     userToken: string,
     contents: ReadonlyArray<SegmentContent>,

@@ -4,12 +4,13 @@ import { LruList } from "./LruList.ts"
 
 /**
  * The most actors that load their account at once. If this many actors load, other users wait until half of these
- * actors have loaded their accounts. Actors that need the same commit share one read of that commit, so many loads at
- * once take fewer reads. The number of loads at once is bounded because each load takes memory.
+ * actors have loaded their accounts. Actors that load at the same time and need the same commit share one read of that
+ * commit. So large numbers of loads at once save reads. The number of loads at once is bounded because each load takes
+ * memory.
  */
 export const loadingMax = 8_192
 
-/** The most actors that are checked, the longest unused first, to find one that can leave. */
+/** The most actors that are checked, the longest unused first, to find an actor that can leave memory. */
 const evictionLooksMax = 64
 
 /** The bounds on the actors of a worker. */
@@ -18,14 +19,14 @@ export interface SlotBounds {
   readonly residentMax: number
   /**
    * The most purchase ids that all actors keep together, unless actors with work need more. A purchase id takes 100 to
-   * 150 bytes.
+   * 150 bytes of memory.
    */
   readonly purchaseIdsMax: number
 }
 
 /**
  * The slots of a worker's actors, over all of its epochs. A slot is the room in memory for one actor. An actor without
- * work leaves if another actor needs its slot. The actor that was unused for longest leaves first.
+ * work leaves memory if another actor needs its slot. The actor that was unused for longest leaves memory first.
  */
 export class ActorSlots {
   /**
@@ -53,7 +54,7 @@ export class ActorSlots {
     return this.byUse.size
   }
 
-  /** Returns whether there is a slot for one more actor. Makes an actor leave if no slot is free. */
+  /** Returns whether there is a slot for one more actor. Makes an actor leave memory if no slot is free. */
   hasRoom(): boolean {
     this.isLoadingFull ||= this.loading >= loadingMax
     if (!this.isLoadingFull && (this.byUse.size < this.bounds.residentMax || this.evict())) return true

@@ -16,7 +16,7 @@ export const alertsLimitMax = 100
 const pageReadsMax = 1_000
 /** The longest time that a reader waits until the judges have reached a sequence of the journal. */
 export const throughWaitMax = Duration.seconds(5)
-/** The time for which the positions of the shards that were read last are used for all readers that wait. */
+/** The time for which all waiting readers use the positions of the shards from one read. */
 const positionsGood = Duration.millis(50)
 
 /** An alert, with the time at which it was stored. */
@@ -27,8 +27,8 @@ export interface StoredAlert {
 }
 
 /**
- * The start of a page of alerts. `taken` alerts of the message at `sequence`, and all newer messages, are on newer
- * pages.
+ * The start of a page of alerts. Newer pages have `taken` alerts of the message at `sequence`, and the alerts of all
+ * newer messages.
  */
 export interface AlertCursor {
   readonly sequence: number
@@ -96,7 +96,10 @@ export class AlertPages extends Context.Service<
      * higher, and fails with `NotJudged` after {@link throughWaitMax}.
      */
     readonly completeThrough: (through?: number) => Effect.Effect<number, ReadFailure | NotJudged>
-    /** Returns the page of at most `limit` alerts of a user that begins at a cursor, or the newest page. */
+    /**
+     * Returns the page of a user's alerts that begins at a cursor; the newest page without a cursor. A page has at most
+     * `limit` alerts.
+     */
     readonly page: (userId: string, limit: number, cursor?: AlertCursor) => Effect.Effect<AlertPage, ReadFailure>
   }
 >()("purchases/alerts/AlertPages") {

@@ -12,7 +12,10 @@ import { KeptRuns } from "./KeptRuns.ts"
 
 /** The most back-tests that an edge runs at once. */
 export const backTestsMax = 2
-/** The time after which a back-test no longer counts towards the bound, even if its caller has not taken all lines. */
+/**
+ * The time after which a back-test no longer counts towards {@link backTestsMax}, even if its caller has not taken all
+ * lines.
+ */
 const countedMax = Duration.times(backTestTimeMax, 3)
 
 /**
@@ -29,11 +32,11 @@ export interface BackTestRequest {
   /** The user who owns the rule. */
   readonly owner: string
   readonly rule: StoredRule
-  /** The rule judges commits that were stored at `from` or later, and before `to`, in milliseconds since 1970. */
+  /** The back-test judges commits that were stored at or after this time, in milliseconds since 1970. */
   readonly from: number
   /**
-   * The end of the judged time, in milliseconds since 1970. If `to` is `undefined`, the back-test ends with the newest
-   * commit.
+   * The back-test judges commits that were stored before this time, in milliseconds since 1970. If `to` is `undefined`,
+   * the back-test ends with the newest commit.
    */
   readonly to: number | undefined
   /** The place that an earlier request of this back-test has reached; `undefined` for the first request. */
@@ -56,7 +59,7 @@ export interface OpenBackTest {
 export class BackTest extends Context.Service<
   BackTest,
   {
-    /** Begins a back-test. Fails with `BackTestsBusy` if the edge runs {@link backTestsMax} already. */
+    /** Begins a back-test. Fails with `BackTestsBusy` if the edge runs {@link backTestsMax} back-tests already. */
     readonly open: (
       request: BackTestRequest
     ) => Effect.Effect<OpenBackTest, BrokerUnavailable | BrokerRefused | BackTestsBusy>

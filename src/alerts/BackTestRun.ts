@@ -23,14 +23,17 @@ export const BackTestBounds = Context.Reference<{ readonly revisionsMax: number;
   "purchases/alerts/BackTestBounds",
   { defaultValue: () => ({ revisionsMax: backTestRevisionsMax, timeMax: backTestTimeMax }) }
 )
-/** The most revisions whose windows are read at once, as one part. A request of a back-test ends between two parts. */
+/**
+ * A back-test judges revisions in parts of at most this many. The windows of a part are read at once, and a request
+ * ends only between two parts.
+ */
 const partRevisionsMax = 32
 
 /** The revisions that a back-test judges. */
 export interface BackTestRange {
   /** The place before the first revision of the range. */
   readonly after: FeedPlace
-  /** The sequence of the journal before which the last revision of the range is. */
+  /** All revisions of the range have sequences of the journal below `end`. */
   readonly end: number
   /** Returns the next revisions after a place; an empty list at the end of the ledger. */
   readonly pageAfter: (after: FeedPlace) => Effect.Effect<ReadonlyArray<FeedMessage>, BrokerFailure | NotCurrent>
@@ -57,7 +60,9 @@ const placedOf = ({ userToken, place, text }: FeedMessage): PlacedRevision | und
     () => undefined
   )
 
-/** Makes the judgement of a single rule, as if the rule had been switched on before all purchases. */
+/**
+ * Makes the {@link Judgement} that judges by a single rule, as if the rule had been switched on before all purchases.
+ */
 const judgementOf = (owner: string, stored: StoredRule): Judgement => {
   const judgement = new Judgement()
   const rule = { ...stored.rule, enabled: true }
@@ -98,7 +103,7 @@ export class BackTestRun {
 
   /**
    * Begins the next request at the place that this run has reached. The window states stay in memory, so that the
-   * request need not load them again. `range` may end later than the range of the request before.
+   * request need not load them again. `range` may end later than the range that this run had before.
    */
   goOn(range: BackTestRange): void {
     this.range = range
@@ -119,7 +124,7 @@ export class BackTestRun {
 
   /**
    * Judges the next revisions, and returns their alerts. Returns `undefined` at the end of the range or of the request.
-   * The first call judges some revisions even if the time is over, so that each request makes progress.
+   * The first call judges some revisions even if the request's time is over, so that each request makes progress.
    */
   readonly next: Effect.Effect<ReadonlyArray<Alert> | undefined, BackTestFailure> = Effect.gen(
     { self: this },

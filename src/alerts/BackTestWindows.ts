@@ -19,8 +19,8 @@ const windowEntriesMax = 1_000_000
 /** The memory that a user takes besides the purchases in the window states, as a number of purchases. */
 const userEntries = 4
 /**
- * The least and the most revisions of one account that are read at once. The first reads of a window are few, because
- * most windows are short.
+ * The number of revisions in the first read for a window, which is small because most windows are short. Each further
+ * read may have twice as many revisions.
  */
 const readsAtOnceMin = 2
 
@@ -83,7 +83,10 @@ export class BackTestWindows {
     }
   )
 
-  /** Drops the window states of the longest unused users until the other states are within the bound. */
+  /**
+   * Drops the window states of the longest unused users until the window states have at most {@link windowEntriesMax}
+   * purchases.
+   */
   forget(): void {
     for (const [userId, { room }] of this.byUser) {
       if (this.entries <= windowEntriesMax) return

@@ -44,7 +44,7 @@ export class KeptRuns {
     return this.remove(textOf(key))
   }
 
-  /** Keeps the run of a back-test. If too many runs are kept then, drops the oldest run. */
+  /** Keeps the run of a back-test. If more than {@link runsKeptMax} runs are kept, drops the oldest run. */
   keep(key: RunKey, run: BackTestRun): void {
     const text = textOf(key)
     this.remove(text)

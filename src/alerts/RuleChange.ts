@@ -5,16 +5,16 @@ import { putRule, removeRule, ruleOf, type RuleSet, RulesFull } from "../rules/R
 /** The versions of a rule that a caller has seen. `any` stands for every version. */
 export type SeenVersions = "any" | ReadonlyArray<number>
 
-/** The conditions under which a rule is changed. If both members are missing, the change has no condition. */
+/** The conditions under which a rule is changed. If `has` and `hasNot` are missing, the change has no condition. */
 export interface Precondition {
   /**
-   * The change is made only if the rule has one of these versions. With `has` of `any`, the change is made only if the
+   * The change is made only if the version of the rule is in `has`. If `has` is `any`, the change is made only if the
    * rule exists.
    */
   readonly has?: SeenVersions | undefined
   /**
-   * The change is made only if the rule has none of these versions. With `hasNot` of `any`, the change is made only if
-   * the rule does not exist.
+   * The change is made only if the version of the rule is not in `hasNot`. If `hasNot` is `any`, the change is made
+   * only if the rule does not exist.
    */
   readonly hasNot?: SeenVersions | undefined
 }
@@ -77,8 +77,8 @@ const refusalBy = ({ has, hasNot }: Precondition, set: RuleSet, ruleId: string):
 }
 
 /**
- * Returns whether the caller may have made this change before, without receiving the answer. The result is `true` if
- * the rule already is as the caller wants, and is newer than a version that the caller has seen.
+ * Returns whether this change may repeat a change whose answer the caller did not receive. The result is `true` if the
+ * rule already is as the caller wants, and is newer than a version that the caller has seen.
  */
 const isOwnRepeat = ({ has, hasNot }: Precondition, changed: RuleSet, set: RuleSet, version = 0): boolean =>
   hasNot === undefined && changed === set && Array.isArray(has) && has.some((seen) => seen < version)

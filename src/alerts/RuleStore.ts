@@ -48,7 +48,8 @@ export interface StoredRules {
 export interface PutRule {
   readonly rule: StoredRule
   /**
-   * The sequence of the newest value with the user's rules. Purchases with a higher sequence are judged by the rule.
+   * The sequence of the newest value with the user's rules. Purchases in commits behind `sequence` are judged by the
+   * rule.
    */
   readonly sequence: number
   /** Whether the user had no rule of this id before. */
@@ -69,7 +70,7 @@ const reading = <A>(asked: Effect.Effect<A, BrokerFailure>): Effect.Effect<A, Re
       : failure
   )
 
-/** Gives a new rule its number: the sequence of the value that brought the rule. */
+/** Gives a new rule its number: the sequence of the journal's value that brought the rule. */
 const numbered = ({ changes, rules }: RuleSet, sequence: number): RuleSet => ({
   changes,
   rules: rules.map((stored) => (stored.number === 0 ? { ...stored, number: sequence } : stored))
@@ -109,7 +110,7 @@ export class RuleStore extends Context.Service<
     readonly read: (userId: string) => Effect.Effect<StoredRules, ReadFailure>
     /**
      * Puts a rule under an id. Stores nothing if the user has the same rule under the id already. After
-     * `OutcomeUnknown` the rule may be stored or not; the same call again stores it for sure.
+     * `OutcomeUnknown` the rule may be stored or not. A successful repeat of the call shows that the rule is stored.
      */
     readonly put: (
       userId: string,

@@ -5,9 +5,9 @@ import { RuleCounts } from "../nats/RuleCounts.ts"
 const countMilliseconds = Duration.toMillis(Duration.seconds(30))
 
 /**
- * Returns the number of switched-on rules of all users, as the judges have told it; 0 if no judge has told a number.
- * The bound on the rules of all users is checked against this number. So rules that no judge has read yet may exceed
- * the bound.
+ * Returns the number of switched-on rules of all users, as the judges have told the edge; 0 if no judge has told a
+ * number. The bound on the rules of all users is checked against the number that the judges have told. So rules that no
+ * judge has read yet may exceed the bound.
  */
 export const RulesInAll = Context.Reference<Effect.Effect<number>>("purchases/alerts/RulesInAll", {
   defaultValue: () => Effect.succeed(0)
@@ -15,7 +15,7 @@ export const RulesInAll = Context.Reference<Effect.Effect<number>>("purchases/al
 
 /**
  * Provides the highest number of rules that a judge has told. A judge that has not read the whole journal tells too low
- * a number.
+ * a number of rules.
  */
 export const rulesInAllLayer = Layer.effect(
   RulesInAll,

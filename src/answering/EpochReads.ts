@@ -16,7 +16,7 @@ export interface Look<A> {
 export interface EpochReads {
   /**
    * Returns the input sequence of the partition's newest message, as the leader has it. Returns `dispatchedThrough` if
-   * the log has no newer message. Returns the position if the position is higher.
+   * the input log has no message behind `dispatchedThrough`. The result is never below the position of the partition.
    */
   readonly newestInput: Effect.Effect<number, BrokerFailure>
   /** Returns the input sequence up to which everything is in the mailboxes of the actors. */
@@ -24,8 +24,8 @@ export interface EpochReads {
   /** Waits until the input up to a sequence is in the mailboxes of the actors. */
   readonly untilDispatched: (inputSequence: number) => Effect.Effect<void>
   /**
-   * Looks at each account after its actor has committed everything that the actor was given before. Waits for all
-   * looks. The result of a look is `undefined` for an account that cannot be read.
+   * Looks at each account after its actor has committed everything that the actor was given before. Waits until all
+   * looks are done. The result of a look is `undefined` for an account that cannot be read.
    */
   readonly lookAll: <A>(looks: ReadonlyArray<Look<A>>) => Effect.Effect<ReadonlyArray<A | undefined>>
   /** The users of the partition, and the number of partitions of the ledger. */
@@ -36,8 +36,8 @@ export interface EpochReads {
 
 /**
  * Looks at accounts when they include all input that was stored before the call. Returns `undefined` if the epoch is
- * over. The first look is current if the log holds no newer input. If the log holds newer input, waits until the actors
- * have that input, and looks again. Checks ownership last, because input that another owner applied may be purged
+ * over. The first look is current if the actors had all input of the log. If the actors lacked input, waits until the
+ * actors have the input, and looks again. Checks ownership last, because input that another owner applied may be purged
  * already. Neither the log nor the position of this worker would show input that is purged.
  */
 export const lookStrong = Effect.fnUntraced(function* <A>(reads: EpochReads, look: Effect.Effect<A>) {
@@ -52,7 +52,8 @@ export const lookStrong = Effect.fnUntraced(function* <A>(reads: EpochReads, loo
 })
 
 /**
- * Looks at accounts as they are committed, without a check for newer input. Returns `undefined` if the epoch is over.
+ * Looks at accounts as of their newest commits, without a check for input that is not applied. Returns `undefined` if
+ * the epoch is over.
  */
 export const lookCommitted = <A>(
   reads: EpochReads,

@@ -27,7 +27,7 @@ interface Snapshot {
   readonly total: bigint
   readonly count: number
   readonly reversals: number
-  /** When the broker stored the newest applied purchase, in milliseconds since 1970; 0 before the first. */
+  /** When the broker stored the newest applied purchase, in milliseconds since 1970; 0 before the first purchase. */
   readonly storedThrough: number
   readonly revision: number
   /** The applied purchase that the question names; `undefined` if the account has no such purchase. */
@@ -74,8 +74,8 @@ export const notAnswered = ""
 const unreadable: Reply = { kind: "refused", reason: "unreadable" }
 
 /**
- * Returns the reply of a read of one account. If the records of the account cannot be read, the reply refuses the
- * account, and the other questions of the request are answered.
+ * Returns the reply from a read of one account. If the records of the account cannot be read, only the question about
+ * this account is refused.
  */
 const unlessUnreadable = <R>(
   reading: Effect.Effect<Reply, BrokerFailure | LedgerInconsistent, R>
@@ -90,7 +90,10 @@ const encodeReplies = Schema.encodeSync(Replies)
 /** The services with which replies are read from the journal. */
 export type JournalReads = History | HistorySearch | TotalsBefore | UserPages
 
-/** Returns the reply to a question for which the snapshot is not enough. Reads the rest from the journal. */
+/**
+ * Returns the reply to a question for which the snapshot is not enough. Reads the data that the snapshot lacks from the
+ * journal.
+ */
 const readOn = Effect.fnUntraced(function* (
   question: Exclude<AccountQuestion, { readonly kind: "total" }>,
   snapshot: Snapshot
@@ -186,7 +189,7 @@ export const answerQuestions = Effect.fnUntraced(function* (
 
   const { consistency, questions: asked } = request.value
   const [first] = asked
-  // An edge sends a question about users alone.
+  // A question about users is the only question of its request.
   if (first?.kind === "users")
     return yield* Effect.map(readUsers(reads, first), (reply) => reply && encodeReplies([reply]))
   const questions = asked.filter((question) => question.kind !== "users")

@@ -20,7 +20,7 @@ export class CallerTurns<Item extends { readonly caller: string }> {
     this.items += 1
   }
 
-  /** Puts items back to the front of the items of their callers, in their order. */
+  /** Puts items back to the front of the items of their callers, in the order of `items`. */
   putBack(items: ReadonlyArray<Item>): void {
     for (const item of items.toReversed()) {
       const own = this.byCaller.get(item.caller)
@@ -36,7 +36,7 @@ export class CallerTurns<Item extends { readonly caller: string }> {
     return undefined
   }
 
-  /** Takes the oldest item of the next caller, and lets the other callers have their turns first. */
+  /** Takes the oldest item of the caller whose turn it is, and moves this caller behind all other callers. */
   take(): Item | undefined {
     for (const [caller, own] of this.byCaller) {
       const item = own.shift()

@@ -8,7 +8,7 @@ import { Topology } from "../nats/Topology.ts"
 import { AskingCaller } from "./CallerTurns.ts"
 import { QuestionLane, questionsWaitingMax, type WaitingQuestion } from "./QuestionLane.ts"
 
-/** The time that an owner has to answer. After this time the edge asks the owner, or the next owner, again. */
+/** The time within which an owner must answer. After this time the edge asks the owner, or the next owner, again. */
 const attemptTimeoutMilliseconds = 2_400
 /**
  * The time between two checks for questions that got no reply in time. One timer for all questions takes less work than
@@ -18,7 +18,7 @@ const overdueEvery = Duration.millis(100)
 
 /**
  * The failure of a question to which the owner of the user's partition gave no current answer in time. The caller may
- * ask again.
+ * ask the question again.
  */
 export class NotCurrent extends Schema.TaggedError<NotCurrent>()("NotCurrent", {
   waitedMilliseconds: Schema.Number
@@ -49,12 +49,12 @@ const tooManyWait = () =>
     reason: `${questionsWaitingMax} questions wait already`
   })
 
-/** Asks the owners of partitions. */
+/** Sends questions to the owners of partitions. */
 export class QueryClient extends Context.Service<
   QueryClient,
   {
     /**
-     * Asks the owner of the user's partition, again and again until it answers. Fails with `NotCurrent` when the
+     * Asks the owner of the user's partition, again and again until an owner answers. Fails with `NotCurrent` when the
      * caller's time is over, and with `BrokerUnavailable` without a broker, or if too many questions wait.
      */
     readonly ask: (question: Question, options: AskOptions) => Effect.Effect<Reply, BrokerUnavailable | NotCurrent>

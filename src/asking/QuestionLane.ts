@@ -13,13 +13,13 @@ export const questionsWaitingMax = 8_192
 /** The most requests in flight to one partition. */
 export const requestsInFlightMax = 4
 /**
- * The most requests in flight to one partition that have a dear question. With this bound, another question always
- * finds a free request soon.
+ * The most requests in flight to one partition that have a dear question, whose reply takes many reads. With this
+ * bound, a question that is not dear always finds a free request soon.
  */
 export const dearInFlightMax = 2
 /**
  * How long the next request waits for the answer to the request before it, in milliseconds. Under load, fewer and
- * larger requests take less work. The wait for the answer before is bounded, because some answers are slow.
+ * larger requests take less work. The wait of the next request is bounded, because some answers are slow.
  */
 export const togetherMilliseconds = 10
 /**
@@ -58,7 +58,7 @@ export interface LaneHands {
   readonly request: (payload: string) => Effect.Effect<string, RequestFailure>
 }
 
-/** The kinds of dear questions. */
+/** The kinds of questions that are dear: each reply takes its owner many reads. */
 const dearKinds: ReadonlyArray<Question["kind"]> = ["page", "search", "totalsBefore", "users"]
 
 /**

@@ -26,7 +26,8 @@ export interface Access {
   /** Calls `ended` once when the rights of a caller end. Returns a function that stops the watch. */
   readonly onEnd: (caller: Caller, ended: () => void) => () => void
   /**
-   * Writes the audit record that a caller asks for a change. Resolves to `false` if the audit record cannot be written.
+   * Writes the audit record of a change that a caller asks for. Resolves to `false` if the audit record cannot be
+   * written.
    */
   readonly audit: (record: AuditRecord) => Promise<boolean>
 }

@@ -5,7 +5,9 @@ import { type Problem, problem } from "../contract/Problem.ts"
 
 /** The caller of a request, with its rights. */
 export interface Caller {
-  /** The id of the caller's token, or the subject of its JWT. The id is empty if the edge asks for no token. */
+  /**
+   * The id of the caller's token, or the subject of the caller's JWT. The id is empty if the edge asks for no token.
+   */
   readonly id: string
   /** The name of the token, for people. */
   readonly name: string

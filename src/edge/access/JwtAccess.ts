@@ -27,8 +27,8 @@ const keysIn = (file: string) =>
   })
 
 /**
- * Returns the keys of the issuer in a file. Reads the file with keys again from time to time. While the file cannot be
- * read, the keys of the last read stay valid.
+ * Returns the issuer's keys, which are in a file. Reads the file with keys again from time to time. While the file
+ * cannot be read, the keys of the last read stay valid.
  */
 const fileKeys = Effect.fnUntraced(function* (file: string) {
   let keys = yield* keysIn(file)

@@ -7,8 +7,8 @@ import type { Caller } from "./Caller.ts"
 import { secretHash } from "./TokenText.ts"
 
 /**
- * The allowed algorithms of signatures. All these algorithms sign with a private key that no edge has. A JSON web token
- * cannot choose another algorithm.
+ * The allowed algorithms of signatures. All allowed algorithms sign with a private key that no edge has. A JSON web
+ * token cannot choose an algorithm that is not in this list.
  */
 export const jwtAlgorithms = ["ES256", "ES384", "ES512", "RS256", "PS256", "EdDSA"]
 /** The greatest difference between the clocks of the issuer and of the edge, in seconds. */
@@ -20,7 +20,9 @@ const verifiedMax = 4_096
  * this time.
  */
 const verifiedMilliseconds = 30_000
-/** The most characters of a token. A longer text is refused as a token without a look at its content. */
+/**
+ * The most characters of a token. A text above `textLengthMax` is refused as a token, and its content is not looked at.
+ */
 const textLengthMax = 8 * 1024
 
 /** The issuer and the audience that a token has to name. */

@@ -4,11 +4,11 @@ import { AccessControl, auditing } from "./Access.ts"
 import { EndWatch } from "./EndWatch.ts"
 import { Tokens } from "./Tokens.ts"
 
-/** The longest time until an edge sees a change of a token if the notice of the change was lost. */
+/** The longest time until an edge sees a change of a token if the broker's message about the change was lost. */
 const readEvery = Duration.seconds(2)
 /**
- * The times between a notice of a change and the reads that look for the change. Several reads are needed, because the
- * broker passes the notice on before the change of the token is on its disk.
+ * The times between a message about a change of a token and the reads that look for the change. Several reads are
+ * needed, because the broker passes the message on before it has the changed token on disk.
  */
 const readsAfterNotice = [0, 5, 10, 20, 40, 80, 160, 320].map((milliseconds) => Duration.millis(milliseconds))
 /** The time between two searches for tokens that have expired. */

@@ -17,7 +17,7 @@ const replaced = wrongToken("This token was replaced by a newer one. Use the new
 /** The hash that is compared for a token that does not exist. No secret has this hash of zeros. */
 const noHash = Buffer.alloc(32)
 
-/** A secret of a token, as the bytes of its hash. */
+/** A secret of a token, as the bytes of the secret's hash. */
 interface Secret {
   readonly hash: Buffer
   readonly until: number | undefined

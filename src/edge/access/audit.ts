@@ -48,7 +48,7 @@ const whatField = field(
   Schema.String.check(Schema.isPattern(/^[A-Za-z]{1,64}$/, { message: "must be the name of a change, like putRule" }))
 )
 
-/** Returns the query of a URL, with the members that have a value. */
+/** Returns the query of a URL, with the parameters that have a value. */
 const queryText = (members: Readonly<Record<string, string | number | undefined>>): string =>
   Object.entries(members)
     .filter(([, value]) => value !== undefined)

@@ -5,7 +5,7 @@ import { wordField } from "../contract/Field.ts"
 import { problem } from "../contract/Problem.ts"
 import { optional } from "../route/Route.ts"
 
-/** How long a read may wait to become current, in milliseconds. A read that waits longer fails. */
+/** How long a read may wait to become current, in milliseconds. A read that is not current after this time fails. */
 export const readWaitMilliseconds = 5_000
 
 type AnswerOf<Kind extends Question["kind"]> = Extract<Reply, { readonly kind: Kind }>
@@ -73,7 +73,10 @@ export const searchHistory = (
   consistency: AskedConsistency
 ) => read<"search">({ kind: "search", ...search }, consistency)
 
-/** Reads a page of the users of a partition. Fails with `foreign` for a cursor of another order of the users. */
+/**
+ * Reads a page of the users of a partition. Fails with `foreign` if the order of the users has changed since the cursor
+ * was given out.
+ */
 export const askUsers = (users: Omit<UsersQuestion, "kind">, foreign: typeof foreignCursor) =>
   ask<"users">({ kind: "users", ...users }, { consistency: "strong", waitMilliseconds: readWaitMilliseconds }, foreign)
 

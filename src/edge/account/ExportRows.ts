@@ -68,8 +68,8 @@ export const rowFormats: Readonly<Record<ExportFormat, RowFormat>> = {
 }
 
 /**
- * Writes a header Content-Disposition with the name of the file (RFC 6266). The header has a name in ASCII too, for a
- * program that cannot read the exact name.
+ * Writes a header Content-Disposition with the name of the file (RFC 6266). The header has the exact name, and a name
+ * in ASCII for a program that cannot read the exact name.
  */
 export const fileDisposition = (userId: string, format: ExportFormat): string => {
   const ascii = userId.replaceAll(/[^A-Za-z0-9@._-]/g, "_")

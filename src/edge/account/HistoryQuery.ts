@@ -50,7 +50,7 @@ export interface HistoryAsked {
   readonly productType: string | undefined
 }
 
-/** Returns whether a request asks for other pages than those of the whole history, newest first. */
+/** Returns whether a request has a filter, or asks for the oldest entries first. */
 export const isFiltered = ({ order, ...filter }: HistoryAsked): boolean =>
   order === "oldest" || Object.keys(historyQuery).some((name) => filter[name as keyof typeof filter] !== undefined)
 

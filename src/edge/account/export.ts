@@ -94,9 +94,9 @@ const bytesOf = (format: ExportFormat, { userId, order, filter }: Exported, firs
 }
 
 /**
- * Ends the connection of a request, so that its body cannot look complete. If the stream failed instead of the
- * connection, the adapter of Hono could write the failure into the body. For a request without a connection, the stream
- * of the body fails.
+ * Ends the connection of a request, so that the body of the answer cannot look complete. If the stream failed instead
+ * of the connection, the adapter of Hono could write the failure into the body. For a request without a connection, the
+ * stream of the body fails.
  */
 const breakOff = <E>(http: HttpContext, cause: Cause.Cause<E>): Stream.Stream<never, E> => {
   const { outgoing } = (http.env ?? {}) as { readonly outgoing?: ServerResponse }

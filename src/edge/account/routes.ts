@@ -35,7 +35,10 @@ import { optional, route } from "../route/Route.ts"
 import { knownTags, tagged, unchanged } from "../route/ETag.ts"
 
 const limitDefault = 20
-/** The points that a filter costs in addition, because a page with a filter may read more of the account. */
+/**
+ * The points that a filter adds to the cost of a page. A page with a filter may read more of the account than a page
+ * without a filter.
+ */
 const filterCost = 5
 
 const accountMembers = {
@@ -156,7 +159,7 @@ const historyRoute = route({
     const filter = yield* filterOf(asked)
     const { order } = asked
     const chosen = historyParameters(order, filter)
-    // A worker of an earlier version knows pages without a filter only.
+    // A worker of an earlier version knows only pages without a filter.
     const page =
       chosen.size === 0
         ? yield* readHistoryPage({ userId, limit, ...begin }, consistency)

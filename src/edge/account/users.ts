@@ -13,7 +13,7 @@ import { optional, route } from "../route/Route.ts"
 import { askUsers, readProblems } from "./AccountReads.ts"
 
 const limitDefault = 20
-/** The points that a prefix costs in addition, because a page with a prefix may look at many users. */
+/** The points that a prefix adds to the cost of a page, because a page with a prefix may look at many users. */
 const prefixCost = 50
 /** The most partitions that are asked for one page. */
 const partitionsAskedMax = 16
@@ -65,7 +65,7 @@ const ListedUser = Schema.Struct({
   reversalCount: Count
 }).annotate({ identifier: "ListedUser" })
 
-/** Reads users from a cursor on, through some partitions. */
+/** Reads users from a cursor on, through at most {@link partitionsAskedMax} partitions. */
 const readUsers = Effect.fnUntraced(function* (begin: UsersCursor, limit: number, prefix: string) {
   const users: Array<typeof ListedUser.Type> = []
   let cursor: UsersCursor | undefined = begin
@@ -78,7 +78,7 @@ const readUsers = Effect.fnUntraced(function* (begin: UsersCursor, limit: number
       users.push({ userId, total: exactAmount(total), currency, ...countsBody(counts) })
     }
     cursor = answer.next
-    // A page with a prefix has looked at enough users when an owner has not come to the end of its partition.
+    // An owner that stopped before the end of its partition has looked at enough users for one page.
     if (answer.next?.mark !== undefined) break
   }
   return { users, next: cursor }

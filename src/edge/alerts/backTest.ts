@@ -113,8 +113,8 @@ const problemOfRun = (failure: BackTestFailure) =>
 const lineOf = (alert: Alert): string => `${JSON.stringify(wouldBeAlertBody(alert))}\n`
 
 /**
- * Returns the lines of the answer to a back-test, beginning with alerts that are known already. If a later part of the
- * back-test fails, the answer ends with a `next`, so that another request can continue.
+ * Returns the lines of the answer to a back-test, beginning with alerts that are known already. If the back-test fails
+ * after these alerts, the answer ends with a `next`, so that another request can continue.
  */
 const linesOf = (
   { next, close }: OpenBackTest,

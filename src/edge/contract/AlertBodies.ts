@@ -7,13 +7,13 @@ import { exactNumber } from "./Amount.ts"
 import { Count, Instant, instant, PurchaseContent, purchaseBody } from "./AnswerBodies.ts"
 import { RuleContent, ruleBody } from "./RuleBodies.ts"
 
-/** A number whose unit a measure decides. */
+/** A number whose unit depends on the measure of the rule. */
 const Measured = exactNumber(
   "Measured",
   "US dollars as an exact decimal with two places; for the measures `quantity` and `count` a whole number."
 )
 
-/** The values that a rule measured of a purchase. */
+/** The values of a rule's measure before and after a purchase. */
 const MeasuredValues = Schema.Struct({
   before: Schema.optionalKey(Measured).annotateKey({
     description: "The running measure before the purchase; missing for a measure of one purchase."
@@ -44,7 +44,7 @@ export const AlertBody = Schema.Struct({
 const exactMeasure = (measure: Measure, units: bigint): RawJson =>
   JSON.rawJSON(isInCents(measure) ? decimalFromCents(units) : String(units))
 
-/** Writes the values that a rule measured of a purchase. */
+/** Writes the values of a rule's measure before and after a purchase. */
 const measuredBody = ({ rule: { measure }, before, after }: Pick<Alert, "rule" | "before" | "after">) => ({
   ...(before === undefined ? {} : { before: exactMeasure(measure, before) }),
   after: exactMeasure(measure, after)
@@ -70,7 +70,7 @@ export const alertBody = (alert: Alert, alertedAt: number): typeof AlertBody.Typ
   alertedAt: instant(alertedAt)
 })
 
-/** Writes an alert that a rule would have given. */
+/** Writes an alert of a back-test. */
 export const wouldBeAlertBody = (alert: Alert) => ({
   id: encodeAlertId(alert),
   purchase: alertedPurchaseBody(alert),

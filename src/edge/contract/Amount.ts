@@ -3,7 +3,7 @@ import type { RawJson } from "../../protocol/ExactJson.ts"
 
 /**
  * Describes an exact number in answers, for the OpenAPI document only. `JSON.stringify` writes the exact numbers of
- * answers, and no code reads them.
+ * answers, and no code reads exact numbers from answers.
  */
 export const exactNumber = (identifier: string, description: string) =>
   Schema.Finite.annotate({ identifier, description }).pipe(

@@ -14,7 +14,7 @@ export const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 /** The number of pieces of a purchase. The field that reads the quantity of a request has the same bounds. */
 export const Quantity = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: quantityMax }))
 
-/** The content of a purchase as callers see it. The amounts of a content are exact decimals. */
+/** The content of a purchase as callers see it. The members `value` and `total` are exact decimals. */
 const contentMembers = {
   purchaseId: Schema.String,
   userId: Schema.String,
@@ -40,7 +40,7 @@ const ReversalAmount = Amount.annotateKey({
 
 /**
  * A purchase or a reversal on a page of history. A generated client has one type for the items of a list, so the
- * document has one type for both kinds.
+ * OpenAPI document has one type for purchases and reversals.
  */
 export const HistoryEntry = Schema.Struct({
   number: Count.annotateKey({
@@ -69,7 +69,7 @@ export const AppliedPurchase = Schema.Struct(appliedMembers).annotate({ identifi
 
 /**
  * The body of the answer to a posted purchase: a StoredPurchase or an AppliedPurchase. A generated client has one type
- * for the answers of a route, so the document has one type for both kinds.
+ * for the answers of a route, so the OpenAPI document has one type for stored and applied purchases.
  */
 export const PostedPurchase = Schema.Struct({
   ...contentMembers,
@@ -281,7 +281,10 @@ export const reversalReceiptBody = (
 /** The total and the counts of an account without entries. */
 export const emptyAccount = { total: 0n, count: 0, reversals: 0 }
 
-/** Returns the numbers of an account as answers have them. `count` is the number of all entries. */
+/**
+ * Returns the numbers of an account's purchases and reversals, as members of an answer. `count` is the number of all
+ * entries.
+ */
 export const countsBody = ({ count, reversals }: { readonly count: number; readonly reversals: number }) => ({
   purchaseCount: count - reversals,
   reversalCount: reversals
@@ -312,7 +315,8 @@ interface RevisionBody {
 
 /**
  * Writes a revision of an account as the data of an event of a feed. The oldest entry of the revision comes first. The
- * data has `reversals` and `reversalRepeats` only if the revision has a reversal, or counts a repeat of one.
+ * data of the event has `reversals` and `reversalRepeats` only if the revision has a reversal, or counts a repeat of a
+ * reversal.
  */
 export const revisionBody = (userId: string, stored: StoredRevision, appliedAt: number): RevisionBody => {
   const purchases: Array<typeof HistoryEntry.Type> = []

@@ -28,8 +28,8 @@ export interface AnswerSpec<
   readonly description: string
   readonly mediaType: string
   /**
-   * Media types that the body may have instead of `mediaType`. A route that answers with one of these media types makes
-   * its Response itself.
+   * Media types that the body may have instead of `mediaType`. A route that answers with a media type of
+   * `otherMediaTypes` makes its Response itself.
    */
   readonly otherMediaTypes?: ReadonlyArray<string>
   readonly body: Body

@@ -31,8 +31,8 @@ export const linesFailure = (cause: unknown): Problem<"malformed-request" | "req
   isLate(cause) ? problem("request-timeout", late) : problem("malformed-request", broken)
 
 /**
- * Returns the body as node reads it from the socket. A web stream around node's stream would cost more than the
- * reading.
+ * Returns the body as node reads it from the socket. A web stream around node's stream would cost more than the reading
+ * of the body.
  */
 export const bodyStream = (http: HttpContext): Readable => {
   const { incoming } = (http.env ?? {}) as { readonly incoming?: IncomingMessage }
@@ -55,7 +55,7 @@ const counted = async (body: Readable, bytesMax: number, tooLarge: BodyFailure):
 
 /**
  * Reads a whole body of at most `bytesMax` bytes, and fails with `tooLarge` for a larger body. A declared length is
- * compared before the body is read, because node holds the sender to that length.
+ * compared before the body is read, because node reads exactly the declared number of bytes.
  */
 export const boundedBody = (
   http: HttpContext,

@@ -1,8 +1,8 @@
 export const csvMediaType = "text/csv"
 
 /**
- * Matches a text that a spreadsheet would take for a formula: its first visible character is one with which formulas
- * begin, also in full width, or it begins with a tab or a line break.
+ * Matches a text that a spreadsheet would take for a formula. The first visible character of such a text can begin a
+ * formula, also in full width. A text that begins with a tab or a line break matches in any case.
  */
 const formula = /^(?:[\t\r\n]|\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])/u
 

@@ -4,7 +4,7 @@ import type { NotCurrent } from "../../asking/QueryClient.ts"
 import { isProblem, type Problem, problem, type ProblemKind } from "./Problem.ts"
 import type { PublishFailure } from "../../intake/PublishResult.ts"
 
-/** The failures of a route that has declared these kinds of problems. */
+/** The failures of a route that has declared the problems of the kinds `Kind`. */
 export type EdgeFailure<Kind extends ProblemKind = ProblemKind> =
   | Problem<Kind>
   | ("outcome-unknown" extends Kind ? OutcomeUnknown : never)
@@ -37,7 +37,10 @@ export const problemOf = (failure: EdgeFailure): Problem => {
   )
 }
 
-/** Returns the problem of a request that failed after `stored` of its purchases were surely stored. */
+/**
+ * Returns the problem of a request that failed after some of its purchases were stored. `stored` is the number of
+ * purchases that are surely stored.
+ */
 export const partialProblemOf = (
   failure: PublishFailure,
   stored: number

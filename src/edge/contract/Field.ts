@@ -20,7 +20,7 @@ import { type Problem, problem } from "./Problem.ts"
 /** The kinds of problems of a field. */
 export type FieldProblem = "malformed-request" | "refused-by-rules"
 
-/** A text that callers send as a parameter or in a body: how it is read, and how the document describes it. */
+/** A text that callers send as a parameter or in a body: how it is read, and how the OpenAPI document describes it. */
 export interface Field<A> {
   /** The name of the field in messages. */
   readonly name: string
@@ -33,8 +33,8 @@ export interface Field<A> {
 }
 
 /**
- * Makes a field whose text is decoded by a schema. The document shows `documented`, which is by default the type that
- * the schema decodes to.
+ * Makes a field whose text is decoded by a schema. The OpenAPI document shows `documented`, which is by default the
+ * type that the schema decodes to.
  */
 export const field = <A>(
   name: string,
@@ -56,8 +56,8 @@ export const field = <A>(
 }
 
 /**
- * Makes a field whose text is read in normalization form C. The field checks `rule` and does not decode by the schema:
- * a purchase has four texts, and decoding takes far longer.
+ * Makes a field whose text is read in normalization form C. The field checks the text with the function `rule`, because
+ * a purchase has four texts, and decoding with the schema takes far longer.
  */
 const textField = <Text extends string>(
   name: string,
@@ -110,7 +110,7 @@ export const reversalIdField = textField(
   purchaseIdProblem
 )
 
-/** A rule id has to be like a purchase id, and is one segment of a path as well. */
+/** A rule id has to be like a purchase id, and is one part of the path of a URL. */
 export const ruleIdField = textField(
   "ruleId",
   PurchaseId.annotate({
@@ -166,8 +166,8 @@ const wholeValue = (text: string): number | undefined => {
 }
 
 /**
- * Makes a field for a whole number of a range. The field of a whole number takes digits only, unless `wholeFrom` reads
- * other spellings.
+ * Makes a field for a whole number from `minimum` to `maximum`. The field of a whole number takes digits only, unless
+ * `wholeFrom` reads other spellings.
  */
 export const wholeNumberField = (
   name: string,

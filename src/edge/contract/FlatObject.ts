@@ -35,8 +35,8 @@ const exponents = [code("e"), code("E")]
 /**
  * Reads flat JSON objects with a fixed set of names out of a larger text, in one pass. Accepts exactly the flat objects
  * that JSON.parse accepts. JSON.parse rounds numbers, and keeps the last of repeated keys. The class FlatObject keeps
- * numbers as they were written, and finds repeated keys. A parser that makes a tree of objects would cost much more.
- * The reader keeps the members of the object that was read last until the next object is read.
+ * numbers as they were written, and finds repeated keys. A parser that makes a tree of objects would cost much more
+ * than a FlatObject. The reader keeps the members of the object that was read last until the next object is read.
  */
 export class FlatObject {
   private readonly names: ReadonlyArray<string>

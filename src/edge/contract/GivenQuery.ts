@@ -1,6 +1,6 @@
 import { type Problem, problem } from "./Problem.ts"
 
-/** The most characters of a name or a value that a message repeats. */
+/** The most characters of a name or a value that a message shows. */
 const shownMax = 40
 
 const unknownParameter = (name: string, known: ReadonlyArray<string>): Problem<"malformed-request"> =>

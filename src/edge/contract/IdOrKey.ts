@@ -5,7 +5,8 @@ import type { Problem } from "./Problem.ts"
 
 /**
  * Returns the id of the object that was read last. If the object has no member with the id, the id is the
- * Idempotency-Key. Without an id and a key, `newId` makes the id. Returns a problem if the member and the key differ.
+ * Idempotency-Key. Without a member and an Idempotency-Key, `newId` makes the id. Returns a problem if the member and
+ * the Idempotency-Key differ.
  */
 export const idIn = <Name extends string, Id extends string>(
   members: MemberReader<Name>,

@@ -30,7 +30,7 @@ const irregularProblem = ({ what, text, from, to }: Written, kind: string): Prob
 export const unknownField = (name: string, known: ReadonlyArray<string>): Problem<FieldProblem> =>
   malformed(`The field ${JSON.stringify(name.slice(0, 40))} is unknown. Known: ${known.join(", ")}.`)
 
-/** Describes objects of a kind in problems, like `purchase`, with the names of their fields. */
+/** The kind of an object, like `purchase`, and the names of the object's fields, for the texts of problems. */
 export interface ObjectKind {
   readonly kind: "purchase" | "reversal"
   readonly known: ReadonlyArray<string>
@@ -71,7 +71,10 @@ export class MemberReader<Name extends string> {
     return this.members.kindOf(this.indexOf(name)) !== "none"
   }
 
-  /** Applies `rule` to the text of a member. Returns a problem if the member is not of the kind `kind`. */
+  /**
+   * Returns the result of the function `rule` for the text of a member. Returns a problem if the member is not of the
+   * kind `kind`.
+   */
   checked<A>(
     name: Name,
     kind: MemberKind,

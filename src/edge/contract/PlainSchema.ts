@@ -2,7 +2,7 @@ import type { JsonSchema } from "effect"
 
 type Json = JsonSchema.JsonSchema
 
-/** The highest number that the format `int32` holds. The lowest number of this format is -2^31. */
+/** The highest number that the format `int32` holds. The lowest number of `int32` is -2^31. */
 const int32Max = 2 ** 31 - 1
 
 const isObject = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value)
@@ -18,7 +18,7 @@ const numberFormat = ({ type, minimum, maximum }: Json): { readonly format?: str
   return { format: isSmall ? "int32" : "int64" }
 }
 
-/** Returns the description of a part of `allOf` that has nothing else; `undefined` for any other part. */
+/** Returns the description of a part of `allOf` if the part has nothing but a description; `undefined` otherwise. */
 const descriptionOf = (part: unknown): string | undefined =>
   isObject(part) && Object.keys(part).length === 1 && typeof part["description"] === "string"
     ? part["description"]

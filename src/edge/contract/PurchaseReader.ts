@@ -11,12 +11,12 @@ const required = ["userId", "productName", "productType", "value", "quantity"] a
 export const purchaseNames = [...required, "purchaseId", "total"] as const
 type Name = (typeof purchaseNames)[number]
 
-/** Describes purchases in problems. */
+/** The words with which problems name a purchase and its fields. */
 export const purchaseKind: ObjectKind = { kind: "purchase", known: purchaseNames }
 
 /**
- * Returns the purchase if the caller's total equals the exact total, and a problem otherwise. The caller's total is not
- * used for anything else.
+ * Returns the purchase if the caller's total equals the exact total, and a problem otherwise. The caller's total serves
+ * only for the comparison.
  */
 const withEqualTotal = (members: MemberReader<Name>, purchase: Purchase): Purchase | Problem<FieldProblem> => {
   const total = members.checked("total", "number", centsFromDecimal)

@@ -20,7 +20,9 @@ export const purchaseFields = {
   value: valueField,
   quantity: quantityField
 }
-/** Describes the body of `POST /purchases` in the document. PurchaseReader reads the body with the same fields. */
+/**
+ * Describes the body of `POST /purchases` in the OpenAPI document. PurchaseReader reads the body with the same fields.
+ */
 export const PurchaseRequest = Schema.Struct({
   userId: purchaseFields.userId.documented,
   productName: purchaseFields.productName.documented,
@@ -34,7 +36,7 @@ export const PurchaseRequest = Schema.Struct({
   description: `Value times quantity is at most ${decimalFromCents(purchaseTotalMax)}. Each key is given once.`
 })
 
-/** Returns the purchase, or a problem if the total of the purchase is above the bound. */
+/** Returns the purchase, or a problem if the total of the purchase is above {@link purchaseTotalMax}. */
 export const checkedTotal = <P extends Pick<Purchase, "valueCents" | "quantity">>(
   purchase: P
 ): P | Problem<FieldProblem> =>

@@ -12,7 +12,7 @@ import {
 import { flawProblem, malformed, MemberReader, type ObjectKind, type Written } from "./MemberReader.ts"
 import type { Problem } from "./Problem.ts"
 
-/** The names of the fields of a reversal in the body of its own route. */
+/** The names of the fields in the body of a request that reverses a purchase. */
 const reversalNames = ["reversalId", "quantity", "reason"] as const
 type Name = (typeof reversalNames)[number]
 
@@ -21,10 +21,13 @@ export const reversalLineNames = ["reversalId", "userId", "purchaseId", "quantit
 type LineName = (typeof reversalLineNames)[number]
 
 const bodyKind: ObjectKind = { kind: "reversal", known: reversalNames }
-/** Describes lines with reversals in problems. */
+/** The words with which problems name a line with a reversal and its fields. */
 export const reversalLineKind: ObjectKind = { kind: "reversal", known: reversalLineNames }
 
-/** Describes the body of the route of reversals in the document. ReversalReader reads the body with the same fields. */
+/**
+ * Describes the body of a request that reverses a purchase, for the OpenAPI document. ReversalReader reads the body
+ * with the same fields.
+ */
 export const ReversalRequest = Schema.Struct({
   reason: reasonField.documented,
   quantity: Schema.optionalKey(quantityField.documented).annotateKey({
@@ -51,7 +54,7 @@ const askedIn = (
   return typeof quantity === "number" ? { reversalId, quantity, reason } : quantity
 }
 
-/** Returns the reversal of a line that was read last. */
+/** Returns the reversal in the line that was read last. */
 export const reversalMembers = (
   members: MemberReader<LineName>,
   newId: () => string
@@ -67,7 +70,7 @@ export const reversalMembers = (
   return "reversalId" in asked ? { userId, purchaseId, ...asked } : asked
 }
 
-/** Reads the bodies of the route of reversals, one at a time. */
+/** Reads the bodies of requests that reverse a purchase, one at a time. */
 export class ReversalReader {
   private readonly members = new MemberReader(reversalNames)
 

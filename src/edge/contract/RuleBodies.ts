@@ -54,8 +54,8 @@ const thing = {
 }
 
 /**
- * Describes the body of `PUT /users/{id}/rules/{ruleId}` in the document. The function `decodeRule` reads the body of
- * this request.
+ * Describes the body of `PUT /users/{id}/rules/{ruleId}` in the OpenAPI document. The function `decodeRule` reads the
+ * body of this request.
  */
 export const RuleRequest = Schema.Struct({
   who: Schema.optionalKey(Who),
@@ -74,7 +74,7 @@ export const RuleRequest = Schema.Struct({
     "A rule has a `product` or a `productType`, or neither. `who` is `self` and `enabled` is `true` if left out. `is` may be left out for `spent` and `count`: then it is `crosses`."
 })
 
-/** A rule in answers. A caller may send the rule again as it is. */
+/** A rule in answers. A caller may send a rule from an answer back without a change. */
 export const RuleContent = Schema.Struct({
   who: Who,
   ...thing,

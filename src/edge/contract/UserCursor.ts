@@ -10,7 +10,10 @@ export const UserCursor = Schema.Struct({
 })
 export type UserCursor = typeof UserCursor.Type
 
-/** Returns a short text that stands for a user in a cursor. A sequence names a place that many users may share. */
+/**
+ * Returns a short text that stands for a user in a cursor. A sequence alone does not say whose list a cursor belongs
+ * to.
+ */
 export const userMark = (userId: string): string => createHash("sha256").update(userId).digest("hex").slice(0, 8)
 
 /** Writes a cursor as opaque text. */

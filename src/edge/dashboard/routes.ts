@@ -27,7 +27,7 @@ export const isPageWanted = (http: HttpContext): boolean =>
   accepts(http, { header: "Accept", supports: [jsonMediaType, pageMediaType], default: jsonMediaType }) ===
   pageMediaType
 
-/** Declares that callers who prefer a page get the page instead of this answer. */
+/** Declares that callers who prefer a page get the page instead of `answer`. */
 export const orPage = <A extends AnswerSpec>(answer: A): A => ({ ...answer, otherMediaTypes: [pageMediaType] })
 
 /**

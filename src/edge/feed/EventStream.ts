@@ -20,14 +20,15 @@ export const eventStreamHeaders = {
 }
 
 /**
- * The time that a reader has to take the last event of its feed. After this time the edge cuts the connection of the
- * reader.
+ * The time within which a reader must take the last event of its feed. After this time the edge cuts the connection of
+ * the reader.
  */
 const endWait = Duration.seconds(5)
 
 // Returns the response with which a handler tells Hono's adapter for Node that the answer is already written. The
-// adapter has two classes of responses, and recognises this response only in the standard class. A clone of the
-// constant has the standard class. The class of the constant itself depends on the order of imports.
+// adapter has two classes of responses, and recognises RESPONSE_ALREADY_SENT only in the standard class. A clone of
+// RESPONSE_ALREADY_SENT has the standard class. The class of RESPONSE_ALREADY_SENT itself depends on the order of
+// imports.
 const answeredAlready = (): Response => RESPONSE_ALREADY_SENT.clone()
 
 /**

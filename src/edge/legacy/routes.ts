@@ -114,7 +114,7 @@ const contentId = (content: ReadonlyArray<string>): string => {
   return digest.toString("hex", 0, 16).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
 }
 
-/** Returns a field that first refuses a text that is no JSON number as malformed, and then checks its rules. */
+/** Returns a field that refuses a text as malformed if it is no JSON number, and reads a JSON number with `field`. */
 const numberIn = <A>(field: Field<A>): Field<A> => ({
   ...field,
   read: (text) =>
@@ -301,9 +301,9 @@ const idempotentRoute = route({
 })
 
 /**
- * The routes of the earlier system that this service re-implements, with the same fields. Some routes store by GET,
- * because scripts of the earlier system use GET. Routes that store many purchases take POST as well, so that a service
- * that turns the GETs off still has these routes.
+ * The routes of an earlier system, which this service serves with the paths and fields of that system. Some routes
+ * store by GET, because scripts of the earlier system use GET. Routes that store many purchases take GET and POST, so
+ * that a service without GETs that store still has these routes.
  */
 export const legacyRoutes = [
   generateRoute("GET", "generate"),

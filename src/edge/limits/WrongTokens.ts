@@ -2,7 +2,7 @@ import { hash } from "node:crypto"
 import { type Problem, problem } from "../contract/Problem.ts"
 
 /**
- * The default of the most wrong tokens that a network may send in a window. An honest caller sends few wrong tokens
+ * The default bound on the wrong tokens that a network may send in a window. An honest caller sends few wrong tokens
  * until a person corrects the token.
  */
 export const wrongTokensDefault = 100
@@ -14,7 +14,7 @@ const windowMilliseconds = 60_000
  * choose their networks.
  */
 const networksMax = 65_536
-/** The most right tokens that are remembered. Above this number of tokens, the oldest one is forgotten. */
+/** The most right tokens that are remembered. Above this number of tokens, the oldest token is forgotten. */
 const rightTokensMax = 16_384
 
 interface Window {

@@ -20,8 +20,8 @@ const nodeOf = (http: HttpContext): NodeEnvironment => (http.env ?? {}) as NodeE
 const limitedKey = "limited"
 
 /**
- * Returns the caller of a request, named by its token or its address. Returns `undefined` for a caller on the edge's
- * own machine without a token, because such callers have no bounds.
+ * Returns the caller of a request, named by its token or its address. Returns `undefined` for a caller without a token
+ * on the edge's own machine, because such callers have no bounds.
  */
 const limitedCaller = (edge: EdgeRuntime, http: HttpContext): LimitedCaller | undefined => {
   if (edge.access !== undefined) {
@@ -38,9 +38,7 @@ const flightKind = (route: Route, body: Body<unknown> | undefined): FlightKind =
   return route.stores ? "waitingPosts" : "reads"
 }
 
-/**
- * Calls `end` when an answer is over. An answer that is a feed or a response to lines ends when its connection closes.
- */
+/** Calls `end` when an answer is over. A feed, or the answer to a body of lines, ends when its connection closes. */
 const whenOver = async (http: HttpContext, isLong: boolean, answer: Promise<Response>, end: () => void) => {
   const { outgoing } = nodeOf(http)
   if (isLong && outgoing !== undefined) {

@@ -67,13 +67,13 @@ const passedBound = (bytes: number, packedBytes: number): string | undefined => 
 
 /**
  * Unpacks a body as it comes, no faster than the bytes are taken. Throws an {@link UnpackFailure} if the body is not
- * gzip or exceeds a bound, and the cause if the body breaks off. After a failure of unpacking, the rest of the body is
- * not read.
+ * gzip or exceeds a bound. Throws the cause if the body breaks off. After a failure of unpacking, the rest of the body
+ * is not read.
  */
 export async function* unpackedStream(body: Readable): AsyncGenerator<Uint8Array> {
   const gunzip = createGunzip({ chunkSize: unpackedChunkBytes })
   let isBroken = false
-  // `finished` also hears of a body that broke off before it was read.
+  // `finished` reports even a body that broke off before it was read.
   const forget = finished(body, { writable: false }, (cause) => {
     if (cause === undefined || cause === null) return
     isBroken = true

@@ -7,11 +7,11 @@ import type { HeaderParameter } from "../route/Route.ts"
 
 type Malformed = Problem<"malformed-request">
 
-/** The header's name in the draft standard, and the name that older clients send. */
+/** The header's name in the draft standard, and the name with `X-` that some clients send. */
 const names = ["Idempotency-Key", "X-Idempotency-Key"]
 
 // The pattern of a string of RFC 9651 with its parameters, which are ignored. The pattern accepts characters beyond
-// ASCII too.
+// ASCII.
 const text = String.raw`"(?:[^"\\]|\\["\\])*"`
 const parameter = String.raw`[ \t]*;[ \t]*[a-z*][a-z0-9_.*-]*(?:=(?:${text}|[^\s;,"]+))?`
 const quotedKey = new RegExp(`(${text})(?:${parameter})*[ \\t]*(?:,|$)`, "y")
@@ -43,8 +43,8 @@ const keysIn = (line: string): ReadonlyArray<string> | Malformed => {
 }
 
 /**
- * Returns the key of a request, `undefined` without one, or a problem if the key cannot be read or two keys differ. In
- * the draft standard, a key is a quoted string with parameters. A key without quotes is common, and is taken as a
+ * Returns the key of a request, `undefined` without a key, or a problem if the key cannot be read or two keys differ.
+ * In the draft standard, a key is a quoted string with parameters. A key without quotes is common, and is taken as a
  * whole.
  */
 const idempotencyKeyOf = (http: HttpContext): string | undefined | Malformed => {

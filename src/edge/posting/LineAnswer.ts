@@ -6,8 +6,8 @@ import { isProblem, type Problem, problemBody } from "../contract/Problem.ts"
 import type { Published } from "../../intake/PublishResult.ts"
 
 /**
- * The result of a line whose purchase or reversal is stored. If `entry` is present, the purchase or reversal is applied
- * as well.
+ * The result of a line whose purchase or reversal is stored. If `entry` is present, the purchase or reversal is
+ * applied.
  */
 export interface StoredLine {
   readonly request: EntryRequest

@@ -45,7 +45,7 @@ export class PurchaseLines {
     return this.begun.length + (this.start?.length ?? 0)
   }
 
-  /** Yields the lines that end in these bytes, in batches. */
+  /** Yields the lines that end in the bytes of `chunk`, in batches. */
   *read(chunk: Uint8Array): Generator<ReadonlyArray<Line>> {
     const bytes = this.afterMark(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength))
     const end = bytes.lastIndexOf(lineFeed) + 1
@@ -59,7 +59,10 @@ export class PurchaseLines {
     if (this.begun.length > 0 || this.isSkipping) yield* this.batches(this.joined(Buffer.from("\n")))
   }
 
-  /** Returns bytes without the byte order mark of the body. Holds bytes back while they may be a part of the mark. */
+  /**
+   * Returns bytes without the byte order mark of the body. Holds bytes back while they may be a part of the byte order
+   * mark.
+   */
   private afterMark(bytes: Buffer): Buffer {
     if (this.start === undefined) return bytes
     const start = Buffer.concat([this.start, bytes])
@@ -83,7 +86,7 @@ export class PurchaseLines {
     this.begun = this.isSkipping ? Buffer.alloc(0) : Buffer.concat([this.begun, bytes])
   }
 
-  /** Yields the lines of bytes that end with a line feed. */
+  /** Yields the lines in bytes whose last byte is a line feed. */
   private *batches(bytes: Buffer): Generator<ReadonlyArray<Line>> {
     // One text for all lines costs a fraction of one text for each line. If the bytes are ASCII, the indexes of the
     // text and of the bytes are equal.

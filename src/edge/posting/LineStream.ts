@@ -21,11 +21,13 @@ import { appliedReversalWithin } from "../reversal/ReversalOutcome.ts"
 export const batchesOpenMax = 16
 /** The number of purchases of a batch whose outcome is asked for at once. */
 const outcomesAtOnceMax = 256
-/** The time in which the next line of a body has to come, once bytes have come, in milliseconds. */
+/** After bytes have come, the next line of a body must be complete within this time, in milliseconds. */
 export const lineWithinMilliseconds = 20_000
 /** The number of refused lines in a row after which a body is read no further. */
 export const refusedInRowMax = 1_000
-/** While a body is read, the edge checks this often whether it has to stop, and whether the caller still has rights. */
+/**
+ * The time between two checks, while a body is read, whether the edge has to stop or the caller's rights have ended.
+ */
 const stoppedEvery = Duration.millis(100)
 
 /** Returns the problem of a body that cannot be read further. */
@@ -66,7 +68,7 @@ const untilStopped = (edge: EdgeRuntime, caller: Caller): Effect.Effect<never, P
       : Effect.fail<Problem>(why)
   })
 
-/** Returns a batch in which each line of a user whom the caller's token does not give is a problem. */
+/** Returns a batch in which each line of a user whose data the caller's token does not give has a problem. */
 const ownLines = (caller: Caller, batch: ReadonlyArray<Line>): ReadonlyArray<Line> =>
   caller.users === "all"
     ? batch
@@ -117,8 +119,8 @@ const appliedWithin = Effect.fnUntraced(function* (
 })
 
 /**
- * Waits up to `waitSeconds` until the purchase or reversal of a line is applied. If no answer comes in that time, the
- * result says only that the line is stored.
+ * Waits up to `waitSeconds` until the purchase or reversal of a line is applied. If no answer comes within
+ * `waitSeconds`, the result says only that the line is stored.
  */
 const withOutcome = Effect.fnUntraced(function* (edge: EdgeRuntime, line: LineResult, waitSeconds: number) {
   const { number, result } = line
@@ -134,7 +136,7 @@ const tooManyRefused = problem(
   `${refusedInRowMax} lines in a row were refused, so the body is not read further.`
 )
 
-/** Returns whether a line was not stored, and the broker is the reason, not the caller. */
+/** Returns whether a line was not stored because of the broker, and not because of the caller. */
 const isOfBroker = ({ result }: LineResult): boolean => !isStored(result) && result.status >= 500
 
 /** The options for reading a body of lines. */
@@ -148,7 +150,7 @@ export interface LinesOptions {
 }
 
 /**
- * Stores the purchases and reversals of a body of lines as they come. Answers each line that is not blank, in the order of the lines.
+ * Stores the purchases and reversals of a body of lines as they come. Answers each line that is not blank, in order.
  * Reads the body no faster than the caller takes answers. If the body cannot be read to its end, the last line of the
  * answer says why.
  */

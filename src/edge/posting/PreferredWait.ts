@@ -7,8 +7,8 @@ import type { Parameter } from "../route/Route.ts"
 const preferWaitMax = 30
 
 /**
- * Reads the seconds of `Prefer: wait=N` (RFC 7240). Ignores other preferences and unreadable preferences, as the RFC
- * says.
+ * Reads the seconds of `Prefer: wait=N` (RFC 7240). Ignores unreadable preferences, and all preferences but `wait`, as
+ * RFC 7240 says.
  */
 export const preferredWait: Parameter<number | undefined> = {
   description: `\`wait=5\` waits up to 5 seconds until the purchase or reversal is applied. The longest wait is ${preferWaitMax} seconds.`,

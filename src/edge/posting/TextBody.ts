@@ -8,12 +8,12 @@ import type { Body } from "../route/Route.ts"
 import { orFail } from "../runtime/EdgeRuntime.ts"
 import { contentEncoding, unpacked } from "./ContentEncoding.ts"
 
-// The decoder drops a byte order mark at the start.
+// The decoder drops a byte order mark at the start of a body.
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
 const notText = problem("malformed-request", "The body could not be read as UTF-8 text.")
 
-/** Returns the content encoding of a request's body. Fails if the service cannot unpack this encoding. */
+/** Returns the content encoding of a request's body. Fails if the service cannot unpack the encoding. */
 export const encodingOf = (http: HttpContext) => {
   const header = singleHeader(http, "Content-Encoding", { isList: true })
   return orFail(isProblem(header) ? header : contentEncoding(header))
@@ -36,7 +36,7 @@ export const textOfBody = Effect.fnUntraced(function* (
   return yield* Effect.try({ try: () => utf8.decode(bytes), catch: () => notText })
 })
 
-/** Returns a body with one thing as JSON, which is read as text. `bytesMax` is the largest body, in bytes. */
+/** Declares a body that has one thing as JSON and is read as text. `bytesMax` is the largest body, in bytes. */
 export const oneAsText = (thing: string, documented: Body<string>["documented"], bytesMax: number): Body<string> => {
   const tooLarge = problem("body-too-large", `A ${thing} has at most ${bytesMax} bytes.`)
   return {

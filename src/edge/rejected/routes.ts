@@ -19,7 +19,7 @@ import { receiptReference, referenceTo } from "../contract/Reference.ts"
 import { Count, Instant, instant, purchaseBody, PurchaseContent } from "../contract/AnswerBodies.ts"
 import { optional, route } from "../route/Route.ts"
 
-/** The most records on a page. */
+/** The most rejected records on a page. */
 export const rejectedLimitMax = 100
 const limitDefault = 20
 /**

@@ -73,8 +73,9 @@ export const sameReversalAs = (
 }
 
 /**
- * Asks the owner for the outcome of a stored reversal. Returns `undefined` if no answer comes within the time. Fails
- * with the reason if the reversal was refused, as when another reversal came first after the purchase was read.
+ * Asks the owner for the outcome of a stored reversal. Returns `undefined` if no answer comes within
+ * `waitMilliseconds`. Fails with the reason if the reversal was refused. A reversal is refused, for example, if another
+ * reversal took the pieces after the purchase was read.
  */
 export const appliedReversalWithin = Effect.fnUntraced(function* (
   located: Located,

@@ -43,10 +43,9 @@ const applied = (edge: EdgeRuntime, reversal: Reversal, entry: ReversalEntry, se
   })
 
 /**
- * Reads the purchase of a reversal, and the entry that the account has under the id of the reversal. The entry under
- * the reversal's id is read after the purchase. If the same reversal is on its way twice, the purchase may lack the
- * pieces of the reversal already. If the purchase lacks these pieces, the read of the entry finds the reversal that
- * took them.
+ * Reads the purchase of a reversal, and the entry that the account has under the id of the reversal. A caller may send
+ * a reversal twice at once, so a copy of the reversal may have taken the pieces before the purchase is read. The entry
+ * is read after the purchase, so that the read of the entry finds such a copy.
  */
 const readBefore = Effect.fnUntraced(function* (edge: EdgeRuntime, reversal: Reversal) {
   const { userId, purchaseId, reversalId } = reversal

@@ -76,7 +76,10 @@ const schemaLine = (schema: Json): string => {
   return [escaped(String(schema["type"] ?? "anything")), ...format, ...limits, ...pattern].join(", ")
 }
 
-/** Makes a table. On a narrow screen each row is a block; the roles still make it a table for screen readers. */
+/**
+ * Makes a table. On a narrow screen each row of the table is a block. The ARIA roles keep the table a table for screen
+ * readers.
+ */
 const table = (heads: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   const head = heads.map((text) => `<th scope="col" role="columnheader">${text}</th>`).join("")
   const body = rows.map(

@@ -9,7 +9,7 @@ import { commonProblems, guardedProblems, namesUser, type Parameter, type Route 
 
 type Json = JsonSchema.JsonSchema
 
-/** A parameter in the document. */
+/** A parameter in the OpenAPI document. */
 export interface DescribedParameter {
   readonly name: string
   readonly in: "path" | "query" | "header"
@@ -20,7 +20,7 @@ export interface DescribedParameter {
 
 type Content = Readonly<Record<string, { readonly schema: Json }>>
 
-/** An answer in the document. The answers for problems are references to `components.responses`. */
+/** An answer in the OpenAPI document. The answers for problems are references to `components.responses`. */
 export interface DescribedAnswer {
   readonly description: string
   readonly headers: Readonly<Record<string, { readonly $ref: string }>>
@@ -28,7 +28,7 @@ export interface DescribedAnswer {
 }
 type Reference = { readonly $ref: string }
 
-/** A route in the document. */
+/** A route in the OpenAPI document. */
 export interface Operation {
   readonly operationId: string
   readonly tags: ReadonlyArray<string>
@@ -38,7 +38,8 @@ export interface Operation {
   readonly requestBody?: { readonly required: true; readonly content: Content }
   readonly responses: Readonly<Record<string, DescribedAnswer | Reference>>
   /**
-   * The ways in which a caller may show its rights, each with the scope that it needs. Any one of these ways is enough.
+   * The ways in which a caller may show its rights, each with the scope that it needs. A caller needs only one of the
+   * ways.
    */
   readonly security: ReadonlyArray<Readonly<Record<string, ReadonlyArray<string>>>>
 }
@@ -132,7 +133,8 @@ const answersByStatus = ({ answers }: Route): ReadonlyArray<readonly [string, An
 }
 
 /**
- * The parts of a document that other parts refer to by name. The description of a route adds the parts that it uses.
+ * The parts of a document that other parts refer to by name. The description of a route adds the parts that the route
+ * uses.
  */
 interface Components {
   readonly schemas: Record<string, Json>

@@ -54,11 +54,14 @@ export interface Body<A> {
 
 /** Problems that every route may answer with, and that no route declares. */
 export const commonProblems = ["malformed-request", "not-acceptable", "internal-error"] as const
-/** Further problems that every route that is not public may answer with. No route declares these problems. */
+/** Problems that every route that is not public may answer with, and that no route declares. */
 export const guardedProblems = ["unauthenticated", "forbidden", "too-many-requests", "unavailable"] as const
 type UndeclaredProblem = (typeof commonProblems)[number] | "unauthenticated" | "forbidden"
 
-/** The declaration of a route. The edge serves requests by the declaration, and makes the document from it. */
+/**
+ * The declaration of a route. The edge serves requests by the declaration, and makes the OpenAPI document from the
+ * declaration.
+ */
 export interface Route {
   readonly method: "GET" | "POST" | "PUT" | "DELETE"
   /** The path with its parameters in braces, like `/users/{id}/total`. */
@@ -89,14 +92,14 @@ export interface Route {
   readonly problems: ReadonlyArray<ProblemKind>
   /**
    * Whether the route stores something. A route that stores refuses requests while the edge stops. A route that stores
-   * also refuses requests from pages of other sites, requests that a browser sends ahead of its user, and HEAD.
+   * refuses requests from pages of other sites, requests that a browser sends before its user wants them, and HEAD.
    */
   readonly stores: boolean
-  /** The scope that a caller's token needs, or `public` if anybody may ask. */
+  /** The scope that a caller's token needs, or `public` if no token is needed. */
   readonly scope: Scope | "public"
   /**
-   * Whose data the route gives. `own` stands for the user in the path or body of the request, and the caller's token must be
-   * a token of that user. `all` stands for all users, and `none` for no user.
+   * Whose data the route gives. `own` stands for the user in the path or body of the request, and the caller's token
+   * must give the data of that user. `all` stands for all users, and `none` for no user.
    */
   readonly users: "own" | "all" | "none"
   /** Whether the answer is written for a long time, so that the request is in flight until its answer is over. */
@@ -140,11 +143,12 @@ interface Declaration<
   readonly answers: A
   readonly problems?: ReadonlyArray<Kind>
   /**
-   * Whether the route stores something. The member `stores` has no default, because the checks of origin depend on it.
+   * Whether the route stores something. The member `stores` has no default, because the checks of origin depend on
+   * `stores`.
    */
   readonly stores: boolean
   /**
-   * The scope that a caller's token needs. `public` routes give no data of users and nothing about the system at work.
+   * The scope that a caller's token needs. `public` routes give no data of users and nothing about the running system.
    * The member `scope` has no default, so that no route is open by mistake.
    */
   readonly scope: Route["scope"]
@@ -189,7 +193,10 @@ const usersOf = ({ scope, parameters }: Pick<Route, "scope" | "parameters">, che
   return scopesWithoutUsers.includes(scope) ? "none" : "all"
 }
 
-/** Returns whether an answer is a Response. The adapter replaces node's class Response, so the headers are checked. */
+/**
+ * Returns whether an answer is a Response. The adapter replaces node's class Response, so the class of the headers is
+ * checked.
+ */
 const isResponse = (answer: { readonly headers: object }): answer is Response => answer.headers instanceof Headers
 
 /**

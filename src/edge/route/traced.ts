@@ -8,8 +8,8 @@ import type { Route } from "./Route.ts"
 const serverFailureMin = 500
 
 /**
- * Begins the span of a request. The attributes of the span have no user and no id, only the route, whose path has names
- * in braces.
+ * Begins the span of a request. The attributes of the span have the route, like `/users/{id}/total`, and no user and no
+ * id.
  */
 const spanOf = (
   { traces }: EdgeRuntime,
@@ -23,8 +23,8 @@ const spanOf = (
   })
 
 /**
- * Answers a request by the function `answer`, in a span if the request is traced. The function `answer` gets the work
- * of the request.
+ * Answers a request by the function `answer`, in a span if the request is traced. The function `answer` is called with
+ * the work of the request.
  */
 export const traced = <A, E, R>(
   edge: EdgeRuntime,

@@ -3,7 +3,7 @@ import type { SeenVersions } from "../../alerts/RuleChange.ts"
 import { type Problem, problem } from "../contract/Problem.ts"
 import type { Parameter } from "../route/Route.ts"
 
-/** The most characters of a wrong header that the message about the header repeats. */
+/** The most characters of a wrong header that the message about the header shows. */
 const shownMax = 40
 
 const tag = /^(W\/)?"([\x21\x23-\x7e]*)"$/

@@ -68,11 +68,11 @@ export interface EdgeProcess extends Located {
   /** Whether the dashboard has the buttons that store random purchases; the default is `false`. */
   readonly demo?: boolean
   /**
-   * How the edge finds out who its callers are. Without the member `access` the edge asks nobody, and everybody may do
-   * everything.
+   * How the edge finds out who its callers are. Without the member `access` the edge asks nobody for a token, and every
+   * caller may do everything.
    */
   readonly access?: Access | undefined
-  /** Whether posts of purchases are written down in the audit log too; the default is `false`. */
+  /** Whether each post of purchases has an audit record; the default is `false`. */
   readonly auditPosts?: boolean
   /** The bounds of each caller. */
   readonly callerLimits?: LimitSettings
@@ -170,6 +170,6 @@ export const respond = async (
   return loggedRefusal(edge, http, serverMistake, { text: Cause.pretty(exit.cause), logged: exit.cause })
 }
 
-/** Fails with the problem that a check returned, or succeeds with its value. */
+/** Fails if a check returned a problem, or succeeds with the value that the check returned. */
 export const orFail = <A, Kind extends ProblemKind>(checked: A | Problem<Kind>): Effect.Effect<A, Problem<Kind>> =>
   isProblem(checked) ? Effect.fail(checked as Problem<Kind>) : Effect.succeed(checked as A)

@@ -21,8 +21,8 @@ export interface EventTexts {
   /** Names the stream of the feed in messages to people, like `the ledger`. */
   readonly stream: string
   /**
-   * Returns the data of the event of a message, and the name of the event if it has one. Throws if the message cannot
-   * be read.
+   * Returns the data of the event of a message, and a name if the event has a name. Throws if the message cannot be
+   * read.
    */
   readonly told: (message: FeedMessage) => { readonly name?: string; readonly data: object }
 }

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto"
 
 /** The time for which the same failure counts as one incident, in milliseconds. */
 const incidentMilliseconds = 1_000
-/** The most incidents of one second with an id of their own. Further incidents of that second share one id. */
+/** The most incidents of one second with an id of their own. Further incidents of the same second share one id. */
 const incidentsMax = 64
 const idBytes = 6
 

@@ -1,4 +1,7 @@
-/** The most bodies of lines that an edge reads at once. The edge refuses a further body of lines. */
+/**
+ * The most bodies of lines that an edge reads at once. An edge that reads this many bodies refuses the next body of
+ * lines.
+ */
 export const bodiesOpenMax = 64
 
 /** Counts the bodies of lines that an edge reads. */

@@ -1,4 +1,4 @@
-/** The most exports that an edge writes at once. The edge refuses a further export. */
+/** The most exports that an edge writes at once. An edge that writes this many exports refuses the next export. */
 export const exportsOpenMax = 16
 
 /** Counts the exports that an edge writes. */

@@ -42,8 +42,8 @@ const allowedMethods = (routes: ReadonlyArray<Route>): ReadonlyMap<string, strin
   )
 
 /**
- * Makes the HTTP application of an edge: all routes, and the answers to other requests. The application opens no
- * socket.
+ * Makes the HTTP application of an edge: all routes, and the answers to requests that no route takes. The application
+ * opens no socket.
  */
 export const makeApp = (process: EdgeProcess): Hono => {
   const edge = makeEdgeRuntime(process)

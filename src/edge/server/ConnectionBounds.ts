@@ -3,7 +3,7 @@ import { Server as SecureServer } from "node:https"
 import type { Socket } from "node:net"
 import { networkOf } from "../limits/CallerNetwork.ts"
 
-/** The most connections of a server. A further connection is closed without an answer. */
+/** The most connections of a server. A connection above a bound is closed without an answer. */
 export interface ConnectionSettings {
   /** The most connections of all callers together. */
   readonly connectionsMax: number
@@ -22,8 +22,8 @@ interface Seen {
 }
 
 /**
- * Bounds the connections of a server, and ends those whose caller takes nothing of an answer. One timer looks at all
- * connections, because a timer for each answer would cost more than a short answer.
+ * Bounds the connections of a server, and ends connections whose caller takes nothing of an answer. One timer looks at
+ * all connections, because a timer for each answer would cost more than a short answer.
  */
 export class ConnectionBounds {
   private readonly byNetwork = new Map<string, number>()
@@ -37,7 +37,7 @@ export class ConnectionBounds {
     this.looksMax = looksMax
   }
 
-  /** Counts a new connection, or closes it. */
+  /** Counts a new connection, or closes the connection if its network has too many connections. */
   take(socket: Socket): void {
     const network = networkOf(socket.remoteAddress ?? "")
     const count = this.byNetwork.get(network) ?? 0
@@ -50,7 +50,7 @@ export class ConnectionBounds {
     })
   }
 
-  /** Watches what a connection sends, until it closes. */
+  /** Watches the bytes that a connection sends, until the connection closes. */
   watch(socket: Socket): void {
     this.watched.set(socket, { sentBytes: 0, looks: 0 })
     socket.once("close", () => this.watched.delete(socket))
@@ -77,8 +77,8 @@ export const boundConnections = (
   const bounds = new ConnectionBounds(settings, Math.ceil(waits.answer / waits.check))
   server.maxConnections = settings.connectionsMax
   server.on("connection", (socket: Socket) => bounds.take(socket))
-  // With TLS only the socket of TLS knows which bytes wait: the socket of TLS writes past the JavaScript part of the
-  // socket below it.
+  // With TLS only the TLS socket knows which bytes wait. The TLS socket writes past the JavaScript part of the TCP
+  // socket.
   server.on(server instanceof SecureServer ? "secureConnection" : "connection", (socket: Socket) =>
     bounds.watch(socket)
   )

@@ -4,7 +4,7 @@ import { Effect, Schema, type Scope } from "effect"
 
 /** The files of the edge's certificate and its key, as PEM. */
 export interface CertificateFiles {
-  /** The certificate of the edge, and the certificates of the authorities between it and the root. */
+  /** The certificate of the edge, and the certificates of the authorities between the edge and the root authority. */
   readonly certificate: string
   readonly key: string
 }
@@ -16,7 +16,7 @@ interface CertificateOptions {
   readonly minVersion: "TLSv1.2"
 }
 
-/** The permission bits of a file for users other than its owner. */
+/** The permission bits of a file for users to whom the file does not belong. */
 const othersMask = 0o077
 
 /** The certificate of the edge cannot be used. */
@@ -37,7 +37,8 @@ const readOne = (setting: string, path: string): Buffer => {
 }
 
 /**
- * Reads the files. Throws `CertificateRefused` if a file cannot be read, or if others than the owner may read the key.
+ * Reads the files. Throws `CertificateRefused` if a file cannot be read, or if the key can be read by users to whom its
+ * file does not belong.
  */
 const readOptions = ({ certificate, key }: CertificateFiles): CertificateOptions => {
   const options = { cert: readOne("TLS_CERT_FILE", certificate), key: readOne("TLS_KEY_FILE", key) }
@@ -49,7 +50,7 @@ const readOptions = ({ certificate, key }: CertificateFiles): CertificateOptions
   return { ...options, minVersion: "TLSv1.2" }
 }
 
-/** Returns the refusal for the cause with which a certificate was refused. */
+/** Turns the cause for which a certificate was refused into a `CertificateRefused`. */
 export const certificateRefusal = (cause: unknown): CertificateRefused =>
   cause instanceof CertificateRefused
     ? cause

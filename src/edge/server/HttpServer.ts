@@ -57,7 +57,7 @@ export class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("Port
 
 const isOfLines = ({ headers }: IncomingMessage): boolean => mediaTypeIn(headers["content-type"]) === linesMediaType
 
-/** Ends a connection after its last answer, even if the caller does not end its side. */
+/** Ends a connection after its last answer, even if the caller does not end its side of the connection. */
 const endSocket = (socket: Duplex, waitMilliseconds: number, last = ""): void => {
   const cut = setTimeout(() => socket.destroy(), waitMilliseconds)
   socket.once("close", () => clearTimeout(cut))
@@ -65,7 +65,7 @@ const endSocket = (socket: Duplex, waitMilliseconds: number, last = ""): void =>
 }
 
 /**
- * Ends the body of a request with a failure. The reader of the body gets this failure. The connection of a failed body
+ * Ends the body of a request with a failure. The reader of the body gets the failure. The connection of a failed body
  * stays open for one last answer.
  */
 const failBody = (outgoing: ServerResponse, failure: Error): void => {
@@ -95,8 +95,8 @@ class ParserFailures {
 
   /**
    * Remembers `outgoing` as the answer to the newest request of its connection, while the connection is open. No object
-   * is made for each request, because V8 could tenure that object, which would keep the request until a full
-   * collection.
+   * is made for each request. V8 could move such an object to its old generation, and the request would stay in memory
+   * until a full collection.
    */
   began(outgoing: ServerResponse): void {
     this.answers.set(outgoing.req.socket, outgoing)
@@ -135,7 +135,10 @@ interface ServerOptions extends OriginSettings {
 /** Tells browsers to ask this host with TLS only, for a year. */
 const secureTransport = ["strict-transport-security", "max-age=31536000"] as const
 
-/** Makes the server. A request that the server refuses before it reaches the application gets problem+json. */
+/**
+ * Makes the server. A request that the server refuses before the application sees the request is answered with
+ * problem+json.
+ */
 const makeServer = (
   app: Hono,
   waits: typeof httpWaits,
@@ -145,7 +148,7 @@ const makeServer = (
 ): Server => {
   const listener = getRequestListener(app.fetch, {
     errorHandler: () => problemResponse(unreadable, instance),
-    // Stands in for the Host header that HTTP/1.0 may leave out. No answer shows this name of a host.
+    // Replaces the Host header that HTTP/1.0 may leave out. No answer shows the value of `hostname`.
     hostname: "localhost"
   })
   const limits = {
@@ -154,7 +157,7 @@ const makeServer = (
     requestTimeout: waits.request,
     keepAliveTimeout: waits.keepAlive,
     connectionsCheckingInterval: waits.check,
-    // With `true` node would also refuse HTTP/1.0 without a Host header.
+    // With `true` node would refuse HTTP/1.0 without a Host header.
     requireHostHeader: false
   }
   const failures = new ParserFailures(instance, waits.linger)
@@ -173,7 +176,7 @@ const makeServer = (
     began(outgoing)
     const wrong = origins.problemOf(incoming)
     if (wrong !== undefined) return refuse(outgoing, wrong)
-    // Node ends a socket that was idle for this long, because nothing listens for the event `timeout`.
+    // Node ends a socket that was idle for `waits.lines`, because nothing listens for the event `timeout`.
     if (isOfLines(incoming)) outgoing.setTimeout(waits.lines)
     void listener(incoming, outgoing)
   }
@@ -186,8 +189,8 @@ const makeServer = (
     refuse(outgoing, origins.problemOf(incoming) ?? unexpected(incoming))
   })
   server.on("connect", (_incoming, socket) => {
-    // Node has removed its error listener. Without any error listener, a failure of the connection would end the
-    // process.
+    // At a CONNECT, node removes its error listener from the socket. Without any error listener, a failure of the
+    // connection would end the process.
     socket.on("error", () => socket.destroy())
     endSocket(socket, waits.linger, rawAnswer(noTunnel, instance))
   })
@@ -222,7 +225,10 @@ const closing = (server: Server, drainMilliseconds: number): Effect.Effect<void>
     })
   )
 
-/** Serves the application until the scope closes, and then answers the accepted requests. Succeeds with the port. */
+/**
+ * Serves the application until the scope closes, and then answers the accepted requests. Succeeds with the port at
+ * which the server listens.
+ */
 export const serveHttp = (
   app: Hono,
   host: string,

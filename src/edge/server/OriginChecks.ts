@@ -3,9 +3,11 @@ import { hostNameIn, hostNameOf, isLoopback, isWildcard } from "../contract/Host
 import { type Problem, problem } from "../contract/Problem.ts"
 import { unreadable } from "./ServerAnswer.ts"
 
-/** The names under which callers may ask, and the pages that may ask. */
+/** The names under which callers may reach the edge, and the pages that may send requests to the edge. */
 export interface OriginSettings {
-  /** Allowed names, without ports. The loopback names and the host at which the server listens need not be listed. */
+  /**
+   * Allowed host names, without ports. The loopback names and the host at which the server listens need not be listed.
+   */
   readonly allowedHosts?: ReadonlyArray<string>
   /** Allowed origins, like `https://shop.example`. The origin of the edge's own pages need not be listed. */
   readonly allowedOrigins?: ReadonlyArray<string>
@@ -28,9 +30,9 @@ const valuesOf = (rawHeaders: ReadonlyArray<string>, name: string): ReadonlyArra
 }
 
 /**
- * Checks from which pages a request may come. An attacker can make the name of a page resolve to this machine; requests
- * of that page have its name as `Host`. Requests of a page of another site have the `Origin` of that site, except for
- * plain reads.
+ * Checks from which pages a request may come. An attacker can make the name of a page resolve to this machine. Requests
+ * of such a page have the page's name as `Host`. Requests of a page of another site have the `Origin` of that site,
+ * except for plain reads.
  */
 export class OriginChecks {
   private readonly hosts: ReadonlySet<string>
@@ -75,7 +77,8 @@ export class OriginChecks {
   }
 
   /**
-   * Returns whether an origin may ask. Compares only the host: a proxy that ends TLS keeps the host, not the scheme.
+   * Returns whether pages of an origin may send requests to the edge. The scheme of the edge's own origin is not
+   * compared, because a proxy that ends TLS keeps the host, and not the scheme.
    */
   private isAllowed(origin: string, host: string | undefined): boolean {
     const isOwn = host !== undefined && origin.slice(origin.indexOf("://") + 3) === host.toLowerCase()

@@ -37,12 +37,15 @@ export const notAllowed = (edge: EdgeRuntime, http: Context, allow: string): Res
     problem("method-not-allowed", `${http.req.method} is not allowed here. Allowed: ${allow}.`, { allow })
   )
 
-/** The values of `Sec-Fetch-Site` that may store: a page of this service, and `none`: a person opened the address. */
+/**
+ * The values of `Sec-Fetch-Site` with which a request may store. `same-origin` means a page of this service, and `none`
+ * means that a person opened the address.
+ */
 const storingSites = ["same-origin", "none"]
 
 /**
- * Returns the problem of a storing request that a browser sends for a page of another site, or ahead of its user.
- * Programs other than browsers send neither `Sec-Fetch-Site` nor `Sec-Purpose`.
+ * Returns the problem of a storing request that a browser sends for a page of another site, or before the user wants
+ * it. Programs other than browsers send neither `Sec-Fetch-Site` nor `Sec-Purpose`.
  */
 const storingProblem = (http: Context): Problem<"origin-refused"> | undefined => {
   const site = http.req.header("sec-fetch-site")

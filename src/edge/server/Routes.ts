@@ -48,7 +48,7 @@ const listed: ReadonlyArray<Route> = [
   ...sessionRoutes
 ]
 
-/** Every route, in the order of the list at `/` and of the document. */
+/** Every route, in the order of the list at `/` and of the OpenAPI document. */
 export const routes = described(listed)
 
 /** Every route except those that store by GET. */

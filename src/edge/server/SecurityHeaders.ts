@@ -17,8 +17,8 @@ const middleware = secureHeaders({
   // The server itself adds Strict-Transport-Security if it speaks TLS. A proxy that speaks TLS may send
   // Strict-Transport-Security.
   strictTransportSecurity: false,
-  // For the headers that are switched off, browsers of today obey other headers, or the headers concern other kinds of
-  // content.
+  // A header is switched off if today's browsers obey another header instead, or if the header concerns content that no
+  // answer has.
   originAgentCluster: false,
   xDnsPrefetchControl: false,
   xDownloadOptions: false,

@@ -8,11 +8,11 @@ import { type StatusReading, SystemStatus } from "../../status/SystemStatus.ts"
 
 /**
  * The service has two halves, storing and applying, and each can work without the other. Storing puts purchases on the
- * broker's disk, and needs the broker alone. Applying adds stored purchases to accounts, and needs a worker for each
+ * broker's disk, and needs only the broker. Applying adds stored purchases to accounts, and needs a worker for each
  * partition.
  */
 
-/** The time that the broker has to answer the question about one half. */
+/** The time within which the broker must answer whether storing works, or whether applying works. */
 const healthWait = Duration.seconds(1)
 /**
  * A broker that answers, and has stored nothing for this long, is stuck. The time `stuckAfterMilliseconds` is longer
@@ -20,8 +20,8 @@ const healthWait = Duration.seconds(1)
  */
 const stuckAfterMilliseconds = 10_000
 /**
- * The size of a message with one purchase, in bytes. The input log counts as full when it has less room than one such
- * message needs.
+ * The size of a message with one purchase, in bytes. The input log counts as full when it has less room than a message
+ * with one purchase needs.
  */
 const purchaseBytes = 1_024
 
@@ -68,7 +68,7 @@ export const storingNow: Effect.Effect<StoringHealth, never, ConnectionState | I
   return cannotStore(`${stuck}. If it stays so, restart the broker that leads the input log`)
 })
 
-/** Writes rising numbers, with runs of numbers as ranges: `0–3, 5`. */
+/** Writes numbers in rising order, and numbers without a gap as a range: `0–3, 5`. */
 const ranges = (numbers: ReadonlyArray<number>): string => {
   const runs: Array<[number, number]> = []
   for (const number of numbers) {

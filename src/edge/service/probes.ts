@@ -22,16 +22,16 @@ const aliveRoute = route({
   handle: () => Effect.succeed(reply(200, { status: "alive" }))
 })
 
-/** The answer of an edge that can store purchases. `status` is `ready` only if stored purchases are applied as well. */
+/** The answer of an edge that can store purchases. `status` is `ready` only if stored purchases are applied. */
 export const ReadyState = Schema.Struct({
   status: Schema.Literals(["ready", "storing-only"]),
   storing: StoringHealth,
   applying: ApplyingHealth
 }).annotate({ identifier: "ReadyState" })
 
-// A load balancer takes out an edge that answers 503. Without a worker the edge still stores purchases, and no other
-// edge has a worker either. For this reason the HTTP status of `/readyz` says only whether purchases can be stored, and
-// the body says whether stored purchases are applied.
+// A load balancer takes out an edge that answers 503. Without a worker an edge still stores purchases, and another edge
+// could do no more. For this reason the HTTP status of `/readyz` says only whether purchases can be stored, and the
+// body says whether stored purchases are applied.
 const readyRoute = route({
   method: "GET",
   path: "/readyz",

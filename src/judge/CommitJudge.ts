@@ -14,9 +14,7 @@ import type { LoadWindows } from "./WindowLoader.ts"
 /** The most revisions that a judge decodes at once. The windows for these revisions are loaded together. */
 const revisionsAtOnceMax = 64
 
-/**
- * The objects with which a judge judges one shard. A judge that begins the shard again makes all of these objects anew.
- */
+/** The objects with which a judge judges one shard. For each run of the shard, the judge makes all objects anew. */
 export interface ShardParts {
   readonly shard: number
   readonly shards: number
@@ -71,8 +69,8 @@ function* listsOf<A>(all: Iterable<A>, length: number): Generator<ReadonlyArray<
 }
 
 /**
- * Judges the revisions of a commit, and adds a message for each alert found to the outbox. Waits while the outbox is
- * full.
+ * Judges the revisions of a commit, and adds the messages with the found alerts to the outbox. Waits while the outbox
+ * is full.
  */
 export const judgeCommit = Effect.fnUntraced(function* (
   parts: ShardParts,

@@ -12,7 +12,7 @@ import { runShard } from "./ShardRun.ts"
 export class Judge extends Context.Service<
   Judge,
   {
-    /** Stops judging, and leaves the membership. */
+    /** Stops judging, and tells the other judges that this judge leaves. */
     readonly stop: Effect.Effect<void>
     /** Returns the shards that this judge judges now, each with its progress. */
     readonly shards: () => ReadonlyMap<number, ShardProgress>

@@ -13,7 +13,7 @@ export interface JudgeMembershipSettings {
   readonly lease: Duration.Duration
 }
 
-/** The time that the other judges have to introduce themselves to a judge that begins. */
+/** The time within which the other judges must send a sign of life to a judge that begins. */
 const introductionWait = Duration.millis(250)
 
 /**
@@ -62,7 +62,7 @@ export class JudgeMembership extends Context.Service<
           reassign()
           if (sign.isLeaving) known.delete(sign.judge)
           else if (sign.judge !== judge && !known.has(sign.judge)) {
-            // A judge that begins has heard no sign of this judge, so this judge sends one.
+            // A judge that begins has heard no sign of this judge, so this judge sends a sign of life.
             known.add(sign.judge)
             fork(announce)
           }
@@ -71,7 +71,7 @@ export class JudgeMembership extends Context.Service<
         yield* broker.onReconnect(() => lease.forgive(now()))
         yield* announce
 
-        // A process that stood still for longer than this time did not hear the other judges.
+        // A process that stood still for longer than `stoodStillMilliseconds` did not hear the other judges.
         const stoodStillMilliseconds = Duration.toMillis(heartbeat) + leaseMilliseconds / 2
         const beat = Effect.gen(function* () {
           const before = now()

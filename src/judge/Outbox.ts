@@ -26,8 +26,8 @@ const isSame = (one: AlertPosition, other: AlertPosition): boolean =>
   one.through === other.through && one.messages === other.messages
 
 /**
- * The messages with alerts of one shard that are found and not stored, in the order of the journal. The outbox stands
- * between the fold, which adds messages, and the writer, which takes batches of messages.
+ * The messages with the found alerts of one shard that are not stored yet, in the order of the journal. The outbox
+ * stands between the fold, which adds messages, and the writer, which takes batches of messages.
  */
 export class Outbox {
   private readonly bounds: BatchBounds
@@ -58,7 +58,7 @@ export class Outbox {
     this.inHand = { sequence: stored.through + 1, added: stored.messages }
   }
 
-  /** Begins the messages of a commit. Returns the number of messages of the commit that are stored already. */
+  /** Begins to take the messages of a commit. Returns the number of messages of the commit that are stored already. */
   begin(sequence: number): number {
     const { through, messages } = this.storedBefore
     const stored = sequence === through + 1 ? messages : 0

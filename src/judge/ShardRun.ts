@@ -84,8 +84,8 @@ const firstRules = Effect.gen(function* () {
 
 /**
  * Returns the position at which a run starts. If no position is stored, the run starts at the first rule that any user
- * made. A run that started at the end of the journal would miss the purchases between the first rule and the first
- * judge.
+ * made. A run that started at the end of the journal would miss the purchases between the first rule and the start of
+ * the first judge.
  */
 const startOf = Effect.fnUntraced(function* (shard: number, progress: ShardProgress) {
   const stored = yield* Effect.flatMap(AlertStream, ({ position }) => position(shard))
@@ -114,7 +114,10 @@ const changeRules = (judgement: Judgement, { ownerToken, sequence, text }: Rules
 
 const textOf = (payload: Uint8Array): string => Buffer.from(payload).toString()
 
-/** Judges a message of the journal: a commit, or a value with rules. Skips all other messages, for example segments. */
+/**
+ * Judges a message of the journal: a commit, or the stored rules of a user. Skips all other messages, for example
+ * segments.
+ */
 const judge = (parts: ShardParts, { subject, sequence, payload }: PulledMessage) => {
   if (subject.startsWith(rulesPrefix)) {
     return Effect.sync(() =>
@@ -128,7 +131,7 @@ const judge = (parts: ShardParts, { subject, sequence, payload }: PulledMessage)
     : Effect.void
 }
 
-/** Reads the journal behind the start, and judges each message, without end. */
+/** Reads the journal behind the position at which the run starts, and judges each message, without end. */
 const fold = Effect.fnUntraced(
   function* (
     { position: { through } }: Start,

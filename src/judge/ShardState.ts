@@ -9,7 +9,9 @@ import { WindowCache } from "./WindowCache.ts"
  */
 export const ShardState = Context.Reference<{
   readonly outbox: (stored: AlertPosition) => Outbox
-  /** Makes the cache of the window states of a shard. `entriesMax` bounds the purchases in all states together. */
+  /**
+   * Makes the cache of the window states of a shard. `entriesMax` bounds the purchases in all window states together.
+   */
   readonly windows: (entriesMax: number) => WindowCache
 }>("purchases/judge/ShardState", {
   defaultValue: () => ({

@@ -32,7 +32,7 @@ export class WindowCache {
 
   /**
    * Takes the window states of a user out of the cache. Returns empty states if the cached states do not end with the
-   * user's revision before this one.
+   * user's revision before `placed`.
    */
   take(placed: PlacedRevision): UserWindows {
     const found = this.byUser.get(placed.userId)
@@ -45,8 +45,8 @@ export class WindowCache {
   }
 
   /**
-   * Puts the window states of a user back. If the cache is then too large, drops the states of the longest unused
-   * users.
+   * Puts the window states of a user back. If all window states together exceed the bound, drops the states of the
+   * longest unused users.
    */
   put(userId: string, windows: UserWindows): void {
     if (windows.room === 0) return

@@ -7,8 +7,8 @@ import type { PlacedRevision } from "../rules/Judgement.ts"
 import type { UserWindows, WindowNeed } from "../rules/UserWindows.ts"
 
 /**
- * The least and the most revisions of one account that are read at once. The first reads of a window are few, because
- * most windows are short.
+ * The number of revisions in the first read for a window, which is small because most windows are short. Each further
+ * read may have twice as many revisions.
  */
 const readsAtOnceMin = 2
 

@@ -27,7 +27,7 @@ export interface AppliedNotice {
   readonly refusal?: RefusalReason
 }
 
-/** The most notices of one payload. A worker sends more notices in several payloads. */
+/** The most notices of one payload. A worker with more than {@link noticesMax} notices sends several payloads. */
 export const noticesMax = 1_000
 
 const addressText = /^([A-Za-z0-9]{1,32})\.([1-9][0-9]{0,14})$/
@@ -36,8 +36,8 @@ const addressText = /^([A-Za-z0-9]{1,32})\.([1-9][0-9]{0,14})$/
 export const encodeNoticeAddress = ({ edge, message }: NoticeAddress): string => `${edge}.${message}`
 
 /**
- * Decodes an address. Returns `undefined` if the text is malformed. Anyone may publish a purchase with any address, so
- * the check keeps notices from going to other subjects than those of edges.
+ * Decodes an address. Returns `undefined` if the text is malformed. Anyone may publish a purchase with any address. The
+ * check of the address makes sure that notices go only to subjects of edges.
  */
 export const decodeNoticeAddress = (text: string): NoticeAddress | undefined => {
   const [, edge, message] = addressText.exec(text) ?? []

@@ -1,9 +1,10 @@
 import { Schema } from "effect"
 
 /**
- * Failures of the broker. Each type of failure lets the caller conclude something else about the request. `operation`
- * is the request as a verb phrase, like `read the ledger`. `reason` says why the request failed. Logs have the
- * `message` of a failure. Callers see {@link plainMessageOf} a failure, which holds no words of the broker.
+ * Failures of the broker. The type of a failure tells the caller whether the broker may have carried out the request.
+ * `operation` is the request as a verb phrase, like `read the ledger`. `reason` says why the request failed. Logs have
+ * the `message` of a failure. Callers of the edge see the result of {@link plainMessageOf}, which holds no words of the
+ * broker.
  */
 
 /**

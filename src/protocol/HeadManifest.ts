@@ -44,20 +44,22 @@ export const encodeManifest = (manifest: HeadManifest): string => JSON.stringify
 /** Decodes a manifest. Throws a SchemaError if the text is not a manifest. */
 export const decodeManifest: (text: string) => HeadManifest = Schema.decodeUnknownSync(ManifestRecord)
 
-/** A stored hint or base: the sequences of its chunks, and their bytes together. */
+/** A stored hint or base: the sequences of its chunks, and the bytes of all chunks together. */
 export interface StoredHeads {
   readonly chunks: ReadonlyArray<number>
   readonly bytes: number
 }
 
 /**
- * Returns whether the next write has to be a base. A base is due if the hints with another hint would be as large as
- * the newest base, or if the hints are too many.
+ * Returns whether the next write has to be a base. A base is due if the next hint would make all hints together as
+ * large as the newest base. A base is due in any case if the hints have {@link hintsMax} chunks.
  */
 export const isBaseDue = (manifest: HeadManifest, changedBytes: number): boolean =>
   manifest.hintBytes + changedBytes >= manifest.baseBytes || manifest.hints.length >= hintsMax
 
-/** Returns the manifest that also names a new hint. With the hint, the heads cover the chain up to `through`. */
+/**
+ * Returns the manifest with the chunks of a new hint added. With the hint, the heads cover the chain up to `through`.
+ */
 export const withHint = (manifest: HeadManifest, { chunks, bytes }: StoredHeads, through: number): HeadManifest => ({
   ...manifest,
   through,

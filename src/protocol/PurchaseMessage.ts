@@ -35,7 +35,7 @@ export type DecodedRequest =
 
 /** The parts of a message of the input log. */
 export interface DecodedMessage {
-  /** The readable purchases and reversals, in their order. */
+  /** The readable purchases and reversals, in the order of the message. */
   readonly purchases: ReadonlyArray<DecodedRequest>
   /** The parts that cannot be applied. */
   readonly unreadable: ReadonlyArray<Unreadable>
@@ -96,7 +96,7 @@ const keptCandidate = (candidate: unknown) => {
 }
 
 /**
- * Returns a purchase or a reversal of a message. If a part of the message breaks a rule, returns that part with the
+ * Returns a purchase or a reversal of a message. If a part of the message cannot be read, returns the part with the
  * reason.
  */
 const requestOf = (index: number, candidate: unknown): DecodedRequest | Unreadable => {

@@ -63,8 +63,8 @@ export type HistoryOrder = (typeof historyOrders)[number]
 
 /**
  * Asks for a page of the entries that fit a filter, in an order. The `taken` of the cursor counts the entries of the
- * revision that are on earlier pages. A search is a kind of question of its own, because a worker that does not know
- * filters would ignore the filter of a page.
+ * cursor's revision that are on earlier pages. A search is a kind of question of its own, because a worker that does
+ * not know filters would ignore the filter of a page.
  */
 const SearchQuestion = Schema.Struct({
   kind: Schema.Literal("search"),
@@ -91,14 +91,14 @@ const ReversalReceiptQuestion = Schema.Struct({
   reversalId: Schema.String
 })
 
-/** Asks for the outcome of a purchase, given its sequence in the input log. */
+/** Asks for the outcome of a purchase, given the sequence of the purchase in the input log. */
 const OutcomeQuestion = Schema.Struct({
   kind: Schema.Literal("outcome"),
   userId: Schema.String,
   purchaseId: Schema.String,
   inputSequence: Schema.Int
 })
-/** Asks for the outcome of a reversal, given its sequence in the input log. */
+/** Asks for the outcome of a reversal, given the sequence of the reversal in the input log. */
 const ReversalOutcomeQuestion = Schema.Struct({
   kind: Schema.Literal("outcome"),
   userId: Schema.String,
@@ -125,8 +125,8 @@ const RevisionsQuestion = Schema.Struct({
 })
 
 /**
- * Asks for users of a partition, in the order of its heads, which is no order of their ids. `mark` names that order,
- * and is left out for the first page of the partition.
+ * Asks for users of a partition, in the order of the partition's heads. The order of the heads is no order of the
+ * users' ids. `mark` names the order of the heads, and is left out for the first page of the partition.
  */
 const UsersQuestion = Schema.Struct({
   kind: Schema.Literal("users"),
@@ -273,7 +273,7 @@ const UsersReply = Schema.Struct({
   )
 })
 /**
- * Says why a question is not answered. `place` means that the cursor of the question does not belong to this account.
+ * Says why a question is not answered. `place` means that the cursor of the question does not belong to the account.
  * `busy` means that a bound was reached, and the edge should ask again. `unreadable` means that the journal's records
  * of the account cannot be read.
  */
@@ -299,7 +299,7 @@ export type Reply = typeof Reply.Type
 /**
  * The freshness of replies. `strong` replies include everything that was acknowledged before the question. `eventual`
  * replies show the owner's state without any check. `committed` replies are for questions about outcomes. An applied
- * purchase stays applied, so the owner checks neither the end of the log nor its ownership.
+ * purchase stays applied, so for `committed` replies the owner checks neither the end of the log nor its ownership.
  */
 export const Consistency = Schema.Literals(["strong", "eventual", "committed"])
 export type Consistency = typeof Consistency.Type

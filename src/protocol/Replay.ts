@@ -2,15 +2,15 @@ import { Schema } from "effect"
 import { StoredPurchase } from "../account/Purchase.ts"
 
 /**
- * The states of the replay of a rejected record. `begun`: the purchase to send is settled. `stored`: that purchase is
- * in the input log. `applied` and `conflicting` are the final states. `conflicting` means that the id of the sent
- * purchase was used for another purchase.
+ * The states of the replay of a rejected record. `begun`: the purchase to send is settled. `stored`: the purchase to
+ * send is in the input log. `applied` and `conflicting` are the final states. `conflicting` means that the id of the
+ * sent purchase was used for another purchase.
  */
 export const replayStates = ["begun", "stored", "applied", "conflicting"] as const
 
 /**
  * One step in the replay of a rejected record. Each step is one value of the key `replayed.<input sequence>.<index>`.
- * The history of this key has all steps of the record's replay.
+ * The history of the key has all steps in the replay of the record.
  */
 const Replay = Schema.Struct({
   state: Schema.Literals(replayStates),
@@ -19,7 +19,7 @@ const Replay = Schema.Struct({
    * except after a conflict.
    */
   purchase: StoredPurchase,
-  /** The sequence of the purchase in the input log, from `stored` on. */
+  /** The sequence of the purchase in the input log; missing in the state `begun`. */
   inputSequence: Schema.optionalKey(Schema.Int),
   /** The id of the caller whose request made the step; missing if the edge asked for no token. */
   by: Schema.optionalKey(Schema.String)

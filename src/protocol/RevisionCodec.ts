@@ -22,7 +22,7 @@ const areTuples =
 
 /**
  * Returns a schema for an array of tuples, each of `strings` strings followed by `numbers` numbers. A commit may have
- * thousands of tuples, and Schema's own tuples are much slower.
+ * thousands of tuples, and Schema's own tuples are much slower than this schema.
  */
 const tuplesOf = <Tuple extends ReadonlyArray<string | number>>(strings: number, numbers: number) =>
   Schema.declare(areTuples<Tuple>(strings, numbers), {
@@ -31,11 +31,10 @@ const tuplesOf = <Tuple extends ReadonlyArray<string | number>>(strings: number,
 
 type PurchaseTuple = readonly [string, string, string, number, number, number, number, number]
 /**
- * The tuple of a reversal: its id, its reason, the pieces that the request named, and the earlier commit with a
- * reversal.
+ * The tuple of a reversal: its id, its reason, the pieces that the request named, and {@link AppliedReversal.previous}.
  */
 type ReversalTuple = readonly [string, string, number, number]
-/** The fields of {@link AppliedPurchase} in their order. */
+/** The fields of {@link AppliedPurchase}, in the order in which the interface lists them. */
 type EntryTuple = PurchaseTuple | readonly [...PurchaseTuple, ReversalTuple]
 
 const isReversalTuple = (value: unknown): boolean =>
@@ -107,7 +106,7 @@ export const encodeRevision = (userToken: string, revision: Revision): string =>
   return `["${userToken}","${total}",${count},${decidedThrough},[${entriesText(purchases)}],${repeated},[${previous.join(",")}],${unsealed},${segment}${reversals === 0 ? "" : `,${reversals}`}]`
 }
 
-/** Returns the purchase of a tuple. Leaves out what the tuple of a reversal has beside its purchase. */
+/** Returns the purchase of a tuple. Leaves out the part that only the tuple of a reversal has. */
 export const purchaseOfTuple = ([
   purchaseId,
   productName,

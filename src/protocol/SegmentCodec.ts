@@ -12,7 +12,7 @@ const isNumberArray = (value: unknown): boolean =>
 
 type RevisionTuple = readonly [sequence: number, ids: ReadonlyArray<string>, fingerprints: ReadonlyArray<number>]
 
-// An account can have a million ids, and Schema's own arrays and tuples are much slower.
+// An account can have a million ids, and Schema's own arrays and tuples are much slower than this check.
 const RevisionTuples = Schema.declare(
   (input): input is ReadonlyArray<RevisionTuple> =>
     Array.isArray(input) &&

@@ -35,8 +35,9 @@ export const decodeToken = (token: string): string => {
 }
 
 /**
- * Returns the text of a token that a person wrote. The function accepts hexadecimal digits in lower case, needless
- * escapes, and characters that should have been escaped. Returns `undefined` if the escapes are malformed or not UTF-8.
+ * Returns the text that a token stands for. A person wrote the token. The function accepts hexadecimal digits in lower
+ * case, needless escapes, and characters that should have been escaped. Returns `undefined` if the escapes are
+ * malformed or not UTF-8.
  */
 export const readToken = (token: string): string | undefined => {
   try {
@@ -86,17 +87,19 @@ export const noticeHeader = "Notice-To"
  * traced request.
  */
 export const traceHeader = "traceparent"
-/** The most traces that a message carries. Further requests of the message are traced at the edge only. */
+/** The most traces that a message carries. Above this number, the requests of a message are traced at the edge only. */
 export const tracesOfMessageMax = 4
 /** The prefix of the subject on which an edge gets notices. The name of the edge follows the prefix. */
 export const noticePrefix = "notice."
 
-/** The filter of the questions of people with the nats CLI: `ledger.<account|total|history>.<user token>`. */
+/** The filter of the questions that people send with the nats CLI: `ledger.<account|total|history>.<user token>`. */
 export const inspectionFilter = "ledger.*.*"
 /** Returns the subject on which the owner of a partition answers edges. */
 export const querySubject = (partition: number): string => `query.${partition}`
 
-/** The stream of accounts that versions before the commit chain wrote. Only the upgrade reads this former stream. */
+/**
+ * The stream of accounts that versions before the commit chain wrote. Only the upgrade reads the stream `KV_ledger`.
+ */
 export const formerLedgerStream = "KV_ledger"
 /**
  * The stream of the journal: `commit.<partition>`, `segment.<partition>`, `rules.<user token>`, and the rejected
@@ -168,8 +171,8 @@ export const deadSubject = (ownerToken: string): string => `${alertsPrefix}dead.
  */
 export const judgeSignPrefix = "judge."
 /**
- * The prefix of the subject on which a judge tells the number of rules that are switched on. No stream keeps messages
- * of this subject. The token of the judge follows the prefix.
+ * The prefix of the subject on which a judge tells the number of rules that are switched on. No stream keeps the
+ * messages with the number of rules. The token of the judge follows the prefix.
  */
 export const ruleCountPrefix = "judge-rules."
 

@@ -18,10 +18,10 @@ export const namedUser = (token: string): string | undefined => {
 }
 
 /**
- * Returns why a purchase must not be applied from a message, or `undefined`. `sentFor` is the user token in the subject
- * of the message. Each user has one token, and other spellings are refused. The broker computes the partition from the
- * token in the subject. If other spellings were accepted, the number of partitions would decide whether a purchase
- * counts.
+ * Returns why a purchase must not be applied from a message; `undefined` if the purchase may be applied. `sentFor` is
+ * the user token in the subject of the message. Each user has one token, and other spellings of the token are refused.
+ * The broker computes the partition from the token in the subject. If other spellings of the token were accepted, the
+ * number of partitions would decide whether a purchase counts.
  */
 export const subjectUserProblem = (
   sentFor: string | undefined,

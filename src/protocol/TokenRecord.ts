@@ -1,6 +1,6 @@
 import { Schema } from "effect"
 
-/** The users whose data a token gives: all, those of a list, or those whose id begins with a prefix. */
+/** The users whose data a token gives: all users, the users of a list, or the users whose id begins with a prefix. */
 export const TokenUsers = Schema.Union([
   Schema.Literal("all"),
   Schema.Struct({ only: Schema.Array(Schema.String) }),
@@ -21,8 +21,8 @@ export const TokenLimits = Schema.Struct({
 export type TokenLimits = typeof TokenLimits.Type
 
 /**
- * A token as the bucket `tokens` has it. The record has hashes and no secret, so that a copy of the bucket opens
- * nothing.
+ * A token as the bucket `tokens` has it. The record has hashes and no secret, so that nobody gets rights from a copy of
+ * the bucket.
  */
 export const TokenRecord = Schema.Struct({
   v: Schema.Literal(1),
@@ -32,7 +32,9 @@ export const TokenRecord = Schema.Struct({
   scopes: Schema.Array(Schema.String),
   users: TokenUsers,
   limits: Schema.optionalKey(TokenLimits),
-  /** The SHA-256 of each secret in hexadecimal digits. An old secret counts until `until`, in milliseconds since 1970. */
+  /**
+   * The SHA-256 of each secret in hexadecimal digits. An old secret is valid until `until`, in milliseconds since 1970.
+   */
   secrets: Schema.Array(Schema.Struct({ sha256: Schema.String, until: Schema.optionalKey(Schema.Number) })),
   /** The time at which the token expires, in milliseconds since 1970. */
   expiresAt: Schema.optionalKey(Schema.Number),

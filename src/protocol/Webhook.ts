@@ -11,13 +11,17 @@ export interface Webhook {
   readonly url: string
   readonly enabled: boolean
   readonly secret: WebhookSecret
-  /** The secrets before the newest one, newest first. Each earlier secret signs too, until its time. */
+  /**
+   * The secrets before the newest secret, newest first. Until `until`, an earlier secret signs deliveries beside the
+   * newest secret.
+   */
   readonly previous: ReadonlyArray<{ readonly secret: WebhookSecret; readonly until: number }>
   /** Alerts up to this sequence of the stream of alerts are not delivered. */
   readonly after: number
   /**
    * The time of the last change of `url` or `enabled`, or of the last resume. Two changes of a webhook never have the
-   * same time. The failures in a {@link DeliveryState} count only if the state has the same time.
+   * same time. The failures in a {@link DeliveryState} count only if `begunAt` of the state is equal to `begunAt` of
+   * the webhook.
    */
   readonly begunAt: number
 }
@@ -35,7 +39,7 @@ export interface AttemptReport {
 export interface DeliveryState {
   /** Alerts up to this sequence are delivered, or are dead letters. */
   readonly through: number
-  /** The `begunAt` of the webhook that the other members are about. */
+  /** The `begunAt` of the webhook for which the failures and the pause of this state count. */
   readonly begunAt: number
   /** The number of attempts in a row that failed. */
   readonly failures: number
@@ -43,13 +47,14 @@ export interface DeliveryState {
   readonly failingSince?: number
   /** The time before which there is no further attempt. */
   readonly retryAt?: number
-  /** Why nothing is delivered any more. */
+  /** Why the deliveries pause, and since when. */
   readonly paused?: { readonly reason: string; readonly at: number }
   readonly last?: AttemptReport
 }
 
 /**
- * An alert that the webhook refused, or that was delivered after the refusal, as one value of the key `dead.<user>`.
+ * An alert that the webhook refused for good, as one value of the key `dead.<user>`. If the alert is delivered later, a
+ * further value of the key says so.
  */
 export interface DeadLetter {
   /** The sequence of the alert in the stream of alerts. */
@@ -129,7 +134,7 @@ export const decodeWebhook = (text: string): Webhook | undefined => {
 
 export const encodeDeliveryState = (state: DeliveryState): string => encodeState({ v: 1, ...state })
 
-/** Decodes the state of deliveries. Throws a SchemaError if the text is not such a state. */
+/** Decodes the state of deliveries. Throws a SchemaError if the text is not a state of deliveries. */
 export const decodeDeliveryState = (text: string): DeliveryState => {
   const { v: _version, ...state } = decodeState(text)
   return state
@@ -141,9 +146,9 @@ export const encodeDeadLetter = (letter: DeadLetter): string => encodeDead({ v: 
 export const encodeRevived = (id: number): string => JSON.stringify({ v: 1, revived: id })
 
 /**
- * Returns the dead letters of a key's values, in the order of the values. A letter that came twice counts once, and a
- * letter that was delivered later does not count. Throws a SchemaError if a text is neither a dead letter nor the note
- * of a later delivery.
+ * Returns the dead letters of a key's values, in the order of the values. A dead letter that came twice counts once,
+ * and a dead letter that was delivered later does not count. Throws a SchemaError if a text is neither a dead letter
+ * nor the note of a later delivery.
  */
 export const deadLettersIn = (texts: ReadonlyArray<string>): Array<DeadLetter> => {
   const letters = new Map<number, DeadLetter>()

@@ -18,7 +18,8 @@ export interface Delivery {
 }
 
 /**
- * Returns a function that gives a socket only these addresses, whatever the name servers say when the socket connects.
+ * Returns a function that gives a socket only the given addresses, whatever the name servers say when the socket
+ * connects.
  */
 const lookupOf =
   (addresses: ReadonlyArray<string>): LookupFunction =>
@@ -53,8 +54,8 @@ const outcomeOf = async (response: IncomingMessage, now: number): Promise<Outcom
 }
 
 /**
- * Sends one request to one of the addresses, and follows no redirect. If the sending of the request is interrupted, the
- * socket is closed.
+ * Sends one request to one of the given addresses, and follows no redirect. If the sending of the request is
+ * interrupted, the socket is closed.
  */
 const send = (
   { url, headers, body }: Delivery,

@@ -6,7 +6,7 @@ export type Outcome =
   | {
       readonly kind: "answered"
       readonly status: number
-      /** The wait before the next attempt that the answer asks for. */
+      /** The wait that the answer asks for before the next attempt. */
       readonly retryAfter?: Duration.Duration
       /** The beginning of the answer's body. */
       readonly answer: string
@@ -45,7 +45,7 @@ const waits: ReadonlyArray<Duration.Duration> = [
  */
 const jitter = 0.2
 
-/** The time in which all attempts failed, after which deliveries pause until the owner resumes them. */
+/** If all attempts of this time fail, the deliveries pause until the owner of the webhook resumes the deliveries. */
 const failureMax = Duration.days(3)
 
 /** The statuses below 500 that say that a later attempt may succeed. */

@@ -16,9 +16,12 @@ import { StateWriter } from "./StateWriter.ts"
 
 /** The most attempts to deliver that one judge makes at once. */
 export const socketsMax = 64
-/** The most webhooks that a judge delivers to. Further webhooks get no deliveries, and the judge logs a warning. */
+/**
+ * The most webhooks that a judge delivers to. Webhooks above this number get no deliveries, and the judge logs a
+ * warning.
+ */
 export const endpointsMax = 100_000
-/** The most waiting deliveries of one endpoint that its owner asked for. */
+/** The most deliveries to one endpoint that the owner asked for and that wait. */
 const askedMax = 16
 /** The wait before the work for an endpoint is tried again after a failure of the broker. */
 const brokerWait = Duration.seconds(1)
@@ -136,7 +139,7 @@ class Deliveries implements WebhookEvents {
     if (!this.owns(ownerToken)) return
     const endpoint = this.endpoints.get(ownerToken)
     if (endpoint !== undefined) return this.addAsked(endpoint, { request, reply })
-    // A webhook that was stored just now may not have come through the stream yet.
+    // A webhook that was stored just now may not have come through the stream of webhooks yet.
     this.fork(
       Effect.map(this.store.find(ownerToken), ({ webhook }) => {
         if (webhook !== undefined && !this.endpoints.has(ownerToken)) this.changed(ownerToken, webhook)
@@ -253,7 +256,9 @@ class Deliveries implements WebhookEvents {
       endpoint.isWanted = true
     })
 
-  /** Reads the webhook again, because it may have been removed or changed while the stream was not followed. */
+  /**
+   * Reads the webhook again, because it may have been removed or changed while the stream of webhooks was not followed.
+   */
   private readonly refresh = (endpoint: Endpoint): Effect.Effect<void, BrokerFailure> =>
     Effect.map(this.store.find(endpoint.ownerToken), ({ webhook }) => {
       if (endpoint.isCurrent) return
@@ -281,7 +286,7 @@ class Deliveries implements WebhookEvents {
       const sent = yield* sendSigned(webhook, String(found.sequence), alertsBody(this.view, userId, found), state)
       const { step, outcome, now } = sent
       if (step.kind === "bury") yield* this.store.bury(ownerToken, deadLetterOf(found.sequence, sent, step.reason))
-      // During the attempt, another judge may have delivered more alerts, and the owner may have changed the webhook.
+      // During the attempt, another judge may have delivered the alert, and the owner may have changed the webhook.
       const before = endpoint.webhook === undefined ? undefined : stateFor(endpoint.webhook, endpoint.state)
       if (before === undefined || before.through >= found.sequence) return
       const isFailure = step.kind === "again" || step.kind === "pause"

@@ -6,7 +6,7 @@ import { partitionOf } from "../protocol/Subject.ts"
 import { runDeliverer } from "./Deliverer.ts"
 import type { AlertView } from "./Payload.ts"
 
-/** The time between two checks of which shards this process judges. */
+/** The time between two checks whether this process still judges the same shards. */
 const lookEvery = Duration.millis(250)
 
 export interface DeliveryDutySettings {

@@ -15,11 +15,11 @@ export interface Asked {
 export class Endpoint {
   readonly ownerToken: string
   readonly userId: string
-  /** The webhook of the endpoint; `undefined` after the user removed it. */
+  /** The webhook of the endpoint; `undefined` after the user removed the webhook. */
   webhook: Webhook | undefined
   /**
-   * Whether the webhook was read since the stream of webhooks was last followed again. A webhook that was read earlier
-   * may have been removed or changed while the stream was not followed.
+   * Whether the webhook was read since the stream of webhooks was last followed again. While the stream of webhooks was
+   * not followed, the webhook may have been removed or changed.
    */
   isCurrent = true
   /** The state of the endpoint's deliveries; `undefined` until the state was read. */
@@ -29,23 +29,23 @@ export class Endpoint {
   /** Whether the state of the endpoint's deliveries was read. */
   isLoaded = false
   /**
-   * Whether a read found no further alert. After a read that found no further alert, `head` is the sequence of the
-   * user's newest alert.
+   * Whether the newest read found no alert to deliver. If `isCaughtUp` is `true`, the user has an alert to deliver only
+   * if `head` has grown.
    */
   isCaughtUp = false
   /** The sequence of the newest alert that the stream of alerts has shown. */
   head = 0
-  /** The deliveries that the owner asked for, and that wait. */
+  /** The deliveries that the owner asked for, and that wait for their turn. */
   readonly asked: Array<Asked> = []
   /** Whether the endpoint is in the queue. */
   isQueued = false
   /** Whether a fiber makes the deliveries of the endpoint now. An endpoint has at most one attempt in flight. */
   isBusy = false
-  /** Whether the endpoint has to go into the queue again after the work in hand. */
+  /** Whether the endpoint has to go into the queue again after the work that runs now. */
   isWanted = false
   /**
-   * The time at which the endpoint goes into the queue again, in milliseconds since 1970; 0 if no timer runs. A timer of
-   * the endpoint that ends at another time does nothing.
+   * The time at which the endpoint goes into the queue again, in milliseconds since 1970; 0 if no timer runs. A timer
+   * of the endpoint does nothing if it ends at a time other than `timerAt`.
    */
   timerAt = 0
 

@@ -3,7 +3,10 @@ import type { Webhook, WebhookSecret } from "../protocol/Webhook.ts"
 
 /** The time for which an old secret of a webhook signs beside the new secret. */
 export const rotationTime = Duration.hours(24)
-/** The most old secrets of a webhook that sign at once. After a further rotation, the oldest secret signs no longer. */
+/**
+ * The most old secrets of a webhook that sign at once. If a rotation makes one more old secret, the oldest secret signs
+ * no longer.
+ */
 const previousMax = 4
 
 /**

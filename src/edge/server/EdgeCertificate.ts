@@ -4,7 +4,7 @@ import { Effect, Schema, type Scope } from "effect"
 
 /** The files of the edge's certificate and its key, as PEM. */
 export interface CertificateFiles {
-  /** The certificate of the edge, and the certificates of the authorities between the edge and the root authority. */
+  /** The certificate of the edge, and the certificates of the authorities up to the root authority. */
   readonly certificate: string
   readonly key: string
 }

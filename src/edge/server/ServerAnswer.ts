@@ -3,7 +3,7 @@ import { requestTimeoutCode, tooSlow } from "../contract/BodyLimit.ts"
 import { securityHeaders } from "./SecurityHeaders.ts"
 import { type Problem, problem, problemBody, problemHeaders } from "../contract/Problem.ts"
 
-/** The most bytes of a request's headers. A request with more bytes of headers is answered with 431. */
+/** The most bytes of a request's headers. A request above this bound is answered with 431. */
 export const headerBytesMax = 16 * 1024
 
 /** The methods that some route of the service has. */

@@ -10,8 +10,8 @@ export type { Delivered, DeliveredPurchase, DeliveredReversal } from "./Delivere
 export type { Refusal, Targets } from "./Reversing.ts"
 
 /**
- * The bounds of the part of an account that no segment covers. To seal ids is to store them in a segment. The default
- * bounds of sealing are {@link sealBounds}.
+ * The bounds of the unsealed part of an account. To seal ids is to store them in a segment. The default bounds of
+ * sealing are {@link sealBounds}.
  */
 export interface SealBounds {
   /**
@@ -165,8 +165,8 @@ export const targetsNeeded = (
 /**
  * Decides how delivered purchases and reversals change an account, and changes nothing. Each purchase id, and each
  * reversal id, is applied once. A purchase under an applied id is a repeat if its content is the same, and else a
- * conflict. Input that the account has decided before is skipped, because it was counted or refused then. After a crash
- * the input log is read again, so input that was decided before comes again.
+ * conflict. Input up to `decidedThrough` is skipped, because the account has counted or refused it before. After a
+ * crash the input log is read again, so input that was decided before comes again.
  *
  * A reversal is refused if its purchase is not applied, or if it asks for more pieces than are left. The purchase of a
  * reversal may stand before the reversal in `deliveries`. `targets` has the contents of the purchases that {@link
@@ -244,8 +244,8 @@ export const isSealDue = (
   (purchaseIds.unsealedSize + (unsealedRepeats?.size ?? 0) >= idsMin || unsealedRevisions >= revisionsMin)
 
 /**
- * Returns whether the account is at a bound, so that its next revision has to wait for the segment in flight, and has
- * to name that segment.
+ * Returns whether the account is at a bound. At a bound, the next revision has to wait for the segment in flight, and
+ * has to name the segment.
  */
 export const mustAwaitSeal = (
   { purchaseIds, unsealedRevisions, sealing }: Account,
@@ -304,7 +304,7 @@ export const beginSeal = (account: Account, { idsMax }: SealBounds = sealBounds)
   const [first = [], ...further] = revisions
   const ids = first.reduce((sum, { purchaseIds }) => sum + purchaseIds.length, 0)
   const [counts = noCounts] = repeats
-  // The longest ids would make a segment with many ids and many counts larger than a message of the broker.
+  // With the longest ids, a segment with many ids and many counts could be larger than a message of the broker.
   if (further.length === 0 && repeats.length === 1 && ids + counts.size <= segmentIdsMax) {
     return [{ revisions: first, repeats: counts }]
   }
@@ -353,8 +353,8 @@ export const revisionOf = (account: Account, decision: Decision): Revision => ({
 })
 
 /**
- * Returns a list with one more sequence. A short list is copied, because a `push` makes the engine reserve room for 17
- * elements.
+ * Returns the list with `sequence` added at its end. A short list is copied, because a `push` makes the engine reserve
+ * room for 17 elements.
  */
 const appended = (list: Array<number>, sequence: number): Array<number> => {
   if (list.length < exactLengthMax) return list.concat([sequence])

@@ -11,7 +11,7 @@ export const isReversalRequest = (request: EntryRequest): request is Reversal =>
 
 /**
  * Stands before a reversal id in the purchaseId set. No id can hold a control character, so no purchase id begins with
- * this mark.
+ * `reversalMark`.
  */
 const reversalMark = "\u0001"
 

@@ -4,7 +4,7 @@ import { fnvStep } from "./TextHash.ts"
 /** How many numbers are kept for each id: its tag, the sequence of its commit, and its fingerprint. */
 const numbersOfId = 3
 /**
- * The room of a list doubles up to this many ids, and grows by this many ids each time after that. Most accounts have
+ * The room of a list doubles up to this many ids. A larger list grows by this many ids at a time. Most accounts have
  * few ids.
  */
 const roomStepMax = 4
@@ -22,8 +22,8 @@ const rooms = Array.from({ length: roomStepMax + 1 }, (_, count) => {
   }
 })
 /**
- * The number of UTF-16 units at the end of an id from which its tag is computed. Random ids differ in these units, and
- * so do ids that end with a counter.
+ * The number of UTF-16 units at the end of an id from which its tag is computed. Random ids, and ids that end with a
+ * counter, differ in their last units.
  */
 const tagUnits = 8
 
@@ -39,9 +39,9 @@ const tagOf = (id: string): number => {
 }
 
 /**
- * Keeps ids in arrays, in the order in which they were added, and searches them from the front. For few ids, the arrays
- * take less memory than a table. A search compares tags, which lie side by side. A search reads an id only if the id
- * has the wanted tag.
+ * Keeps ids in arrays, in the order in which the ids were added. A search begins at the front of the arrays. For few
+ * ids, the arrays take less memory than a table. A search compares tags, which lie side by side. A search reads an id
+ * only if the id has the wanted tag.
  */
 export class IdList implements AppliedIds {
   private count = 0

@@ -17,8 +17,8 @@ const plain = /^[A-Za-z0-9_@+-][A-Za-z0-9_@+. -]*$/
 const pathSyntax = /[/\\]|^\.{1,2}$/
 
 /**
- * Returns the text in normalization form C. Texts that match `plain` are in normalization form C already. The check for
- * such texts saves most of the time.
+ * Returns the text in normalization form C. Texts that match `plain` are in normalization form C already. The check
+ * with `plain` is quicker than the normalization of every text.
  */
 export const inNormalForm = (text: string): string => (plain.test(text) ? text : text.normalize("NFC"))
 
@@ -75,7 +75,7 @@ export const productTextProblem = (text: string): string | undefined => visibleT
 export const reasonTextProblem = (text: string): string | undefined => visibleTextProblem(text, reasonLengthMax)
 
 // The pattern of an id or of a text is for JSON Schema, and all tools can read the pattern. The descriptions of the
-// fields state the rules that the pattern cannot express.
+// fields state the checks that the pattern cannot express.
 const normalized = (problem: (text: string) => string | undefined, maxLength: number, pattern: string) =>
   Schema.String.check(
     Schema.makeFilter(
@@ -104,13 +104,10 @@ export type PurchaseId = typeof PurchaseId.Type
 export const ReversalId = normalized(purchaseIdProblem, purchaseIdLengthMax, idPattern).pipe(Schema.brand("ReversalId"))
 export type ReversalId = typeof ReversalId.Type
 
-/**
- * Decodes a stored user id without checks, because stored records follow the rules of the time when they were written.
- */
+/** Decodes a stored user id without checks, because an earlier version may have stored ids that are refused today. */
 export const StoredUserId = Schema.String.pipe(Schema.brand("UserId"))
 /**
- * Decodes a stored purchase id without checks, because stored records follow the rules of the time when they were
- * written.
+ * Decodes a stored purchase id without checks, because an earlier version may have stored ids that are refused today.
  */
 export const StoredPurchaseId = Schema.String.pipe(Schema.brand("PurchaseId"))
 

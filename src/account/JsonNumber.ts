@@ -11,7 +11,9 @@ export type NumberProblem = "form" | "places" | "size"
 const usual = /^(-?(?:0|[1-9][0-9]{0,14}))(?:\.([0-9]{1,2}))?$/
 const jsonNumber = /^(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?$/
 
-/** Counts the zeros at one end of digits. A regular expression that counts zeros would take quadratic time. */
+/**
+ * Counts the zeros at one end of a text of digits. A regular expression that counts zeros would take quadratic time.
+ */
 const zeros = (digits: string, end: "first" | "last"): number => {
   let count = 0
   while (count < digits.length && digits.at(end === "first" ? count : -1 - count) === "0") count += 1

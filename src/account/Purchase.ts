@@ -69,7 +69,10 @@ export const readPurchase = (candidate: unknown): Purchase | undefined => {
   }
 }
 
-/** Decodes the purchase of a stored record, whose texts follow the rules of the time when it was written. */
+/**
+ * Decodes the purchase of a stored record. Texts are not checked, because an earlier version may have stored texts that
+ * are refused today.
+ */
 export const StoredPurchase = Schema.Struct({
   purchaseId: StoredPurchaseId,
   userId: StoredUserId,

@@ -82,12 +82,12 @@ export interface ActorContext<Tag> {
   /** Called when a revision is committed. The purchases of the revision came in `messages`. */
   readonly applied: (revision: Revision, messages: ReadonlyArray<InputMessage<Tag>>) => void
   /**
-   * Called when an account cannot be read. The further purchases of this account are rejected, and the actors of all
+   * Called when an account cannot be read. All further purchases of the account are rejected, and the actors of all
    * other users go on.
    */
   readonly unreadable: (userToken: string, problem: string) => void
   /**
-   * Called when purchases of an account that cannot be read are rejected. The rejected records of these purchases are
+   * Called when purchases of an account that cannot be read are rejected. The rejected records of the purchases are
    * stored before the call.
    */
   readonly refused: (rejections: ReadonlyArray<Rejection>) => void
@@ -227,8 +227,8 @@ const refusalOf = ({ delivered, reason, left }: Refusal): Rejection => {
 
 /**
  * The actor of one user. The actor holds the account with its purchaseId set, and takes the envelopes of its mailbox in
- * order. The actor decides the purchases that wait together, and proposes them as one revision. The actor goes on when
- * its revision is committed. An actor ends with its epoch.
+ * order. The actor decides the purchases that wait together, and proposes them as one revision. The actor takes further
+ * envelopes when its revision is committed. An actor ends with its epoch.
  *
  * An actor is an object and not a fiber, because a worker has a hundred thousand actors. Requests to the broker run as
  * effects, and no code of the actor runs while the actor waits for a request. At most one revision of an actor waits
@@ -251,8 +251,8 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
   private isOver = false
   /**
    * Whether the actor has decided nothing since its account was loaded. A fresh actor decides only after a segment that
-   * is due is stored. Without this wait for the segment, an actor that leaves memory after each revision would store
-   * the same segment again and again. No revision would ever name a segment that is stored again and again.
+   * is due is stored. If an actor did not wait for the segment, and left memory after each revision, it would store the
+   * same segment again and again. No revision would ever name a segment that is stored again and again.
    */
   private isFresh = true
   /** The work that waits until the segment in flight is stored; `undefined` if no work waits. */

@@ -16,7 +16,7 @@ export interface ActorSettings extends SlotBounds {
  */
 export const Sealing = Context.Reference<SealBounds>("purchases/actor/Sealing", { defaultValue: () => sealBounds })
 
-/** The actors of one partition epoch. The actors end when the scope of the epoch closes. */
+/** The actors of one partition epoch. The actors end when the Effect scope of the epoch closes. */
 export interface EpochActors<Tag> {
   /**
    * Puts an envelope into the mailbox of a user's actor, and makes the actor if it is not in memory. Returns `false` if
@@ -35,7 +35,7 @@ export interface EpochActors<Tag> {
 export class ActorRegistry extends Context.Service<
   ActorRegistry,
   {
-    /** Makes the actors of an epoch, which end when the scope closes. */
+    /** Makes the actors of an epoch, which end when the Effect scope closes. */
     readonly forEpoch: <Tag>(
       context: ActorContext<Tag>
     ) => Effect.Effect<EpochActors<Tag>, never, Scope.Scope | ActorServices>

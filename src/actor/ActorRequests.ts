@@ -57,8 +57,8 @@ export interface ActorRequests {
 }
 
 /**
- * Makes the requests of an epoch's actors. The requests of actors end with the scope of the epoch. `failed` ends the
- * epoch. `stillOwner` proves that the epoch owned the partition after the call.
+ * Makes the requests of an epoch's actors. The requests of actors end with the Effect scope of the epoch. `failed` ends
+ * the epoch. `stillOwner` proves that the epoch owned the partition after the call.
  */
 export const makeActorRequests = (
   partition: number,

@@ -92,8 +92,8 @@ export class AlertPages extends Context.Service<
   AlertPages,
   {
     /**
-     * Returns the sequence of the journal up to which all alerts can be read. Waits until this sequence is `through` or
-     * higher, and fails with `NotJudged` after {@link throughWaitMax}.
+     * Returns the sequence of the journal up to which all alerts can be read. Waits until the returned sequence is
+     * `through` or higher, and fails with `NotJudged` after {@link throughWaitMax}.
      */
     readonly completeThrough: (through?: number) => Effect.Effect<number, ReadFailure | NotJudged>
     /**

@@ -18,7 +18,7 @@ import { BackTestWindows, type WindowTooLong } from "./BackTestWindows.ts"
  */
 export const backTestRevisionsMax = 20_000
 export const backTestTimeMax = Duration.seconds(10)
-/** The bounds of one request of a back-test. Tests replace these bounds. */
+/** The bounds of one request of a back-test. Tests replace the bounds of a request. */
 export const BackTestBounds = Context.Reference<{ readonly revisionsMax: number; readonly timeMax: Duration.Duration }>(
   "purchases/alerts/BackTestBounds",
   { defaultValue: () => ({ revisionsMax: backTestRevisionsMax, timeMax: backTestTimeMax }) }

@@ -37,8 +37,8 @@ export interface EpochReads {
 /**
  * Looks at accounts when they include all input that was stored before the call. Returns `undefined` if the epoch is
  * over. The first look is current if the actors had all input of the log. If the actors lacked input, waits until the
- * actors have the input, and looks again. Checks ownership last, because input that another owner applied may be purged
- * already. Neither the log nor the position of this worker would show input that is purged.
+ * actors have the input, and looks at the accounts again. Checks ownership last, because input that another owner
+ * applied may be purged already. Neither the log nor the position of this worker would show input that is purged.
  */
 export const lookStrong = Effect.fnUntraced(function* <A>(reads: EpochReads, look: Effect.Effect<A>) {
   const dispatchedThrough = reads.dispatchedThrough()

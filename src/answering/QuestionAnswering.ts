@@ -66,8 +66,8 @@ const totalOf = ({ total, count, reversals, revision }: Snapshot): Reply => ({
 })
 
 /**
- * The payload with which an owner declines to answer. An edge that gets this payload asks again, and may reach the next
- * owner.
+ * The payload with which an owner declines to answer. An edge that gets the empty payload asks its questions again, and
+ * may reach the next owner.
  */
 export const notAnswered = ""
 

@@ -3,7 +3,7 @@ import { Context } from "effect"
 /** The caller for whom questions are asked. The text of the caller is empty if the callers are not told apart. */
 export const AskingCaller = Context.Reference<string>("purchases/asking/AskingCaller", { defaultValue: () => "" })
 
-/** A queue in which callers take turns. In this queue the items of one caller keep their order. */
+/** A queue in which callers take turns. The items of one caller keep their order. */
 export class CallerTurns<Item extends { readonly caller: string }> {
   /** The items of each caller. The first caller of the map has the next turn. No list of the map is empty. */
   private readonly byCaller = new Map<string, Array<Item>>()

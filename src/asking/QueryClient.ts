@@ -8,7 +8,10 @@ import { Topology } from "../nats/Topology.ts"
 import { AskingCaller } from "./CallerTurns.ts"
 import { QuestionLane, questionsWaitingMax, type WaitingQuestion } from "./QuestionLane.ts"
 
-/** The time within which an owner must answer. After this time the edge asks the owner, or the next owner, again. */
+/**
+ * The time within which an owner must answer. After this time the edge sends the question again, to the owner or to the
+ * next owner.
+ */
 const attemptTimeoutMilliseconds = 2_400
 /**
  * The time between two checks for questions that got no reply in time. One timer for all questions takes less work than

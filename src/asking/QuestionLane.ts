@@ -18,13 +18,14 @@ export const requestsInFlightMax = 4
  */
 export const dearInFlightMax = 2
 /**
- * How long the next request waits for the answer to the request before it, in milliseconds. Under load, fewer and
- * larger requests take less work. The wait of the next request is bounded, because some answers are slow.
+ * How long the next request waits for the answer to the request before it, in milliseconds. Under load, few large
+ * requests take less work than many small requests. The wait of the next request is bounded, because some answers are
+ * slow.
  */
 export const togetherMilliseconds = 10
 /**
- * A request with at least this many questions makes the next request wait. A request with fewer questions shows that
- * there is little load.
+ * A request with at least this many questions makes the next request wait. A request with fewer than
+ * `togetherQuestionsMin` questions shows that there is little load.
  */
 const togetherQuestionsMin = 4
 /**

@@ -11,7 +11,7 @@ import type { Outbox } from "./Outbox.ts"
 import type { WindowCache } from "./WindowCache.ts"
 import type { LoadWindows } from "./WindowLoader.ts"
 
-/** The most revisions that a judge decodes at once. The windows for these revisions are loaded together. */
+/** The most revisions that a judge decodes at once. The windows for all decoded revisions are loaded together. */
 const revisionsAtOnceMax = 64
 
 /** The objects with which a judge judges one shard. For each run of the shard, the judge makes all objects anew. */

@@ -38,7 +38,7 @@ export class Outbox {
   private judgedThrough: number
   /**
    * The commit that is being judged. `added` counts the messages of the commit that were added, or were stored before
-   * this judge began.
+   * the run began.
    */
   private inHand: { readonly sequence: number; added: number }
   private readonly storedBefore: AlertPosition

@@ -8,8 +8,8 @@ import { Schema } from "effect"
  */
 
 /**
- * The broker could not be asked, so surely nothing was stored or changed, and trying again later helps. `unserved` is
- * true if there is a connection, but no process listens on the subject.
+ * The broker could not be asked, so surely nothing was stored or changed, and a later attempt may succeed. `unserved`
+ * is true if there is a connection, but no process listens on the subject.
  */
 export class BrokerUnavailable extends Schema.TaggedError<BrokerUnavailable>()("BrokerUnavailable", {
   operation: Schema.String,

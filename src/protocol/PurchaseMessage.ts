@@ -28,7 +28,7 @@ export interface Unreadable {
   readonly encoding: "text" | "base64"
 }
 
-/** A purchase or a reversal of a message. `index` is its index in the message. */
+/** A purchase or a reversal of a message. `index` is the index of the purchase or reversal in the message. */
 export type DecodedRequest =
   | { readonly index: number; readonly purchase: Purchase; readonly reversal?: undefined }
   | { readonly index: number; readonly reversal: Reversal; readonly purchase?: undefined }

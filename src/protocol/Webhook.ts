@@ -35,7 +35,7 @@ export interface AttemptReport {
   readonly reason?: string
 }
 
-/** How far the deliveries of a user are, as the value of the key `delivered.<user>`. */
+/** The progress of the deliveries to a user's webhook, as the value of the key `delivered.<user>`. */
 export interface DeliveryState {
   /** Alerts up to this sequence are delivered, or are dead letters. */
   readonly through: number
@@ -54,7 +54,7 @@ export interface DeliveryState {
 
 /**
  * An alert that the webhook refused for good, as one value of the key `dead.<user>`. If the alert is delivered later, a
- * further value of the key says so.
+ * further value of the key records the delivery.
  */
 export interface DeadLetter {
   /** The sequence of the alert in the stream of alerts. */

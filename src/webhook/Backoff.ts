@@ -40,8 +40,7 @@ const waits: ReadonlyArray<Duration.Duration> = [
 ]
 
 /**
- * The fraction of a wait by which the wait is longer or shorter at random, so that the attempts for many endpoints do
- * not come at once.
+ * A wait is longer or shorter at random by up to this fraction. So the attempts for many endpoints do not come at once.
  */
 const jitter = 0.2
 

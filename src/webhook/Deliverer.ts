@@ -317,8 +317,8 @@ class Deliveries implements WebhookEvents {
 }
 
 /**
- * Delivers alerts to the webhooks of the users that `owns` chooses, until the scope closes. If two processes deliver to
- * the webhook of one user, alerts are delivered twice under the same id, and no alert is lost.
+ * Delivers alerts to the webhooks of the users that `owns` chooses, until the Effect scope closes. If two processes
+ * deliver to the webhook of one user, alerts are delivered twice under the same id, and no alert is lost.
  */
 export const runDeliverer = (
   settings: DelivererSettings

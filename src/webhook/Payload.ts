@@ -40,9 +40,9 @@ const bodyOf = (view: AlertView, userId: string, message: AlertMessage): string 
 
 /**
  * Returns the body of a delivery, for one message of the stream of alerts. The body is the same at each attempt. If the
- * alerts of the message do not fit into the body, the body has the ids of the alerts, and the path of the page that
- * begins with these alerts. If the message cannot be read, because another program wrote the message, returns the
- * outcome of the delivery instead of a body.
+ * alerts of the message do not fit, the body has the alerts' ids, and the path of the page with the alerts. If the
+ * message cannot be read, because another program wrote the message, returns the outcome of the delivery instead of a
+ * body.
  */
 export const alertsBody = (view: AlertView, userId: string, message: AlertMessage): string | Outcome => {
   try {

@@ -12,8 +12,8 @@ const resolveTries = 2
 
 /** Returns whether an IP address belongs to the public internet, and to no range with a special purpose. */
 export const isPublicAddress = (address: string): boolean =>
-  // An IPv4 address inside of an IPv6 address is refused, because the library gives such an address a range of its own,
-  // like `ipv4Mapped` or `rfc6052`.
+  // An IPv4 address inside of an IPv6 address is refused. The library gives such an address a range of its own, like
+  // `ipv4Mapped` or `rfc6052`.
   ipaddr.isValid(address) && ipaddr.parse(address).range() === "unicast"
 
 /** Returns whether an IP address is public, or is the machine itself. Only tests use `isPublicOrLoopback`. */

@@ -30,7 +30,10 @@ export const foreignCursor = problem(
   "cursor does not belong to this user's history. Begin without a cursor."
 )
 
-/** The problem of an account that its owner cannot read. The accounts of all other users are not affected. */
+/**
+ * The problem of an account that its owner cannot read. An unreadable account does not affect the accounts of other
+ * users.
+ */
 const accountUnreadable = problem(
   "account-unreadable",
   "The records of this account cannot be read, so it has stopped. Purchases for it are kept as rejected records. Tell the operator."

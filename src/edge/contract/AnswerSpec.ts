@@ -61,7 +61,7 @@ export const jsonAnswer = <Body extends Schema.Constraint, Header extends Answer
   headers: ReadonlyArray<Header> = []
 ): AnswerSpec<Body, Header> => ({ description, mediaType: jsonMediaType, body, headers })
 
-/** Declares an answer of a media type other than JSON. The route gives the body of such an answer as a text. */
+/** Declares an answer of a media type other than JSON. The route gives the body of the answer as a text. */
 export const textAnswer = <Header extends AnswerHeader = never>(
   mediaType: string,
   description: string,

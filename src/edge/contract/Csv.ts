@@ -1,7 +1,7 @@
 export const csvMediaType = "text/csv"
 
 /**
- * Matches a text that a spreadsheet would take for a formula. The first visible character of such a text can begin a
+ * Matches a text that a spreadsheet would take for a formula. A text matches if its first visible character can begin a
  * formula, also in full width. A text that begins with a tab or a line break matches in any case.
  */
 const formula = /^(?:[\t\r\n]|\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])/u

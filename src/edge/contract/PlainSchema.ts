@@ -45,7 +45,7 @@ const plain = (value: unknown): unknown => {
 }
 
 /**
- * Returns a schema in the form that generators of clients understand: each number has a format, and each description
- * stands beside the type of the member that it describes.
+ * Returns a schema in the form that generators of clients understand. Each number has a format. Each description stands
+ * beside the type of the described member.
  */
 export const plainSchema = (schema: Json): Json => plain(schema) as Json

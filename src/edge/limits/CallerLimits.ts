@@ -86,7 +86,10 @@ export class CallerLimits {
     }
   }
 
-  /** Takes points from the caller's points of this second. Returns a problem if the caller has too few points left. */
+  /**
+   * Takes points from the points that the caller may spend in the current second. Returns a problem if the caller has
+   * too few points left.
+   */
   async spend({ key, limits }: LimitedCaller, points: number): Promise<TooMany | undefined> {
     const max = limits.pointsPerSecond ?? this.defaults.pointsPerSecond
     try {

@@ -6,7 +6,10 @@ import { type Problem, problem } from "../contract/Problem.ts"
 
 /** The most bytes that one gzip body may unpack to. */
 export const unpackedBytesMax = 1024 ** 3
-/** The highest ratio of a body's unpacked size to its packed size. Texts of purchases stay well below this ratio. */
+/**
+ * The highest ratio of a body's unpacked size to its packed size. Texts of purchases stay well below
+ * `unpackedRatioMax`.
+ */
 export const unpackedRatioMax = 100
 /** A body may unpack to this number of bytes at any ratio. */
 const unpackedBytesFree = 1024 ** 2

@@ -22,7 +22,7 @@ export interface LineResult {
   readonly result: StoredLine | Problem
 }
 
-/** Returns whether the purchase or reversal of a line was stored, so that its result is not a problem. */
+/** Returns whether the purchase or reversal of a line was stored, so that the result of the line is not a problem. */
 export const isStored = (result: LineResult["result"]): result is StoredLine => !isProblem(result)
 
 /** Writes the result of a line as a line of the answer, without its line feed. */

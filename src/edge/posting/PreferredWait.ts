@@ -2,7 +2,8 @@ import { Schema } from "effect"
 import type { Parameter } from "../route/Route.ts"
 
 /**
- * The longest wait that `Prefer: wait` can ask for, in seconds. A longer wait is shortened to this number of seconds.
+ * The longest wait that `Prefer: wait` can ask for, in seconds. A wait above `preferWaitMax` is shortened to
+ * `preferWaitMax`.
  */
 const preferWaitMax = 30
 

@@ -27,8 +27,8 @@ export class AlreadyReplayed extends Schema.TaggedError<AlreadyReplayed>()("Alre
 
 /**
  * Writes the next step of a replay, and returns the newest step. If another replay wrote a step meanwhile, the result
- * is that other replay's step. If two replays with different contents come at once, one replay begins. The other replay
- * returns the step of the replay that began.
+ * is that other replay's step. If two replays with different contents come at once, one begins, and the other returns
+ * the step of the replay that began.
  */
 const step = Effect.fnUntraced(function* (key: RejectedKey, replay: Replay, after: number) {
   const records = yield* RejectedRecords
@@ -61,8 +61,8 @@ export const replayRejected = Effect.fnUntraced(function* (key: RejectedKey, pur
   const records = yield* RejectedRecords
   const caller = by === "" ? {} : { by }
   const newest = yield* records.replay(key)
-  // A conflicting purchase is never applied, because the account has another purchase under the same id. For this
-  // reason, a replay with another purchase may begin after a conflict.
+  // A purchase is conflicting because the account has another purchase under the same id. After a conflict a replay
+  // with another purchase may begin, because the conflicting purchase is never applied.
   const mayBegin = newest === undefined || (newest.state === "conflicting" && !samePurchase(newest.purchase, purchase))
   const begun = mayBegin ? yield* step(key, { state: "begun", purchase, ...caller }, newest?.sequence ?? 0) : newest
   if (!samePurchase(begun.purchase, purchase)) {

@@ -38,8 +38,8 @@ export interface Operation {
   readonly requestBody?: { readonly required: true; readonly content: Content }
   readonly responses: Readonly<Record<string, DescribedAnswer | Reference>>
   /**
-   * The ways in which a caller may show its rights, each with the scope that it needs. A caller needs only one of the
-   * ways.
+   * The ways in which a caller may show its rights, each with the scope that the caller's token needs. A caller needs
+   * only one of the ways.
    */
   readonly security: ReadonlyArray<Readonly<Record<string, ReadonlyArray<string>>>>
 }

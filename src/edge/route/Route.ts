@@ -92,7 +92,8 @@ export interface Route {
   readonly problems: ReadonlyArray<ProblemKind>
   /**
    * Whether the route stores something. A route that stores refuses requests while the edge stops. A route that stores
-   * refuses requests from pages of other sites, requests that a browser sends before its user wants them, and HEAD.
+   * refuses requests from pages of other sites, requests that a browser sends before its user opens the address, and
+   * HEAD.
    */
   readonly stores: boolean
   /** The scope that a caller's token needs, or `public` if no token is needed. */
@@ -200,7 +201,7 @@ const usersOf = ({ scope, parameters }: Pick<Route, "scope" | "parameters">, che
 const isResponse = (answer: { readonly headers: object }): answer is Response => answer.headers instanceof Headers
 
 /**
- * Returns the function that reads the parameters of a request: the function returns the values of all parameters, or
+ * Returns the function that reads the parameters of a request. The function returns the values of all parameters, or
  * the problem of the first wrong parameter.
  */
 const parameterReader = (declared: Pick<Route, "parameters" | "query" | "headers" | "otherQuery">) => {

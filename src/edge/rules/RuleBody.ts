@@ -12,8 +12,8 @@ export const ruleBodyBytesMax = 16 * 1024
 const tooLarge = problem("body-too-large", `A rule has at most ${ruleBodyBytesMax} bytes.`)
 
 /**
- * Returns the problem for a text that is not a rule: 400 if the shape of the text is wrong, and 422 if a value is
- * refused.
+ * Returns the problem for a text that is not a rule. The status is 400 if the shape of the text is wrong, and 422 if a
+ * value is refused.
  */
 const problemOfRule = ({ kind, message }: RuleProblem) =>
   problem(kind === "malformed" ? "malformed-request" : "refused-by-rules", message)

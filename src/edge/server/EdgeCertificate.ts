@@ -63,7 +63,7 @@ export const readCertificate = (files: CertificateFiles): Effect.Effect<Certific
   Effect.try({ try: () => readOptions(files), catch: certificateRefusal })
 
 /**
- * Reads the files of the certificate again at each SIGHUP, until the scope closes. New connections get the new
+ * Reads the files of the certificate again at each SIGHUP, until the Effect scope closes. New connections get the new
  * certificate. A certificate that cannot be used is logged, and the server keeps the certificate that it has.
  */
 export const reloadAtHangup = (

@@ -95,8 +95,8 @@ class ParserFailures {
 
   /**
    * Remembers `outgoing` as the answer to the newest request of its connection, while the connection is open. No object
-   * is made for each request. V8 could move such an object to its old generation, and the request would stay in memory
-   * until a full collection.
+   * is made for each request. An object for each request could move to the old generation of V8, and would keep the
+   * request in memory until a full collection.
    */
   began(outgoing: ServerResponse): void {
     this.answers.set(outgoing.req.socket, outgoing)
@@ -226,8 +226,8 @@ const closing = (server: Server, drainMilliseconds: number): Effect.Effect<void>
   )
 
 /**
- * Serves the application until the scope closes, and then answers the accepted requests. Succeeds with the port at
- * which the server listens.
+ * Serves the application until the Effect scope closes, and then answers the accepted requests. Succeeds with the port
+ * at which the server listens.
  */
 export const serveHttp = (
   app: Hono,

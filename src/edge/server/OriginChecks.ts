@@ -31,8 +31,8 @@ const valuesOf = (rawHeaders: ReadonlyArray<string>, name: string): ReadonlyArra
 
 /**
  * Checks from which pages a request may come. An attacker can make the name of a page resolve to this machine. Requests
- * of such a page have the page's name as `Host`. Requests of a page of another site have the `Origin` of that site,
- * except for plain reads.
+ * of the attacker's page have the name of the page as `Host`. Requests of a page of another site have the `Origin` of
+ * that site, except for plain reads.
  */
 export class OriginChecks {
   private readonly hosts: ReadonlySet<string>

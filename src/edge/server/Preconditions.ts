@@ -44,8 +44,8 @@ export const notAllowed = (edge: EdgeRuntime, http: Context, allow: string): Res
 const storingSites = ["same-origin", "none"]
 
 /**
- * Returns the problem of a storing request that a browser sends for a page of another site, or before the user wants
- * it. Programs other than browsers send neither `Sec-Fetch-Site` nor `Sec-Purpose`.
+ * Returns the problem of a storing request that a browser sends for a page of another site, or before the user opens
+ * the address. Programs other than browsers send neither `Sec-Fetch-Site` nor `Sec-Purpose`.
  */
 const storingProblem = (http: Context): Problem<"origin-refused"> | undefined => {
   const site = http.req.header("sec-fetch-site")

@@ -29,9 +29,9 @@ export const ReadyState = Schema.Struct({
   applying: ApplyingHealth
 }).annotate({ identifier: "ReadyState" })
 
-// A load balancer takes out an edge that answers 503. Without a worker an edge still stores purchases, and another edge
-// could do no more. For this reason the HTTP status of `/readyz` says only whether purchases can be stored, and the
-// body says whether stored purchases are applied.
+// A load balancer takes out an edge that answers 503. If no worker is alive, every edge can still store purchases, and
+// no stored purchase is applied. So the HTTP status of `/readyz` says only whether purchases can be stored. The body
+// says whether stored purchases are applied.
 const readyRoute = route({
   method: "GET",
   path: "/readyz",

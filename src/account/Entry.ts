@@ -10,8 +10,8 @@ export type EntryRequest = Purchase | Reversal
 export const isReversalRequest = (request: EntryRequest): request is Reversal => "reversalId" in request
 
 /**
- * Stands before a reversal id in the purchaseId set. No id can hold a control character, so no purchase id begins with
- * `reversalMark`.
+ * The character before a reversal id in the purchaseId set. No id can hold a control character, so no purchase id
+ * begins with `reversalMark`.
  */
 const reversalMark = "\u0001"
 

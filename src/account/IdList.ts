@@ -9,8 +9,8 @@ const numbersOfId = 3
  */
 const roomStepMax = 4
 /**
- * Fills the free room for numbers. The value `freeNumber` has a fraction, so the engine keeps the array as plain
- * floats, which the garbage collector skips.
+ * The number that fills the free room of a list. The value `freeNumber` has a fraction, so the engine keeps the array
+ * as plain floats, which the garbage collector skips.
  */
 const freeNumber = 0.5
 /** The free room to add to a list with 0, 1, 2, … ids. */

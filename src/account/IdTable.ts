@@ -18,7 +18,7 @@ const numbersOfId = 3
  */
 const numbersOfSlot = 2
 
-// Each process has another seed. The seed keeps callers from choosing ids that all begin their search at one slot.
+// Each process has a seed of its own. The seed keeps callers from choosing ids that all begin their search at one slot.
 const seed = Math.floor(Math.random() * 0x1_0000_0000)
 
 /**

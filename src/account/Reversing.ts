@@ -62,7 +62,7 @@ export class Reversing {
     total: Cents
   ): AppliedPurchase | undefined {
     const { reversal, inputSequence, inputIndex } = delivered
-    // A reversal that was decided before, but has no id in the purchaseId set, was refused. Its rejected record is
+    // If a reversal was decided before and has no id in the purchaseId set, it was refused, and its rejected record is
     // stored.
     if (inputSequence <= this.account.decidedThrough) return undefined
     const { reversalId, purchaseId, reason, quantity: asked = 0 } = reversal

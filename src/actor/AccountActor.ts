@@ -431,8 +431,8 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
   }
 
   /**
-   * Decides work. Before the decision, reads the purchases that the reversals of the work name, if {@link decide} needs
-   * them.
+   * Decides the purchases and reversals of the taken work. Before the decision, reads the purchases that the reversals
+   * of the work name, if {@link decide} needs them.
    */
   private readAndDecide(account: Account, work: Work<Tag>): void {
     const needed = targetsNeeded(account, work.deliveries)
@@ -513,7 +513,7 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     this.finish(account, looks)
   }
 
-  /** Answers the looks. Schedules another turn if further envelopes have come. */
+  /** Calls the looks with the account. Schedules another turn if further envelopes have come. */
   private finish(account: Account, looks: ReadonlyArray<LookEnvelope>): void {
     for (const { look } of looks) look(account)
     this.rest(account.purchaseIds.size)

@@ -11,8 +11,8 @@ import { recordAll, RejectedRecords } from "../nats/RejectedRecords.ts"
 import { forkInScope } from "../runtime/ForkInScope.ts"
 
 /**
- * The wait before an account is read again because one of its records is missing, and the most such reads. A broker
- * that is no longer the leader may answer without a record for as long as an election takes.
+ * The wait before the next read of an account with a missing record, and the most repeats of the read. A broker that is
+ * no longer the leader may answer without a record for as long as an election takes.
  */
 const missingRetryWait = Duration.seconds(1)
 const missingRetriesMax = 4

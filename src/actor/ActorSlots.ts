@@ -5,8 +5,8 @@ import { LruList } from "./LruList.ts"
 /**
  * The most actors that load their account at once. If this many actors load, other users wait until half of these
  * actors have loaded their accounts. Actors that load at the same time and need the same commit share one read of that
- * commit. So large numbers of loads at once save reads. The number of loads at once is bounded because each load takes
- * memory.
+ * commit. Loads at the same time therefore take fewer reads than loads one after the other. The number of loads at once
+ * is bounded because each load takes memory.
  */
 export const loadingMax = 8_192
 

@@ -6,8 +6,8 @@ const countMilliseconds = Duration.toMillis(Duration.seconds(30))
 
 /**
  * Returns the number of switched-on rules of all users, as the judges have told the edge; 0 if no judge has told a
- * number. The bound on the rules of all users is checked against the number that the judges have told. So rules that no
- * judge has read yet may exceed the bound.
+ * number. The bound on the rules of all users is checked against the number that the judges have told. So the rules of
+ * all users may exceed the bound by the rules that no judge has read yet.
  */
 export const RulesInAll = Context.Reference<Effect.Effect<number>>("purchases/alerts/RulesInAll", {
   defaultValue: () => Effect.succeed(0)

@@ -32,7 +32,7 @@ export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>()("Outcom
 }
 
 /**
- * The broker answered with an error of its JetStream API. `code` is the `err_code` of that error, for programs.
+ * The broker answered with an error of its JetStream API. `code` is the `err_code` of the API's error, for programs.
  * `reason` has the broker's own words. `plain` has the words of this service; it is missing for an error that this
  * service does not know.
  */

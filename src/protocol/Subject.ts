@@ -35,9 +35,8 @@ export const decodeToken = (token: string): string => {
 }
 
 /**
- * Returns the text that a token stands for. A person wrote the token. The function accepts hexadecimal digits in lower
- * case, needless escapes, and characters that should have been escaped. Returns `undefined` if the escapes are
- * malformed or not UTF-8.
+ * Decodes a token that a person wrote. The function accepts hexadecimal digits in lower case, needless escapes, and
+ * characters that should have been escaped. Returns `undefined` if the escapes are malformed or not UTF-8.
  */
 export const readToken = (token: string): string | undefined => {
   try {

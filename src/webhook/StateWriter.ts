@@ -52,7 +52,7 @@ export class StateWriter {
     )
   }
 
-  /** Writes all states that are not stored yet. A process that stops calls `flush` last. */
+  /** Writes all states that are not stored yet. A stopping process calls `flush` last. */
   readonly flush: Effect.Effect<void> = Effect.suspend(() =>
     Effect.forEach(
       Array.from(this.unsaved),

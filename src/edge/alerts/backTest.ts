@@ -114,7 +114,7 @@ const lineOf = (alert: Alert): string => `${JSON.stringify(wouldBeAlertBody(aler
 
 /**
  * Returns the lines of the answer to a back-test, beginning with alerts that are known already. If the back-test fails
- * after these alerts, the answer ends with a `next`, so that another request can continue.
+ * after the first alerts, the answer ends with a `next`, so that another request can continue.
  */
 const linesOf = (
   { next, close }: OpenBackTest,

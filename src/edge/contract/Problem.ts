@@ -65,7 +65,7 @@ export class Problem<Kind extends ProblemKind = ProblemKind> {
     this.left = left
   }
 
-  /** Returns the same problem with another detail. */
+  /** Returns a problem of the same kind with the given detail. */
   withDetail(detail: string): Problem<Kind> {
     return new Problem(this.kind, detail, this.headers, this.left)
   }
@@ -108,7 +108,7 @@ export const ProblemBody = Schema.Struct({
 
 /**
  * Writes the body of a problem. `instance` is the path of the request; the problem of a line has no `instance`.
- * `incident` is the id under which the log has the cause.
+ * `incident` is the id under which the log has the cause of the problem.
  */
 export const problemBody = (what: Problem, instance?: string, incident?: string): string =>
   JSON.stringify({

@@ -13,7 +13,7 @@ export const purchaseBodyBytesMax = 16 * 1024
 /** A body with one purchase. The body is read as text, and {@link purchaseIn} reads the purchase in the text. */
 export const onePurchase = oneAsText("purchase", PurchaseRequest, purchaseBodyBytesMax)
 
-/** Reads the purchase in the text of a body. Fails with the problem of a wrong purchase. */
+/** Reads the purchase in the text of a body. Fails with a problem if the purchase is wrong. */
 export const purchaseIn = (
   { purchaseReader }: EdgeRuntime,
   body: string,

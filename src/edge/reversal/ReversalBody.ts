@@ -10,7 +10,7 @@ export const reversalBodyBytesMax = 16 * 1024
 /** A body with one reversal. The body is read as text, and {@link reversalIn} reads the reversal in the text. */
 export const oneReversal = oneAsText("reversal", ReversalRequest, reversalBodyBytesMax)
 
-/** Reads the reversal of a purchase in the text of a body. Fails with the problem of a wrong reversal. */
+/** Reads the reversal of a purchase in the text of a body. Fails with a problem if the reversal is wrong. */
 export const reversalIn = (
   { reversalReader }: EdgeRuntime,
   body: string,

@@ -45,7 +45,7 @@ const applied = (edge: EdgeRuntime, reversal: Reversal, entry: ReversalEntry, se
 /**
  * Reads the purchase of a reversal, and the entry that the account has under the id of the reversal. A caller may send
  * a reversal twice at once, so a copy of the reversal may have taken the pieces before the purchase is read. The entry
- * is read after the purchase, so that the read of the entry finds such a copy.
+ * is read after the purchase, so that a copy of the reversal is found.
  */
 const readBefore = Effect.fnUntraced(function* (edge: EdgeRuntime, reversal: Reversal) {
   const { userId, purchaseId, reversalId } = reversal

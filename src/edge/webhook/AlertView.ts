@@ -5,7 +5,7 @@ import { alertBody } from "../contract/AlertBodies.ts"
 import { type Located, referenceTo } from "../contract/Reference.ts"
 import { encodeUserCursor, userMark } from "../contract/UserCursor.ts"
 
-/** Writes the alerts in deliveries in the form of the alerts on the pages of alerts. */
+/** Writes the alerts of a delivery in the same form as the pages of alerts. */
 export const alertViewOf = (located: Located): AlertView => ({
   alertsOf: (_userId, { text, storedAt }) => decodeAlerts(text).map((alert) => alertBody(alert, storedAt)),
   linkTo: (userId, { sequence }) => {

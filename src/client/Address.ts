@@ -2,7 +2,7 @@ import { WrongUrl } from "./Failure.ts"
 
 const example = "http://127.0.0.1:8081"
 
-/** Returns the URL, or `undefined` if the text is no URL. */
+/** Returns a text as a URL; `undefined` if the text is no URL. */
 const urlOf = (text: string): URL | undefined => {
   try {
     return new URL(text)

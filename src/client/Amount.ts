@@ -22,7 +22,8 @@ export const centsOf = (text: Decimal): bigint => {
 }
 
 /**
- * The members of answers that hold amounts. All other numbers are counts and sequences, which a float holds exactly.
+ * The members of answers that hold amounts. The other numbers in answers are counts and sequences, which a float holds
+ * exactly.
  */
 const amountMembers: ReadonlySet<string> = new Set([
   "value",
@@ -38,7 +39,9 @@ const amountMembers: ReadonlySet<string> = new Set([
 /** Matches the number that follows the name of a member, by the grammar of JSON. */
 const numberAfterName = /[\t\n\r ]*:[\t\n\r ]*(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)/y
 
-/** Returns the index of the quote that closes the JSON string opened at `opened`, or -1 if none does. */
+/**
+ * Returns the index of the quote that closes the JSON string opened at `opened`, or -1 if no quote closes the string.
+ */
 const closingQuote = (json: string, opened: number): number => {
   for (let index = json.indexOf('"', opened + 1); index >= 0; index = json.indexOf('"', index + 1)) {
     let backslashes = 0
@@ -73,7 +76,7 @@ const withAmountsQuoted = (json: string): string => {
 }
 
 /**
- * Reads the JSON of an answer, with its amounts as text. Throws a SyntaxError if the text is not JSON. A reviver that
- * gets the source text would do the same, but Node 20 gives its revivers no source text.
+ * Reads the JSON of an answer, with its amounts as text. Throws a SyntaxError if the text is not JSON. A reviver of
+ * `JSON.parse` could read amounts from the source text, but Node 20 gives revivers no source text.
  */
 export const parseExact = (text: string): unknown => JSON.parse(withAmountsQuoted(text)) as unknown

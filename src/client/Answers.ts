@@ -23,10 +23,11 @@ export interface AppliedPurchase extends PurchaseContent {
   readonly currency: "USD"
 }
 
-/** The answer to a post. */
+/** The answer to the post of a purchase. */
 export type PostedPurchase = (StoredPurchase | AppliedPurchase) & {
   /**
-   * The purchase was known before. `repeat` is also `true` if an earlier attempt of the same call stored the purchase.
+   * `true` if the purchase was stored before the request. An earlier attempt of the same call may have stored the
+   * purchase.
    */
   readonly repeat?: true
 }
@@ -39,12 +40,12 @@ export interface HistoryEntry extends PurchaseContent {
   /** The number of the entry in its account, from 1. */
   readonly number: number
   readonly runningTotal: Decimal
-  /** The time at which the broker stored the entry, like all times as text (ISO 8601, UTC). */
+  /** The time at which the broker stored the entry. All times in answers are texts (ISO 8601, UTC). */
   readonly storedAt: string
   /** The kind of the entry; missing for a purchase. */
   readonly kind?: "reversal"
   readonly reversalId?: string
-  /** The change of the total by a reversal, as a negative amount. */
+  /** The change of the account's total by a reversal, as a negative amount. */
   readonly amount?: Decimal
   /** Why the purchase was reversed. */
   readonly reason?: string
@@ -55,7 +56,7 @@ export interface ReceiptReversal {
   readonly reversalId: string
   /** The number of pieces that the reversal takes back. */
   readonly quantity: number
-  /** The change of the total by the reversal, as a negative amount. */
+  /** The change of the account's total by the reversal, as a negative amount. */
   readonly amount: Decimal
   readonly reason: string
   readonly storedAt: string
@@ -69,15 +70,15 @@ export interface PurchaseReceipt extends AppliedPurchase {
   readonly inputSequence: number
   readonly ledgerSequence: number
   /**
-   * The number of repeats that the purchaseId set recognised. The broker drops other repeats within its duplicate
-   * window.
+   * The number of repeats that the purchaseId set recognised. Repeats that the broker drops within its duplicate window
+   * are not counted.
    */
   readonly repeatsDropped: number
-  /** The number of purchases that came under the same id with another content. */
+  /** The number of conflicts: purchases that came under the id of this purchase with another content. */
   readonly conflictsRejected: number
-  /** The number of pieces that were taken back. */
+  /** The number of pieces of the purchase that reversals took back. */
   readonly reversed: number
-  /** The number of pieces that were not taken back. */
+  /** The number of pieces of the purchase that no reversal took back. */
   readonly left: number
   /** The reversals of the purchase, newest first, at most 100. */
   readonly reversals: ReadonlyArray<ReceiptReversal>
@@ -96,10 +97,10 @@ interface ReversalContent {
   readonly reason: string
 }
 
-/** A reversal that is on the broker's disk and will be decided. */
+/** A reversal that is on the broker's disk, and that a worker will apply or refuse. */
 export interface StoredReversal extends ReversalContent {
   readonly status: "stored"
-  /** The number of pieces to take back; missing if the request did not say it. */
+  /** The number of pieces to take back; missing if the request did not give the number. */
   readonly quantity?: number
   readonly amount?: Decimal
 }
@@ -109,12 +110,12 @@ export interface AppliedReversal extends ReversalContent {
   readonly status: "applied"
   /** The number of pieces that the reversal takes back. */
   readonly quantity: number
-  /** The change of the total by the reversal, as a negative amount. */
+  /** The change of the account's total by the reversal, as a negative amount. */
   readonly amount: Decimal
   /** The total of the account after the reversal. */
   readonly runningTotal: Decimal
   readonly currency: "USD"
-  /** The number of the entry in its account. */
+  /** The number of the reversal among the entries of its account, from 1. */
   readonly number: number
   readonly storedAt: string
   readonly ledgerSequence: number
@@ -122,7 +123,7 @@ export interface AppliedReversal extends ReversalContent {
 
 /** The answer to a reversal. */
 export type PostedReversal = (StoredReversal | AppliedReversal) & {
-  /** The reversal was known before. */
+  /** `true` if the reversal was stored before the request. */
   readonly repeat?: true
 }
 
@@ -151,7 +152,7 @@ export interface AskedAccount extends Account {
 
 /** The total of an account, now or at a time. */
 export interface AccountTotal extends AskedAccount {
-  /** The time that was asked for; missing for the present total. */
+  /** The time that the caller asked for; missing for the present total. */
   readonly at?: string
 }
 
@@ -166,21 +167,21 @@ export interface HistoryPage extends AskedAccount {
 /** A user in the list of all users. */
 export type ListedUser = Account
 
-/** One page of the list of users, in the order of the ledger's own index. */
+/** One page of the list of users, which is not sorted by their ids. */
 export interface UserPage {
   readonly users: ReadonlyArray<ListedUser>
   /** The path of the next page; missing on the last page. */
   readonly next?: string
 }
 
-/** The answer to `generate`. */
+/** The answer to a call of `generate`, which stores random purchases. */
 export interface Generated {
   readonly userId: string
   readonly purchasesGenerated: number
   readonly status: "success"
 }
 
-/** The answer to `duplicate`. */
+/** The answer to a call of `duplicate`, which sends one purchase several times. */
 export interface Duplicated {
   readonly userId: string
   readonly purchaseId: string
@@ -189,27 +190,27 @@ export interface Duplicated {
   readonly note: string
 }
 
-/** How often a purchase came again. */
+/** The numbers of repeats and conflicts of one purchase. */
 interface PurchaseRepeats {
   readonly purchaseId: string
   readonly repeatsDropped: number
   readonly conflictsRejected: number
 }
 
-/** How often a reversal came again. */
+/** The numbers of repeats and conflicts of one reversal. */
 interface ReversalRepeats {
   readonly reversalId: string
   readonly repeatsDropped: number
   readonly conflictsRejected: number
 }
 
-/** The effect of one commit on one account, as a feed has it. The oldest entry of the revision comes first. */
+/** The effect of one commit on one account, as an event of a feed has it. The lists have the oldest entry first. */
 export interface AppliedRevision extends Account {
   readonly purchases: ReadonlyArray<HistoryEntry>
   readonly repeats: ReadonlyArray<PurchaseRepeats>
-  /** The reversals of the commit; missing if it has neither a reversal nor a repeat of one. */
+  /** The reversals of the revision; missing if the revision has neither reversals nor repeats of reversals. */
   readonly reversals?: ReadonlyArray<HistoryEntry>
-  /** The repeats of reversals in the commit; missing if it has neither a reversal nor a repeat of one. */
+  /** The repeats of reversals; missing if the revision has neither reversals nor repeats of reversals. */
   readonly reversalRepeats?: ReadonlyArray<ReversalRepeats>
   readonly appliedAt: string
 }
@@ -217,7 +218,7 @@ export interface AppliedRevision extends Account {
 /** The hour, day or month, in a time zone, for which a rule adds up `spent` or `count`. */
 export interface CalendarWindow {
   readonly by: "hour" | "day" | "month"
-  /** A name like `Europe/Berlin`. */
+  /** The name of a time zone, like `Europe/Berlin`. */
   readonly timeZone: string
 }
 
@@ -228,10 +229,13 @@ export interface Rule {
   readonly product?: string
   readonly productType?: string
   readonly measure: "value" | "quantity" | "total" | "spent" | "count"
-  /** A length like `P7D`, or a calendar window. The window is missing if all purchases before count. */
+  /**
+   * A length of time like `P7D`, or a calendar window. Without `within`, a running measure adds up all purchases of the
+   * user.
+   */
   readonly within?: string | CalendarWindow
   readonly is: "equal" | "greater-or-equal" | "less-or-equal" | "crosses"
-  /** An exact decimal, or the text of a whole number for `quantity` and `count`. */
+  /** An exact decimal; for the measures `quantity` and `count`, a whole number as text. */
   readonly threshold: Decimal
   readonly from?: string
   readonly until?: string
@@ -244,7 +248,7 @@ export interface ListedRule {
   readonly ruleId: string
   /** The version of the rule, a number that grows with each change of the user's rules. */
   readonly version: number
-  /** The number in the ids of the rule's alerts. */
+  /** The number of the rule. The ids of the rule's alerts end with this number. */
   readonly number: number
   /** The rule as a sentence. */
   readonly inWords: string
@@ -255,7 +259,8 @@ export interface ListedRule {
 export interface StoredRule extends ListedRule {
   readonly userId: string
   /**
-   * Purchases whose commit has a higher sequence are judged by the rule. Only the answer to a PUT has `ledgerSequence`.
+   * The rule judges purchases whose commit has a higher sequence than `ledgerSequence`. Only the answer to a PUT has
+   * `ledgerSequence`.
    */
   readonly ledgerSequence?: number
 }
@@ -264,7 +269,8 @@ export interface StoredRule extends ListedRule {
 export interface RuleList {
   readonly userId: string
   /**
-   * Purchases whose commit has a higher sequence are judged by these rules. The sequence is 0 before the first rule.
+   * These rules judge purchases whose commit has a higher sequence than `ledgerSequence`. Before the first rule of the
+   * user, `ledgerSequence` is 0.
    */
   readonly ledgerSequence: number
   readonly rules: ReadonlyArray<ListedRule>
@@ -279,12 +285,12 @@ export interface RejectedKey {
   readonly index: number
 }
 
-/** A rejected record in a list. The list cuts a long payload. */
+/** A rejected record in a list. The list has only the beginning of a long payload. */
 export interface RejectedListed extends RejectedKey {
   readonly reason: string
   readonly rejectedAt: string
   readonly encoding: "text" | "base64"
-  /** The characters of the whole payload. */
+  /** The number of characters of the whole payload. */
   readonly payloadLength: number
   readonly payload: string
   /** The state of the record's replay; `none` if the record was not replayed. */
@@ -292,8 +298,8 @@ export interface RejectedListed extends RejectedKey {
 }
 
 /**
- * `conflicting`: the id of the replay belongs to another purchase, and nothing is applied. In the state `conflicting`,
- * replay the record under another id.
+ * In the state `conflicting`, the id of the replay belongs to another purchase, and the replay has applied nothing.
+ * Replay a record in the state `conflicting` under another id.
  */
 export type ReplayState = "begun" | "stored" | "applied" | "conflicting"
 
@@ -302,26 +308,32 @@ export interface ReplayStep {
   readonly state: ReplayState
   readonly at: string
   readonly inputSequence?: number
-  /** The id of the token of the caller of this step; missing if the service asks for no token. */
+  /**
+   * The id of the token, or the subject of the JWT, of the caller of this step; missing if the service asks for no
+   * token.
+   */
   readonly by?: string
   readonly purchase: PurchaseContent
-  /** The path of the receipt, which is there when the purchase is applied. */
+  /** The path of the purchase's receipt, which exists once the purchase is applied. */
   readonly receipt: string
 }
 
-/** A record of the audit log: who asked for which change. The change in such a record may have been refused. */
+/**
+ * A record of the audit log: who asked for which change. The service may have refused the change that a record of the
+ * audit log names.
+ */
 export interface AuditEntry {
   readonly sequence: number
-  /** When the record was stored, which is before its change. */
+  /** The time at which the record was stored. The service stores the record before it makes the change. */
   readonly at: string
-  /** The id of the token of the caller, the subject of its JWT, or the person at the command line. */
+  /** The caller: the id of a token, the subject of a JWT, or the person at the command line. */
   readonly by: string
   readonly name: string
-  /** The address of the caller; missing for the command line. */
+  /** The network address of the caller; missing for a change by the command line. */
   readonly from?: string
-  /** The change, as the name of its route or of its command. */
+  /** The kind of the change: the name of the route, or of the command, that the caller used. */
   readonly what: string
-  /** The thing that is changed: a path, or the id of a token. */
+  /** The thing that the caller wanted to change: a path, or the id of a token. */
   readonly of: string
 }
 
@@ -343,7 +355,7 @@ export interface RejectedPage {
   readonly next?: string
 }
 
-/** The values that a rule measured of a purchase: exact decimals, or whole numbers for `quantity` and `count`. */
+/** The values that a rule measured for a purchase: exact decimals, or whole numbers for `quantity` and `count`. */
 export interface MeasuredValues {
   /** The running measure before the purchase; missing for a measure of one purchase. */
   readonly before?: Decimal
@@ -373,7 +385,7 @@ export interface Alert extends WouldBeAlert {
   readonly ruleVersion: number
   /** The rule as a sentence. */
   readonly inWords: string
-  /** The rule as it stood at the purchase's place in the ledger. */
+  /** The content that the rule had when the purchase's commit was stored. */
   readonly rule: Rule
   /** The time at which the alert was stored. */
   readonly alertedAt: string
@@ -382,13 +394,13 @@ export interface Alert extends WouldBeAlert {
 /** One page of a user's alerts, newest first. */
 export interface AlertPage {
   readonly alerts: ReadonlyArray<Alert>
-  /** No alert is missing of purchases whose `ledgerSequence` is at most this sequence. */
+  /** The alerts of all purchases whose `ledgerSequence` is at most this sequence are complete. */
   readonly completeThrough: number
   /** The path of the next page; missing on the last page. */
   readonly next?: string
 }
 
-/** The alerts that one purchase gave one user, as a feed has them. */
+/** The alerts that one purchase gave one user, as an event of a feed has them. */
 export interface UserAlerts {
   readonly owner: string
   readonly alerts: ReadonlyArray<Alert>
@@ -398,17 +410,17 @@ export interface UserAlerts {
 export interface PartitionStatus {
   readonly partition: number
   /**
-   * Stored messages that are not applied, of up to 500 purchases each. The number is missing if no worker has read the
-   * partition for minutes.
+   * The number of stored messages that are not applied. A message has up to 500 purchases. The number is missing if no
+   * worker has read the partition for minutes.
    */
   readonly waitingMessages?: number
-  /** The worker that took the partition over last; missing if no worker ever did. */
+  /** The worker that was the last to take the partition over; missing if no worker has taken the partition over. */
   readonly owner?: string
-  /** The reason for people why the partition's purchases are not applied now; missing if they are applied. */
+  /** Tells people why the partition's purchases are not applied now; missing if the purchases are applied. */
   readonly notApplied?: string
 }
 
-/** Whether purchases can be stored. `detail` says the same for people. */
+/** Whether purchases can be stored. `detail` is a sentence that tells people the state. */
 export interface StoringHealth {
   readonly ok: boolean
   readonly detail: string
@@ -419,7 +431,9 @@ export interface ApplyingHealth extends StoringHealth {
   readonly partitions: ReadonlyArray<number>
 }
 
-/** The state of an edge that can store purchases: `ready` if stored purchases are applied as well. */
+/**
+ * The state of an edge that can store purchases: `ready` if stored purchases are applied, and otherwise `storing-only`.
+ */
 export interface ReadyState {
   readonly status: "ready" | "storing-only"
   readonly storing: StoringHealth
@@ -427,8 +441,8 @@ export interface ReadyState {
 }
 
 /**
- * A worker, and what its process has counted since its start: applied, repeated and rejected purchases. These counts are
- * missing until the worker has sent the counts in a sign of life.
+ * A worker, and the numbers of applied, repeated and rejected purchases since the start of its process. These numbers
+ * are missing until the worker has sent the numbers in a sign of life.
  */
 export interface WorkerStatus {
   readonly worker: string
@@ -438,7 +452,7 @@ export interface WorkerStatus {
   readonly heardAt: string
   /** Whether the worker's newest sign of life is within the lease. */
   readonly alive: boolean
-  /** The age of the worker's newest sign of life when the edge read the sign, by the broker's clock. */
+  /** The age that the worker's newest sign of life had when the edge read this sign of life, by the broker's clock. */
   readonly silentMilliseconds: number
   readonly partitions: ReadonlyArray<number>
   /** The start of the worker's process, by the clock of the process. */
@@ -453,11 +467,11 @@ export interface WorkerStatus {
 /** How far the purchases of a shard of users are judged by rules. */
 export interface ShardStatus {
   readonly shard: number
-  /** The judge that judged last; left out if none ever did. */
+  /** The judge that was the last to judge the shard; missing if no judge has judged the shard. */
   readonly judge?: string
-  /** The sequence of the ledger up to which all alerts are stored; left out if no judge ever judged. */
+  /** The journal sequence up to which all alerts of the shard are stored; missing if no judge has judged the shard. */
   readonly judgedThrough?: number
-  /** The age of the oldest purchase that is applied and not judged; 0 if all are judged. */
+  /** The age of the oldest purchase that is applied and not judged; 0 if all applied purchases are judged. */
   readonly lagMilliseconds: number
 }
 
@@ -473,57 +487,57 @@ export interface SystemStatus {
    * if no worker has read any partition for minutes.
    */
   readonly oldestWaitingMilliseconds?: number
-  /** The workers that were heard in the last minute and have not said that they end. */
+  /** The workers that sent a sign of life in the last minute and have not announced their end. */
   readonly workers: ReadonlyArray<WorkerStatus>
-  /** How far purchases are judged by rules; left out if the broker does not say. */
+  /** How far purchases are judged by rules; missing if the broker does not answer. */
   readonly alerts?: ReadonlyArray<ShardStatus>
   /** The state of the edge that answered. */
   readonly edge: {
-    /** Purchases that the edge has taken and not stored yet. */
+    /** The number of purchases that the edge has accepted and not stored yet. */
     readonly waitingPurchases: number
     readonly feedReaders: number
-    /** The version of the IANA time zone database that gives hours, days and months their bounds. */
+    /** The version of the IANA time zone database, from which the edge computes where hours, days and months begin. */
     readonly timeZoneData: string
   }
 }
 
-/** The end of an attempt to deliver alerts to a webhook. */
+/** The outcome of an attempt to deliver alerts to a webhook. */
 export interface WebhookAttempt {
   readonly at: string
-  /** The status of the answer; missing if there was no answer. */
+  /** The status of the webhook's answer; missing if the webhook did not answer. */
   readonly status?: number
-  /** Why the attempt failed; missing if it did not fail. */
+  /** Why the attempt failed; missing if the attempt did not fail. */
   readonly reason?: string
 }
 
-/** The webhook of a user, and how its deliveries are. */
+/** The webhook of a user, and the state of its deliveries. */
 export interface Webhook {
   readonly userId: string
   readonly url: string
   readonly enabled: boolean
   /**
-   * `retrying`: the newest attempt failed, and another follows. `paused`: nothing is delivered until the webhook is set
-   * again. `off`: `enabled` is `false`.
+   * `retrying`: the newest attempt failed, and another attempt follows. `paused`: nothing is delivered until a call of
+   * `setWebhook`. `off`: `enabled` is `false`.
    */
   readonly state: "delivering" | "retrying" | "paused" | "off"
-  /** Alerts up to this id of a delivery are delivered, are dead letters, or were skipped. */
+  /** The alerts of all deliveries up to this id are delivered, are dead letters, or were skipped. */
   readonly deliveredThrough: number
-  /** The number of attempts in a row that failed. */
+  /** The number of failed attempts since the end of the previous delivery. */
   readonly failures: number
   readonly nextAttemptAt?: string
   readonly paused?: { readonly reason: string; readonly at: string }
   readonly lastAttempt?: WebhookAttempt
-  /** Until this time the secret before the newest one signs too. */
+  /** Until this time each delivery is signed with the previous secret and with the newest secret. */
   readonly oldSecretUntil?: string
 }
 
-/** A webhook that was made, with its secret. No later answer has this secret. */
+/** A new webhook, with its secret. Only this one answer has the secret. */
 export interface NewWebhook extends Webhook {
   /** The secret that signs deliveries: `whsec_` and the base64 of 32 bytes. */
   readonly secret: string
 }
 
-/** The new secret of a webhook. No later answer has this secret. */
+/** The new secret of a webhook. Only this one answer has the secret. */
 export interface NewWebhookSecret {
   readonly secret: string
   readonly oldSecretUntil: string
@@ -531,12 +545,12 @@ export interface NewWebhookSecret {
 
 /** An alert that a webhook refused. */
 export interface DeadLetter {
-  /** The id of the delivery, as in `webhook-id`. */
+  /** The id of the delivery, like in the header `webhook-id`. */
   readonly id: number
   readonly at: string
   readonly status?: number
   readonly reason: string
-  /** The first 1,024 bytes of the answer. */
+  /** The first 1,024 bytes of the webhook's answer. */
   readonly answer: string
 }
 
@@ -546,7 +560,7 @@ export interface DeadLetterList {
   readonly dead: ReadonlyArray<DeadLetter>
 }
 
-/** The end of a delivery that was asked for. */
+/** The outcome of a delivery that the caller asked for. */
 export interface WebhookSendOutcome {
   readonly delivered: boolean
   readonly status?: number

@@ -4,46 +4,53 @@ import { linesOf } from "./Lines.ts"
 import { lineNeeds } from "./Runtime.ts"
 import { type CallOptions, jsonIn, type Transport } from "./Transport.ts"
 
-/** The longest time in seconds for which the service reads before it ends a request. */
+/** The longest time for which the service reads the journal for one request of a back-test, in seconds. */
 const requestSeconds = 10
 
 export interface BackTestOptions extends CallOptions {
   /**
-   * The rule judges purchases that were applied at this time or later. By default this time is 30 days before the end.
+   * The rule judges purchases that were applied at this time or later. By default this time is 30 days before the end
+   * of the range.
    */
   readonly from?: string
   /** The rule judges purchases that were applied before this time. By default the range ends with the newest purchase. */
   readonly to?: string
 }
 
-/** The rule, an alert that it would have given, or how far the back-test is. */
+/** An event of a back-test: the rule, an alert that the rule would have given, or the progress of the back-test. */
 export type BackTestEvent =
   /** The first event: the rule as a sentence. */
   | { readonly kind: "rule"; readonly inWords: string }
   | { readonly kind: "alert"; readonly alert: WouldBeAlert }
-  /** The numbers of all requests up to now. With `isComplete`, this event is the last. */
+  /**
+   * The numbers of matches and of judged purchases up to now. If `isComplete` is `true`, the back-test has no further
+   * event.
+   */
   | { readonly kind: "progress"; readonly matches: number; readonly purchases: number; readonly isComplete: boolean }
 
-/** The first line of a request. */
+/** The first line of the answer to a request. */
 interface RuleLine {
   readonly inWords: string
 }
 
-/** The last line of a request. */
+/** The last line of the answer to a request. */
 interface EndLine {
   readonly matches: number
   readonly purchases: number
   readonly next?: string
 }
 
-/** A request of a back-test. `pathAfter` returns the path of the request that goes on at a `next`. */
+/** A request of a back-test. `pathAfter` returns the path of the request that continues the back-test at a `next`. */
 export interface BackTestCall {
   readonly path: string
   readonly pathAfter: (next: string) => string
   readonly init: RequestInit
 }
 
-/** Yields the lines of a request: its alerts, and last its end. Throws a NoAnswer if the answer breaks off. */
+/**
+ * Yields the lines of the answer to a request: the rule, the alerts, and last the numbers. Throws a NoAnswer if the
+ * answer breaks off.
+ */
 async function* linesIn(transport: Transport, path: string, init: RequestInit, signal: AbortSignal) {
   const { body } = await transport.send(path, init, signal)
   for await (const text of linesOf(body)) {
@@ -55,8 +62,8 @@ async function* linesIn(transport: Transport, path: string, init: RequestInit, s
 }
 
 /**
- * Yields the result of a back-test, request by request. When a request breaks off, the client sends it again, and
- * passes over the alerts that the caller has.
+ * Yields the result of a back-test, request by request. When an answer breaks off, the client sends the request again,
+ * and skips the alerts that the caller has got.
  */
 export async function* readBackTest(
   transport: Transport,

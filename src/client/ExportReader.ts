@@ -9,8 +9,8 @@ export interface ExportOptions extends CallOptions, HistoryFilter {
 }
 
 /**
- * Yields the bytes of an export as they come, and reads no faster than they are taken. Sends the request again until an
- * answer begins. Throws a NoAnswer if the answer breaks off: then the bytes are not the whole file.
+ * Yields the bytes of an export as they come, and reads no faster than the caller takes the bytes. Sends the request
+ * again until an answer begins. Throws a NoAnswer if the answer breaks off: then the bytes are not the whole file.
  */
 export async function* readExport(
   transport: Transport,

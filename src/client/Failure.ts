@@ -49,14 +49,16 @@ export interface ProblemBody {
   readonly left?: number
 }
 
-/** The failure of a call: the service cannot be asked, or does not do what it was asked for. */
+/** The failure of a call: the service does not answer, or does not do what the caller asked for. */
 export abstract class ClientFailure extends Error {
   /**
    * The purchases that were sent and may be stored, each with the id under which it was sent. Send the purchases again
-   * with these ids: each counts once. Without these ids the purchases would count as new.
+   * with these ids: each purchase counts once. Without these ids the purchases would count as new.
    */
   unanswered: ReadonlyArray<NewPurchase & { readonly purchaseId: string }> = []
-  /** The reversals that were sent and may be stored. Send the reversals again with these ids: each counts once. */
+  /**
+   * The reversals that were sent and may be stored. Send the reversals again with these ids: each reversal counts once.
+   */
   unansweredReversals: ReadonlyArray<NewReversal & { readonly reversalId: string }> = []
 }
 
@@ -66,7 +68,7 @@ export class ProblemError extends ClientFailure {
   readonly kind: ProblemKind | "unknown"
   readonly status: number
   readonly problem: Omit<ProblemBody, "instance">
-  /** The wait before the next attempt that the service asked for; 0 if the service asked for no wait. */
+  /** The wait that the service asked for before the next attempt; 0 if the service asked for no wait. */
   readonly retryAfterMilliseconds: number
 
   constructor(problem: Omit<ProblemBody, "instance">, status: number, retryAfterMilliseconds = 0) {
@@ -87,7 +89,7 @@ export class NoAnswer extends ClientFailure {
   override readonly name = "NoAnswer"
 }
 
-/** The call was not answered within the time that `timeoutMilliseconds` gives it. */
+/** The failure of a call that was not answered within `timeoutMilliseconds`. */
 export class TimedOut extends ClientFailure {
   override readonly name = "TimedOut"
   readonly timeoutMilliseconds: number
@@ -129,8 +131,8 @@ export class ForeignAnswer extends ClientFailure {
 }
 
 /**
- * Returns a failure as the client throws it. A rejection of `fetch`, or a body that breaks off, becomes a
- * {@link NoAnswer}.
+ * Returns the Error that the client throws for a thrown value. A rejection of `fetch`, or a body that breaks off,
+ * becomes a {@link NoAnswer}.
  */
 export const failureOf = (thrown: unknown): Error => {
   if (thrown instanceof TypeError) return new NoAnswer(thrown.message, { cause: thrown.cause ?? thrown })

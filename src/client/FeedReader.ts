@@ -4,16 +4,24 @@ import { eventsOf, linesOf, type ServerSentEvent } from "./Lines.ts"
 import { lineNeeds } from "./Runtime.ts"
 import { type CallOptions, jsonIn, type Transport } from "./Transport.ts"
 
-/** After a silence of this length, the client opens the feed again. The service sends a comment every 15 s. */
+/**
+ * After a silence of this length, the client opens the feed again. The service sends a comment in each feed every 15 s.
+ */
 const silenceMillisecondsMax = 45_000
 
-/** The names of events with news. The event of a commit with reversals has a name of its own. */
+/** The names of events with a commit or with alerts. The event of a commit with reversals has the name `reversal`. */
 const newsNames: ReadonlySet<string> = new Set(["", "reversal"])
 
-/** An event of a feed. The feed goes on after its `id`, which is opaque text. */
+/**
+ * An event of a feed. The `id` of the event is opaque text. A feed that is opened with this `id` begins behind the
+ * event.
+ */
 export type FeedEvent =
   | { readonly kind: "applied"; readonly id: string; readonly applied: AppliedRevision }
-  /** `after` was not an id of this ledger. The feed goes on after `id`; read the account for everything before `id`. */
+  /**
+   * The given `after` is not an id of this ledger. The feed goes on after `id`; read the account for everything before
+   * `id`.
+   */
   | { readonly kind: "reset"; readonly id: string; readonly reason: string; readonly detail: string }
 
 export interface FeedOptions extends CallOptions {
@@ -23,12 +31,15 @@ export interface FeedOptions extends CallOptions {
   readonly after?: string
 }
 
-/** An event of a feed of alerts. The feed goes on after its `id`, which is opaque text. */
+/**
+ * An event of a feed of alerts. The `id` of the event is opaque text. A feed that is opened with this `id` begins
+ * behind the event.
+ */
 export type AlertEvent =
   | { readonly kind: "alerts"; readonly id: string; readonly told: UserAlerts }
   | Extract<FeedEvent, { readonly kind: "reset" }>
 
-/** Makes an event of a feed from the data of an event with news. */
+/** Makes the event that the caller gets, from the id and the data of a server-sent event. */
 type EventOf<Event> = (id: string, body: unknown) => Event
 
 export const appliedEvent: EventOf<FeedEvent> = (id, body) => ({
@@ -63,13 +74,13 @@ class Silence {
     return AbortSignal.any([this.controller.signal, ...(outer === undefined ? [] : [outer])])
   }
 
-  /** Begins to count the silence anew, because the service was heard. */
+  /** Starts the timer of the silence again, because the service has sent something. */
   heard(): void {
     this.paused()
     this.timer = setTimeout(() => this.controller.abort(new NoAnswer("the feed fell silent")), silenceMillisecondsMax)
   }
 
-  /** Stops counting the silence, because the caller does not read. */
+  /** Stops the timer of the silence, because the caller does not read. */
   paused(): void {
     clearTimeout(this.timer)
   }
@@ -81,7 +92,7 @@ class Silence {
   }
 }
 
-/** Yields the events of a feed. When the feed breaks off, the reader goes on after the last event. */
+/** Yields the events of a feed. When the feed breaks off, opens the feed again after the last event. */
 export async function* readFeed<Event>(
   transport: Transport,
   path: string,
@@ -90,8 +101,8 @@ export async function* readFeed<Event>(
 ): AsyncGenerator<Event | Extract<FeedEvent, { readonly kind: "reset" }>> {
   transport.requireRuntime(lineNeeds)
   let last = options.after
-  // The timeout of the call counts until the service is heard. After the first bytes of the service, `Silence` watches
-  // the connection.
+  // The timeout of the call runs until the first event of the service. After the first event, `Silence` watches the
+  // connection.
   const patience = transport.patience(options.signal)
   try {
     for (let attempt = 1; ; attempt += 1) {
@@ -104,7 +115,7 @@ export async function* readFeed<Event>(
         for await (const event of eventsOf(linesOf(body))) {
           attempt = 0
           patience.stop()
-          // While the caller works on an event, nothing is read, so that time does not count as silence.
+          // While the caller works on an event, the client reads nothing, so the timer of the silence is stopped.
           silence.paused()
           if (event !== undefined) {
             const found = feedEventOf(event, path, eventOf)

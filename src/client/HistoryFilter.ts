@@ -1,6 +1,6 @@
 /** The conditions on the entries of a history, and their order. An entry has to meet all conditions that are given. */
 export interface HistoryFilter {
-  /** `newest` or `oldest` first. The default of the order is `newest`. */
+  /** `newest` or `oldest` first. By default a page has the newest entry first, and an export the oldest. */
   readonly order?: "newest" | "oldest"
   /** The entries were stored at or after this time, like `2026-01-31T12:00:00Z`. */
   readonly from?: string

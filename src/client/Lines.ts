@@ -1,10 +1,10 @@
-/** The most characters of one line of an answer. No line of this service is longer. */
+/** The most characters of one line of an answer. The service sends no line with more characters than this bound. */
 export const lineCharactersMax = 8 * 1024 * 1024
 
 /**
  * Yields the lines of a body as they come, and omits a last line without a line feed. Throws an Error if a line has
- * more than {@link lineCharactersMax} characters. A caller that pauses holds the sender of the body back. If the caller
- * stops early, the body is cancelled.
+ * more than {@link lineCharactersMax} characters. While the caller pauses, the sender of the body has to wait. If the
+ * caller stops early, the body is cancelled.
  */
 export async function* linesOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<string> {
   if (body === null) return

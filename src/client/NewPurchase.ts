@@ -2,15 +2,15 @@ import { centsOf, type Decimal, decimalOf } from "./Amount.ts"
 import { requireOfRuntime } from "./Runtime.ts"
 
 /**
- * A purchase as callers send it. If the purchase has no purchaseId, the client makes the id, so that it can send the
- * purchase again.
+ * A purchase as callers send it. If the purchase has no purchaseId, the client makes an id, and sends each attempt with
+ * this id.
  */
 export interface NewPurchase {
   readonly purchaseId?: string
   readonly userId: string
   readonly productName: string
   readonly productType: string
-  /** The price of a piece: an exact decimal, or integer cents. */
+  /** The price of one piece: an exact decimal, or integer cents. */
   readonly value: Decimal | bigint
   readonly quantity: number
 }
@@ -26,13 +26,16 @@ export const withId = (purchase: NewPurchase): Identified => {
   return { ...purchase, purchaseId: purchase.purchaseId ?? crypto.randomUUID() }
 }
 
-/** Writes a purchase as JSON, with its value digit by digit. Throws a TypeError if the value is not an amount. */
+/** Writes a purchase as JSON, with the exact digits of its value. Throws a TypeError if the value is not an amount. */
 export const purchaseText = ({ value, ...rest }: NewPurchase): string => {
   const exact = decimalOf(typeof value === "bigint" ? value : centsOf(value))
   return `${JSON.stringify(rest).slice(0, -1)},"value":${exact}}`
 }
 
-/** Returns the headers of a post. `waitSeconds` is how long the service shall wait until a purchase is applied. */
+/**
+ * Returns the headers of a POST request. `waitSeconds` is the time for which the service shall wait until the purchase
+ * or reversal is applied.
+ */
 export const postHeaders = (contentType: string, waitSeconds = 0): Record<string, string> => ({
   "content-type": contentType,
   ...(waitSeconds > 0 ? { prefer: `wait=${waitSeconds}` } : {})

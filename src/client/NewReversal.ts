@@ -1,17 +1,20 @@
 import { requireOfRuntime } from "./Runtime.ts"
 
 /**
- * A reversal as callers send it. If the reversal has no reversalId, the client makes the id, so that it can send the
- * reversal again.
+ * A reversal as callers send it. If the reversal has no reversalId, the client makes an id, and sends each attempt with
+ * this id.
  */
 export interface NewReversal {
   readonly reversalId?: string
   readonly userId: string
   /** The purchase to reverse. */
   readonly purchaseId: string
-  /** The number of pieces to take back. Without `quantity`, all pieces that are left are taken back. */
+  /**
+   * The number of pieces to take back. Without `quantity`, the reversal takes back all pieces that are left of the
+   * purchase.
+   */
   readonly quantity?: number
-  /** Says why, for people. */
+  /** Tells people why the pieces are taken back. */
   readonly reason: string
 }
 

@@ -3,14 +3,14 @@ import { TimedOut } from "./Failure.ts"
 /** The longest time that a timer of JavaScript can wait. */
 const timerMillisecondsMax = 2_147_483_647
 
-/** Counts the time of a call without an answer, and aborts its signal when the timeout is over. */
+/** Measures how long a call waits for an answer, and aborts the signal of the call after the timeout. */
 export class Patience {
-  /** Is aborted with a {@link TimedOut}, or with the reason of the caller's signal. */
+  /** The signal of the call. Its reason is a {@link TimedOut}, or the reason of the caller's signal. */
   readonly signal: AbortSignal
   private readonly controller = new AbortController()
   private readonly timeoutMilliseconds: number | undefined
   private timer: ReturnType<typeof setTimeout> | undefined
-  /** When the patience ends, in milliseconds since 1970. */
+  /** The time at which the call times out, in milliseconds since 1970. */
   private endsAt: number | undefined
   private last: Error | undefined
 
@@ -21,12 +21,12 @@ export class Patience {
     this.signal = AbortSignal.any([this.controller.signal, ...(outer === undefined ? [] : [outer])])
   }
 
-  /** The end of the timeout in milliseconds since 1970; `undefined` while the time is not counted. */
+  /** The time at which the call times out, in milliseconds since 1970; `undefined` while the timer is stopped. */
   get until(): number | undefined {
     return this.endsAt
   }
 
-  /** Begins to count the time of the call, unless it is counted already. */
+  /** Starts the timer of the call, unless the timer runs already. */
   start(): void {
     const { timeoutMilliseconds } = this
     if (timeoutMilliseconds === undefined || this.timer !== undefined) return
@@ -35,7 +35,7 @@ export class Patience {
     this.timer = setTimeout(end, timeoutMilliseconds)
   }
 
-  /** Stops counting, because the service was heard or the call is over. */
+  /** Stops the timer of the call, because the service has answered or the call is over. */
   stop(): void {
     clearTimeout(this.timer)
     this.timer = undefined
@@ -43,7 +43,7 @@ export class Patience {
     this.last = undefined
   }
 
-  /** Keeps the failure of an attempt for the TimedOut, and begins to count. */
+  /** Keeps the failure of an attempt for the {@link TimedOut}, and starts the timer of the call. */
   failed(failure: Error): void {
     this.last = failure
     this.start()

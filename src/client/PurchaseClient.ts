@@ -56,17 +56,20 @@ export interface PageOptions extends CallOptions {
 }
 
 export interface AlertOptions extends CallOptions {
-  /** Waits up to 5 s until all purchases up to this sequence, like the `ledgerSequence` of a receipt, are judged. */
+  /**
+   * A sequence, like the `ledgerSequence` of a receipt. The service waits up to 5 s until all purchases up to this
+   * sequence are judged.
+   */
   readonly through?: number
 }
 
-/** The records of the audit log that a reader wants. */
+/** Selects records of the audit log. */
 export interface AuditOptions extends CallOptions {
   /** The id or the name of the caller who asked for the change. */
   readonly by?: string
-  /** The change, like `putRule`. */
+  /** The kind of the change, like `putRule`. */
   readonly what?: string
-  /** The least time of a record, like `2026-01-31T12:00:00Z`. */
+  /** The records were stored at or after this time, like `2026-01-31T12:00:00Z`. */
   readonly since?: string
 }
 
@@ -78,8 +81,8 @@ const withQuery = (path: string, query: string): string =>
   query === "" ? path : `${path}${path.includes("?") ? "&" : "?"}${query}`
 
 /**
- * Returns the path of a page. Only the query of `next` is used, because all pages of a list have one path. The path in
- * `next` may begin with the prefix of a proxy, which the client's URL has already.
+ * Returns the path of a page of a list. Only the query of `next` is used, because all pages of a list have one path.
+ * The path in `next` may begin with the prefix of a proxy, which the client's URL has already.
  */
 const pagePath = (path: string, { limit, next }: PageOptions): string => {
   if (next === undefined) return `${path}${limit === undefined ? "" : `?limit=${limit}`}`
@@ -87,7 +90,7 @@ const pagePath = (path: string, { limit, next }: PageOptions): string => {
   return query < 0 ? next : path + next.slice(query)
 }
 
-/** Yields the items of all pages. Asks for a page when all items of earlier pages are taken. */
+/** Yields the items of all pages. Asks for the next page when the caller has taken all items of the earlier pages. */
 async function* itemsOf<Page extends { readonly next?: string }, Item>(
   ask: (next: string | undefined) => Promise<Page>,
   items: (page: Page) => ReadonlyArray<Item>
@@ -114,8 +117,8 @@ const rulePath = (userId: string, ruleId: string): string => `${userPath(userId)
 /**
  * The client of the service. A call sends its request again, under the same purchaseId, after the statuses 429, 502,
  * 503 and 504, and after no answer. A call that fails throws a `ProblemError`, a `NoAnswer`, a `ForeignAnswer` or a
- * `TimedOut`, or the reason of an aborted signal. If the runtime lacks something, the call throws an
- * `UnsupportedRuntime` before it sends anything. The constructor throws a `WrongUrl` if the address is wrong.
+ * `TimedOut`, or the reason of an aborted signal. If the runtime lacks a feature that the call needs, the call throws
+ * an `UnsupportedRuntime` before it sends anything. The constructor throws a `WrongUrl` if the address is wrong.
  */
 export class PurchaseClient {
   private readonly transport: Transport
@@ -125,8 +128,8 @@ export class PurchaseClient {
   }
 
   /**
-   * Stores a purchase. The answer has the running total if the purchase is applied within `waitSeconds`. If the
-   * purchase may be stored, a failure has it in `unanswered`, with its id.
+   * Stores a purchase. The answer has the running total if the purchase is applied within `waitSeconds`. If the call
+   * fails and the purchase may be stored, the failure has the purchase with its id in `unanswered`.
    */
   async post(purchase: NewPurchase, options: PostOptions = {}): Promise<PostedPurchase> {
     const identified = withId(purchase)
@@ -146,8 +149,9 @@ export class PurchaseClient {
 
   /**
    * Takes back pieces of an applied purchase. The answer is an applied reversal if the reversal is applied within
-   * `waitSeconds`. Throws a ProblemError of kind `not-found` if the purchase is not applied, and of kind `more-than-left`
-   * if too few of its pieces are left. If the reversal may be stored, a failure has it in `unansweredReversals`.
+   * `waitSeconds`. Throws a ProblemError of kind `not-found` if the purchase is not applied, and of kind
+   * `more-than-left` if too few of its pieces are left. If the call fails and the reversal may be stored, the failure
+   * has the reversal in `unansweredReversals`.
    */
   async reverse(reversal: NewReversal, options: PostOptions = {}): Promise<PostedReversal> {
     const identified = withReversalId(reversal)
@@ -165,9 +169,9 @@ export class PurchaseClient {
   }
 
   /**
-   * Stores any number of purchases, and yields the outcome of each, in their order. The client takes purchases no
-   * faster than they are sent and answered. When the connection breaks off, the client sends the purchases without an
-   * answer again under their ids.
+   * Stores any number of purchases, and yields the outcome of each purchase, in the order of the purchases. The client
+   * takes purchases from the caller no faster than the service answers. When the connection breaks off, the client
+   * sends the purchases without an answer again under their ids.
    */
   postAll(
     purchases: Iterable<NewPurchase> | AsyncIterable<NewPurchase>,
@@ -183,8 +187,9 @@ export class PurchaseClient {
   }
 
   /**
-   * Reads one page of a user's history, newest first unless `order` says otherwise. `next` of a page leads to the page
-   * after it, and has the filter of the first page. A page of a filter may be short or empty and still have `next`.
+   * Reads one page of a user's history, newest first unless `order` says otherwise. The `next` of a page is the path of
+   * the following page, and has the filter of the first page. A page of a filtered history may be short or empty and
+   * still have `next`.
    */
   async historyPage(userId: string, options: ReadOptions & PageOptions & HistoryFilter = {}): Promise<HistoryPage> {
     const path = pagePath(`${userPath(userId)}/purchases`, options)
@@ -193,8 +198,8 @@ export class PurchaseClient {
   }
 
   /**
-   * Yields a user's history of purchases and reversals, newest first unless `order` says otherwise, and reads the pages
-   * as they are taken. Each page has up to `pagePurchases` entries.
+   * Yields a user's history of purchases and reversals, newest first unless `order` says otherwise. Reads each page
+   * when the caller has taken the pages before. Each page has up to `pagePurchases` entries.
    */
   history(
     userId: string,
@@ -231,15 +236,18 @@ export class PurchaseClient {
   }
 
   /**
-   * Reads one page of all users, whose order is no order of their ids. A page with a `prefix` may be short or empty and
-   * still have `next`.
+   * Reads one page of the list of all users, which is not sorted by their ids. If `prefix` is given, a page may be
+   * short or empty and still have `next`.
    */
   async usersPage({ prefix, ...options }: PageOptions & { readonly prefix?: string } = {}): Promise<UserPage> {
     const query = prefix === undefined || options.next !== undefined ? "" : `prefix=${encodeURIComponent(prefix)}`
     return (await this.read(withQuery(pagePath("/users", options), query), options)) as UserPage
   }
 
-  /** Yields all users, or the users whose ids begin with `prefix`, and reads the pages as they are taken. */
+  /**
+   * Yields all users, or the users whose ids begin with `prefix`. Reads each page when the caller has taken the pages
+   * before.
+   */
   users(options: CallOptions & { readonly prefix?: string } = {}): AsyncGenerator<ListedUser> {
     return itemsOf(
       (next) => this.usersPage({ limit: pageLimit, ...options, next }),
@@ -247,12 +255,12 @@ export class PurchaseClient {
     )
   }
 
-  /** Reads one page of the rejected records, newest first. `next` of a page leads to the page after it. */
+  /** Reads one page of the rejected records, newest first. The `next` of a page is the path of the following page. */
   async rejectedPage(options: PageOptions = {}): Promise<RejectedPage> {
     return (await this.read(pagePath("/rejected", options), options)) as RejectedPage
   }
 
-  /** Yields all rejected records, newest first, and reads the pages as they are taken. */
+  /** Yields all rejected records, newest first. Reads each page when the caller has taken the pages before. */
   rejected(options: CallOptions = {}): AsyncGenerator<RejectedListed> {
     return itemsOf(
       (next) => this.rejectedPage({ limit: pageLimit, ...options, next }),
@@ -266,12 +274,12 @@ export class PurchaseClient {
       Object.entries({ by, what, since }).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))
     )
     const path = pagePath("/audit", options)
-    // The path of a next page has the filter already.
+    // The path in `next` has the filter already.
     const query = filter.size === 0 || options.next !== undefined ? "" : `${path.includes("?") ? "&" : "?"}${filter}`
     return (await this.read(path + query, options)) as AuditPage
   }
 
-  /** Yields the records of the audit log, newest first, and reads the pages as they are taken. */
+  /** Yields the records of the audit log, newest first. Reads each page when the caller has taken the pages before. */
   audit(options: AuditOptions = {}): AsyncGenerator<AuditEntry> {
     return itemsOf(
       (next) => this.auditPage({ limit: pageLimit, ...options, next }),
@@ -285,10 +293,11 @@ export class PurchaseClient {
   }
 
   /**
-   * Sends a corrected purchase for a rejected record. The first replay of a record decides the content. The same call
-   * of `replayRejected` again finishes a replay that broke off. Throws a ProblemError of kind `already-replayed` for
-   * another content. Without a purchaseId, the id is made from the record. `replay` of the answer is `applied` or
-   * `stored`. After `stored`, the same call again says whether the purchase is applied.
+   * Sends a corrected purchase for a rejected record. The first replay of a record decides the content of the purchase.
+   * A repetition of the same call finishes a replay that broke off. Throws a ProblemError of kind `already-replayed` if
+   * the record was replayed with another content. If the purchase has no purchaseId, the service makes the id from the
+   * record. The `replay` of the answer is `applied` or `stored`. If `replay` is `stored`, a repetition of the call says
+   * whether the purchase is applied.
    */
   async replayRejected(key: RejectedKey, purchase: NewPurchase, { signal }: CallOptions = {}): Promise<RejectedRecord> {
     const request = { method: "POST", headers: postHeaders("application/json"), body: purchaseText(purchase) }
@@ -296,9 +305,10 @@ export class PurchaseClient {
   }
 
   /**
-   * Sets a rule of a user. A rule with the same content changes nothing. Throws a ProblemError of kind
-   * `precondition-failed` if the condition of the change does not hold, and of kind `rules-full` if there is no room
-   * for the rule. With `onlyNew`, `precondition-failed` after an attempt without an answer may come from that attempt.
+   * Makes or changes a rule of a user. If the stored rule has the same content already, the call changes nothing.
+   * Throws a ProblemError of kind `precondition-failed` if the condition of the change does not hold, and of kind
+   * `rules-full` if there is no room for the rule. If an attempt with `onlyNew` got no answer, a later
+   * `precondition-failed` may mean that this attempt stored the rule.
    */
   async putRule(userId: string, ruleId: string, rule: NewRule, options: PutOptions = {}): Promise<StoredRule> {
     const headers = { "content-type": "application/json", ...changeHeaders(options) }
@@ -326,9 +336,9 @@ export class PurchaseClient {
 
   /**
    * Makes or changes the webhook of a user. Members of the webhook that are left out stay as they are. `resume` skips
-   * the alerts that are not delivered yet. The answer has a `secret` if the webhook is new. If the answer has no
-   * `secret` after an attempt without an answer, ask for a new secret. Throws a ProblemError of kind `refused-by-rules`
-   * if the URL is not allowed.
+   * the alerts that are not delivered yet. The answer has a `secret` if the webhook is new. If an earlier attempt got
+   * no answer and the answer has no `secret`, ask for a new secret. Throws a ProblemError of kind `refused-by-rules` if
+   * the URL is not allowed.
    */
   async setWebhook(
     userId: string,
@@ -340,19 +350,19 @@ export class PurchaseClient {
     return (await this.transport.json(webhookPath(userId), request, signal)) as Webhook | NewWebhook
   }
 
-  /** Reads the webhook of a user. Throws a ProblemError of kind `not-found` if the user has none. */
+  /** Reads the webhook of a user. Throws a ProblemError of kind `not-found` if the user has no webhook. */
   async webhook(userId: string, { signal }: CallOptions = {}): Promise<Webhook> {
     return (await this.transport.json(webhookPath(userId), {}, signal)) as Webhook
   }
 
-  /** Removes the webhook of a user. Throws a ProblemError of kind `not-found` if the user has none. */
+  /** Removes the webhook of a user. Throws a ProblemError of kind `not-found` if the user has no webhook. */
   async removeWebhook(userId: string, { signal }: CallOptions = {}): Promise<void> {
     await this.transport.remove(webhookPath(userId), {}, signal)
   }
 
   /**
-   * Gives the webhook of a user a new secret. The old secret of the webhook signs too for 24 hours. Sends the request
-   * once, because each request makes another secret.
+   * Gives the webhook of a user a new secret. For 24 hours, each delivery is signed with the old secret and with the
+   * new secret. Sends the request once, because each request makes another secret.
    */
   async rollWebhookSecret(userId: string, { signal }: CallOptions = {}): Promise<NewWebhookSecret> {
     const path = `${webhookPath(userId)}/secret`
@@ -378,8 +388,8 @@ export class PurchaseClient {
   }
 
   /**
-   * Makes one delivery without an alert. The call waits for the outcome of the delivery, up to 35 seconds. Sends the
-   * request once.
+   * Sends the webhook of a user one test delivery without an alert. The call waits for the outcome of the delivery, up
+   * to 35 seconds. Sends the request once.
    */
   async testWebhook(userId: string, { signal }: CallOptions = {}): Promise<WebhookSendOutcome> {
     const path = `${webhookPath(userId)}/test`
@@ -411,23 +421,23 @@ export class PurchaseClient {
   }
 
   /**
-   * Yields the commits of one account or of all as they come, until the signal is aborted. When the feed breaks off,
-   * the client opens it again after the last event, without a gap and without a repeat. After a break, another edge may
-   * answer.
+   * Yields an event for each commit of one account, or of all accounts, until the signal is aborted. When the feed
+   * breaks off, the client opens the feed again after the last event, without a gap and without a repeat. After a
+   * break, another edge may serve the feed.
    */
   feed(options: FeedOptions = {}): AsyncGenerator<FeedEvent> {
     const path = options.userId === undefined ? "/feed" : `${userPath(options.userId)}/feed`
     return readFeed(this.transport, path, options, appliedEvent)
   }
 
-  /** Reads one page of a user's alerts, newest first. `next` of a page leads to the page after it. */
+  /** Reads one page of a user's alerts, newest first. The `next` of a page is the path of the following page. */
   async alertsPage(userId: string, { through, ...options }: AlertOptions & PageOptions = {}): Promise<AlertPage> {
     const path = pagePath(`${userPath(userId)}/alerts`, options)
     const query = through === undefined ? "" : `through=${through}`
     return (await this.transport.json(withQuery(path, query), {}, options.signal)) as AlertPage
   }
 
-  /** Yields all alerts of a user that are kept, newest first, and reads the pages as they are taken. */
+  /** Yields all stored alerts of a user, newest first. Reads each page when the caller has taken the pages before. */
   alerts(userId: string, { through, ...options }: AlertOptions = {}): AsyncGenerator<Alert> {
     return itemsOf(
       (next) => {
@@ -438,15 +448,15 @@ export class PurchaseClient {
     )
   }
 
-  /** Yields the alerts of one user or of all as they come, as {@link feed} yields commits. */
+  /** Yields the alerts of one user, or of all users, as {@link feed} yields commits. */
   followAlerts(options: FeedOptions = {}): AsyncGenerator<AlertEvent> {
     const path = options.userId === undefined ? "/alerts/feed" : `${userPath(options.userId)}/alerts/feed`
     return readFeed(this.transport, path, options, alertEvent)
   }
 
   /**
-   * Says how often a rule would have been met by purchases of the past: a rule of the user by its id, or any other
-   * rule. Stores nothing. Sends as many requests as the range takes.
+   * Says how often past purchases would have met a rule. `rule` is the id of a stored rule of the user, or any rule
+   * that need not be stored. Stores nothing. Sends as many requests as the range of time needs.
    */
   backTest(userId: string, rule: string | NewRule, options: BackTestOptions = {}): AsyncGenerator<BackTestEvent> {
     const { from, to } = options

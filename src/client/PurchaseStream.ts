@@ -10,8 +10,8 @@ export const unansweredMax = 2_000
 
 export interface PostOptions extends CallOptions {
   /**
-   * The time that the service waits until a purchase is applied. By default the service does not wait for the
-   * application of purchases.
+   * The longest time for which the service waits until a purchase is applied. By default the service does not wait for
+   * the application of purchases.
    */
   readonly waitSeconds?: number
 }
@@ -23,7 +23,7 @@ const chunkLinesMax = 500
 interface Kept {
   readonly userId: string
   readonly purchaseId: string
-  /** The purchase was known before. */
+  /** `true` if the purchase was stored before the request. */
   readonly repeat?: true
 }
 
@@ -40,7 +40,7 @@ export interface PostedLine {
   readonly outcome: Outcome
 }
 
-/** A line of the answer. */
+/** A line of the service's answer. */
 type Line = { readonly line: number } & (
   | Outcome
   | { readonly status: "ended"; readonly problem: Omit<ProblemBody, "instance"> }
@@ -52,7 +52,7 @@ interface Taken {
   readonly text: string
 }
 
-/** Waits for a result, and throws the signal's reason if the signal is aborted before. */
+/** Waits for a result. Throws the signal's reason if the signal is aborted before the result comes. */
 const unlessAborted = async (result: Promise<unknown>, signal: AbortSignal): Promise<void> => {
   signal.throwIfAborted()
   let stop = (): void => undefined
@@ -66,8 +66,8 @@ const unlessAborted = async (result: Promise<unknown>, signal: AbortSignal): Pro
 }
 
 /**
- * The purchases of the caller, one after the other. If a request ends while a purchase is being taken, the next request
- * gets that purchase.
+ * The purchases of the caller, one after the other. If a request ends while the client takes a purchase from the
+ * caller, the next request gets that purchase.
  */
 class Source {
   private readonly iterator: Iterator<NewPurchase> | AsyncIterator<NewPurchase>
@@ -80,8 +80,8 @@ class Source {
   }
 
   /**
-   * Returns the next purchase, and the same purchase again until `kept` is called. Returns `undefined` at the end, or
-   * after a failure.
+   * Returns the next purchase, and the same purchase again until `kept` is called. Returns `undefined` at the end of
+   * the caller's list, or after a failure of the list.
    */
   next(): Promise<Taken | undefined> {
     this.taking ??= this.take()
@@ -154,7 +154,7 @@ class Upload {
     this.body = new ReadableStream({ pull, cancel: () => this.end() }, { highWaterMark: 0 })
   }
 
-  /** Makes room, because the first purchase that waited for its answer has got it. */
+  /** Makes room for another purchase, because the service has answered the first unanswered purchase. */
   answered(): void {
     this.sent -= 1
     this.makeRoom()
@@ -170,8 +170,8 @@ class Upload {
   }
 
   /**
-   * Waits for room, and returns the next purchase to send. The returned purchase stays the next one until `taken` is
-   * called.
+   * Returns the next purchase to send, and waits while {@link unansweredMax} purchases have no answer. Returns the same
+   * purchase again until `taken` is called.
    */
   private async next(): Promise<Taken | undefined> {
     if (this.sent < this.unanswered.length) return this.unanswered[this.sent]
@@ -223,8 +223,8 @@ export async function* postPurchases(
   const source = new Source(purchases)
   const unanswered: Array<Taken> = []
   const headers = postHeaders("application/x-ndjson", waitSeconds)
-  // The timeout counts while an answer is due. The timeout stops while the caller has the newest answer, or has nothing
-  // to send.
+  // The timer of the timeout runs while the service owes an answer. The timer is stopped while the caller works on an
+  // answer, or has nothing to send.
   const patience = transport.patience(signal, waitSeconds)
   let isHeld = false
   let index = 0

@@ -5,26 +5,28 @@ export interface RetrySettings {
   readonly attemptsMax: number
   /** The longest wait before the second attempt. The longest wait doubles with each further attempt. */
   readonly waitMilliseconds: number
-  /** The longest wait before any attempt. A longer Retry-After is cut to `waitMaxMilliseconds`. */
+  /** The longest wait before any attempt. A Retry-After above `waitMaxMilliseconds` is cut to `waitMaxMilliseconds`. */
   readonly waitMaxMilliseconds: number
 }
 
-/** Eight attempts wait longer in all than brokers take to elect a leader. */
+/** The waits between eight attempts take longer together than brokers need to elect a leader. */
 export const retryDefaults: RetrySettings = { attemptsMax: 8, waitMilliseconds: 200, waitMaxMilliseconds: 5_000 }
 
-/** The statuses of an answer that may be different later. Sending again is safe, because purchases have ids. */
+/**
+ * The statuses after which the same request may succeed later. To send a purchase again is safe, because it has an id.
+ */
 const temporaryStatuses: ReadonlySet<number> = new Set([429, 502, 503, 504])
 
-/** Returns whether the same request may succeed later. */
+/** Returns whether the same request may succeed after this failure. */
 export const isTemporary = (failure: unknown): boolean =>
   failure instanceof NoAnswer ||
   ((failure instanceof ProblemError || failure instanceof ForeignAnswer) && temporaryStatuses.has(failure.status))
 
-/** What a call sent: purchases or reversals. */
+/** The purchases or reversals that a call sent. */
 type Sent = Partial<Pick<ClientFailure, "unanswered" | "unansweredReversals">>
 
 /**
- * Returns the failure of a call that sent purchases or reversals. If these may be stored, the failure has them as
+ * Returns the failure of a call. If the purchases or reversals of the call may be stored, the failure gets them as
  * `unanswered` or `unansweredReversals`.
  */
 export const withUnanswered = (failure: unknown, sent: Sent): unknown => {
@@ -33,9 +35,9 @@ export const withUnanswered = (failure: unknown, sent: Sent): unknown => {
 }
 
 /**
- * Returns the wait before the next attempt. The wait is random up to a bound that doubles, so that callers that failed
- * together do not come back together. The wait is at least as long as the service asked for, up to
- * `waitMaxMilliseconds`.
+ * Returns the wait before the next attempt. The wait is random, so that callers that failed together do not try again
+ * together. The bound of the wait doubles with each attempt. The wait is at least as long as the service asked for, up
+ * to `waitMaxMilliseconds`.
  */
 export const retryWaitMilliseconds = (
   attempt: number,

@@ -1,8 +1,8 @@
 import { UnsupportedRuntime } from "./Failure.ts"
 
 /**
- * Returns whether a request can have a stream as its body. A runtime that cannot stream a body would send the name of
- * the object as text.
+ * Returns whether a request can have a stream as its body. A runtime that cannot stream a body would send the text
+ * `[object ReadableStream]`.
  */
 const hasStreamedRequests = (): boolean => {
   if (typeof Request !== "function" || typeof ReadableStream !== "function") return false
@@ -17,8 +17,8 @@ const hasStreamedRequests = (): boolean => {
   }
   try {
     const isText = new Request("http://127.0.0.1", init as RequestInit).headers.has("content-type")
-    // Safari takes the stream, and refuses to send it. Safari does not read `duplex`. Bun does not read `duplex`
-    // either, and sends the stream.
+    // Safari takes the stream, and refuses to send it. Safari does not read `duplex`. Bun does not read `duplex`, but
+    // sends the stream.
     return !isText && (isAsked || "Bun" in globalThis)
   } catch {
     return false
@@ -48,8 +48,8 @@ export const lineNeeds: ReadonlyArray<Need> = [...callNeeds, "TextDecoderStream"
 export const streamNeeds: ReadonlyArray<Need> = [...lineNeeds, "requests with a stream as their body"]
 
 /**
- * Throws an {@link UnsupportedRuntime} if the runtime lacks one of the needed features. Calls check the runtime before
- * they send.
+ * Throws an {@link UnsupportedRuntime} if the runtime lacks one of the needed features. Each call checks the runtime
+ * before it sends a request.
  */
 export const requireOfRuntime = (needs: ReadonlyArray<Need>): void => {
   const missing = needs.filter((need) => !isThere[need]())

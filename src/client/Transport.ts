@@ -8,22 +8,25 @@ import { callNeeds, requireOfRuntime } from "./Runtime.ts"
 export interface ClientSettings extends Partial<RetrySettings> {
   /** The address of an edge, like `http://127.0.0.1:8081`. */
   readonly url: string
-  /** The token that the client sends with each request. A function is called for each request. */
+  /**
+   * The token that the client sends with each request. If the token is a function, the client calls the function for
+   * each request.
+   */
   readonly token?: string | (() => string)
   /**
-   * The longest time of a call without an answer, over all attempts. After this time the call fails with a `TimedOut`.
-   * Without a timeout, only the number of attempts ends a call.
+   * The longest time for which a call waits for an answer, over all attempts. After this time the call fails with a
+   * `TimedOut`. Without a timeout, only the number of attempts ends a call.
    */
   readonly timeoutMilliseconds?: number
   /** Replaces the runtime's `fetch`. */
   readonly fetch?: (request: Request) => Response | Promise<Response>
   /** Replaces the timer that waits between attempts. */
   readonly sleep?: (milliseconds: number, signal: AbortSignal | undefined) => Promise<void>
-  /** Replaces `Math.random`, and returns a number from 0 to 1 like it. */
+  /** Replaces `Math.random`. Returns a number from 0 to 1. */
   readonly random?: () => number
   /**
-   * Is called with each failure that another attempt follows. `until` is the time at which the call times out, in
-   * milliseconds since 1970.
+   * Called with the failure of each attempt that another attempt follows. `until` is the time at which the call times
+   * out, in milliseconds since 1970.
    */
   readonly onRetry?: (failure: Error, waitMilliseconds: number, until: number | undefined) => void
 }
@@ -39,7 +42,7 @@ interface JsonAnswer {
   readonly headers: Headers
 }
 
-/** Waits for a time. Rejects with the reason of the signal if the signal is aborted before. */
+/** Waits for a time. Rejects with the reason of the signal if the signal is aborted during the wait. */
 const sleep = (milliseconds: number, signal: AbortSignal | undefined): Promise<void> =>
   new Promise((resolve, reject) => {
     let timer: ReturnType<typeof setTimeout> | undefined
@@ -63,7 +66,7 @@ export const jsonIn = (text: string, status: number, path: string): unknown => {
   }
 }
 
-/** Returns the problem of a body; `undefined` if the body is not a problem. */
+/** Returns the problem in the body of an answer; `undefined` if the body is not a problem. */
 const problemIn = (text: string): ProblemBody | undefined => {
   try {
     const body = JSON.parse(text) as ProblemBody
@@ -87,8 +90,8 @@ export class Transport {
   }
 
   /**
-   * Returns the timeout of a call. `waitSeconds` is how long the service was asked to wait, and is added to the
-   * timeout.
+   * Returns the patience of a call. Its timeout grows by `waitSeconds`, the time for which the caller asked the service
+   * to wait.
    */
   patience(signal: AbortSignal | undefined, waitSeconds = 0): Patience {
     const { timeoutMilliseconds } = this.settings
@@ -99,7 +102,7 @@ export class Transport {
 
   /**
    * Throws an `UnsupportedRuntime` if the runtime lacks one of the needed features. Every call checks the runtime
-   * before it sends.
+   * before it sends a request.
    */
   requireRuntime(needs: Parameters<typeof requireOfRuntime>[0] = callNeeds): void {
     requireOfRuntime(this.settings.fetch === undefined ? ["fetch", ...needs] : needs)
@@ -150,8 +153,8 @@ export class Transport {
   }
 
   /**
-   * Removes something, and repeats the request as {@link answer} does. After an attempt without an answer, the kind
-   * `not-found` counts as removed, because that attempt may have removed the thing.
+   * Removes the thing at a path, and repeats the request as {@link answer} does. After an attempt without an answer,
+   * the problem `not-found` is a success, because that attempt may have removed the thing.
    */
   async remove(path: string, headers: Record<string, string>, signal: AbortSignal | undefined): Promise<void> {
     await this.repeated(signal, 0, async (patience, attempt) => {
@@ -174,7 +177,7 @@ export class Transport {
     return (await this.answerOnce(path, init, signal)).body
   }
 
-  /** Waits until the next attempt is due. Throws the failure of the attempt if no attempt may follow. */
+  /** Waits until the next attempt is due. Throws the failure of the last attempt if no further attempt may follow. */
   async beforeNext(attempt: number, thrown: unknown, patience: Patience): Promise<void> {
     patience.signal.throwIfAborted()
     const failure = failureOf(thrown)

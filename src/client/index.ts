@@ -1,4 +1,4 @@
-// What the package `purchase-ledger-client` exports.
+// The exports of the package `purchase-ledger-client`.
 export type * from "./Answers.ts"
 export { centsOf, type Decimal, decimalOf } from "./Amount.ts"
 export {

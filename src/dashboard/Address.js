@@ -16,7 +16,7 @@ const names = /** @type {const} */ ([
   "rejected"
 ])
 
-/** The values that the address leaves out. @type {Readonly<Record<string, string>>} */
+/** The default values of the page's state, which the address leaves out. @type {Readonly<Record<string, string>>} */
 const defaults = { view: "support", by: "day", order: "newest" }
 
 /**
@@ -26,7 +26,7 @@ const defaults = { view: "support", by: "day", order: "newest" }
  * @typedef {{ [Name in (typeof names)[number]]?: string | undefined }} Place
  */
 
-/** The parts that belong to one user. */
+/** The parts of the page's state that belong to the shown user. */
 export const partsOfUser = /** @type {const} */ ([
   "from",
   "to",
@@ -66,7 +66,10 @@ export const writePlace = (place) => {
   return String(parts)
 }
 
-/** The address of the page. Each change of the page's state is a change of the address, so back and forward work. */
+/**
+ * The address of the page. Each change of the page's state is a change of the address, so the buttons Back and Forward
+ * of the browser work.
+ */
 export class Address {
   /** @type {(place: Place) => void} */
   changed = () => undefined
@@ -79,7 +82,7 @@ export class Address {
     return readPlace(location.hash)
   }
 
-  /** Returns the link to the state after some changes. @param {Place} changes */
+  /** Returns the link to the present state with some changes. @param {Place} changes */
   linkTo(changes) {
     return `#${writePlace({ ...this.place, ...changes })}`
   }
@@ -87,20 +90,20 @@ export class Address {
   /** Changes the state. If the address stays the same, the page shows its state again. @param {Place} changes */
   go(changes) {
     const link = this.linkTo(changes)
-    // The browser writes some characters in its own way, so the states are compared.
+    // The browser may write the same address with other characters, so the states are compared, and not the addresses.
     if (writePlace(this.place) === link.slice(1)) this.changed(this.place)
     else location.hash = link
   }
 
-  /** Changes the state, and does not keep the state before it for the button Back. @param {Place} changes */
+  /** Changes the state. The button Back does not lead to the previous state. @param {Place} changes */
   replace(changes) {
     history.replaceState(null, "", this.linkTo(changes))
     this.changed(this.place)
   }
 
   /**
-   * Makes a link to a state. The address in a link is that of the time at which the link was made, so a click makes the
-   * changes anew.
+   * Makes a link to the present state with some changes. The state may change after the link was made, so a click
+   * applies the changes to the state at the time of the click.
    *
    * @param {Place} changes
    * @param {Record<string, string>} attributes
@@ -109,7 +112,7 @@ export class Address {
   link(changes, attributes, text) {
     const link = make("a", { ...attributes, href: this.linkTo(changes) }, text)
     link.addEventListener("click", (event) => {
-      // Clicks with one of these keys open another tab or window.
+      // The browser opens a link in a new tab or window if one of these keys is down during the click.
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
       event.preventDefault()
       this.go(changes)
@@ -118,7 +121,12 @@ export class Address {
   }
 }
 
-/** Returns the changes that show another user, without the filters and pages of the user before. @param {string} user @returns {Place} */
+/**
+ * Returns the changes of the state that show another user, without the filters and pages of the previous user.
+ *
+ * @param {string} user
+ * @returns {Place}
+ */
 export const showing = (user) => ({
   ...Object.fromEntries(partsOfUser.map((name) => [name, undefined])),
   view: "support",

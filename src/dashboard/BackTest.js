@@ -1,8 +1,8 @@
 import { askLines } from "./Service.js"
 
-/** The wait before a back-test that the service refused for now begins again. */
+/** The wait before a request of a back-test is sent again after the status 429, in milliseconds. */
 const againMilliseconds = 3_000
-/** The time that the figure of the page covers, in milliseconds: 30 days. */
+/** The past time whose purchases a back-test of the page judges, in milliseconds: 30 days. */
 const rangeMilliseconds = 30 * 86_400_000
 
 /** @typedef {{ inWords: string, matches: number, purchases: number, isComplete: boolean }} Tested */
@@ -15,8 +15,8 @@ const untilAgain = (signal) =>
   })
 
 /**
- * Tests a rule on the purchases of 30 days, and tells how far the test is after each request. Throws a ServiceProblem,
- * or the reason of the aborted signal.
+ * Tests a rule on the purchases of the last 30 days, and calls `told` with the result so far after each request. Throws
+ * a ServiceProblem, or the reason of the aborted signal.
  *
  * @param {string} path the path of the back-tests of the user
  * @param {string} rule the rule as JSON

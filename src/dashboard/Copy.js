@@ -1,7 +1,7 @@
 import { byId } from "./Elements.js"
 import { rights } from "./Rights.js"
 
-/** How long a button says that it has copied. */
+/** The time for which a button shows that the text was copied, in milliseconds. */
 const saidMilliseconds = 2_000
 
 /** Quotes a text for a shell. @param {string} text */
@@ -17,8 +17,8 @@ export const curlOf = (path) => {
 }
 
 /**
- * Copies a text. Browsers give a page the clipboard only over HTTPS and on the same machine, so other pages select the
- * text in a field and copy the selection.
+ * Copies a text. A browser gives a page the clipboard only over HTTPS, or if the page comes from the same machine.
+ * Without the clipboard, the function selects the text in a field and copies the selection.
  *
  * @param {string} text
  */
@@ -34,7 +34,12 @@ const copy = async (text) => {
   if (!isCopied) throw new Error("The browser copies nothing.")
 }
 
-/** Lets a button copy a text, and say so. @param {string} id of the button @param {() => string} text */
+/**
+ * Makes a button copy a text at a click, and show whether the text was copied.
+ *
+ * @param {string} id of the button
+ * @param {() => string} text
+ */
 export const copies = (id, text) => {
   const button = byId(id, HTMLButtonElement)
   const name = button.textContent ?? ""

@@ -1,7 +1,8 @@
 import { momentParts } from "./Format.js"
 
 /**
- * Returns the element of the page with this id. Throws an Error if there is no such element of this kind.
+ * Returns the element of the page with this id. Throws an Error if the page has no element with this id, or the element
+ * is not of this kind.
  *
  * @template {HTMLElement} [T=HTMLElement]
  * @param {string} id
@@ -30,7 +31,7 @@ export const make = (tag, attributes, ...children) => {
   return element
 }
 
-/** Makes the element of a time, with its date, year and time zone. @param {string} instant */
+/** Makes an element that shows a time with its date, year and time zone. @param {string} instant */
 export const timeOf = (instant) => {
   const [date = "", time = ""] = momentParts(instant)
   return make("time", { datetime: instant }, make("span", {}, date), " ", make("span", {}, time))

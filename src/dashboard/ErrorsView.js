@@ -43,7 +43,10 @@ export class ErrorsView {
     void this.read()
   }
 
-  /** Reads the metrics of the edge from time to time. The poll for the status tells people of a failure. */
+  /**
+   * Reads the metrics of the edge, unless the last read is too recent. A failed read is not shown, because the poll for
+   * the status shows the failure.
+   */
   async read() {
     const now = performance.now()
     if (now - this.readAt < metricsEveryMilliseconds || !rights.may("metrics:read")) return

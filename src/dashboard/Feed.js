@@ -1,21 +1,25 @@
 import { parseExact } from "./ExactJson.js"
 
-/** The most events that are kept between two calls of `newest`. The page does not show older events. */
+/**
+ * The most events that are kept between two calls of `newest`. If more events come, the page does not show the oldest
+ * of these events.
+ */
 const keptMax = 64
 /**
- * The longest wait after the first failure, which doubles with each further failure, and the longest wait after any
- * failure.
+ * The longest wait after the first failure, in milliseconds. The longest wait doubles with each further failure, up to
+ * `againMaxMilliseconds`.
  */
 const againMilliseconds = 1_000
 const againMaxMilliseconds = 30_000
 /**
- * The longest gap after which a feed goes on after its last event. After a longer gap, the feed begins with new events.
+ * The longest time without a connection after which a feed continues after its last event, in milliseconds. After more
+ * time, the feed begins with new events.
  */
 const resumedMaxMilliseconds = 60_000
 
 /**
- * Returns the wait in milliseconds after a number of failures in a row. The wait is random, so that pages that were cut
- * off together do not come back together.
+ * Returns the wait in milliseconds after a number of failures in a row. The wait is random, so that pages that lost
+ * their connection together do not try again together.
  *
  * @param {number} failures
  */
@@ -52,7 +56,7 @@ export class Feed {
     this.changed = changed
   }
 
-  /** Opens the feed from now on. */
+  /** Opens the feed, which begins with new events. */
   open() {
     this.close()
     this.lastEventId = ""
@@ -79,7 +83,7 @@ export class Feed {
     for (const name of ["message", "reversal"]) source.addEventListener(name, (event) => this.take(event))
     source.addEventListener("reset", (event) => {
       this.heard(event)
-      // After a `reset`, there is a gap between the earlier events and the later ones.
+      // Some events between the kept events and the events after a `reset` are missing.
       this.texts = []
     })
     source.addEventListener("end", () => this.connectLater())
@@ -95,7 +99,7 @@ export class Feed {
     this.changed()
   }
 
-  /** Returns the URL of the feed, with the id to go on after. */
+  /** Returns the URL of the feed, with the id of the event after which the feed continues. */
   url() {
     if (Date.now() - this.openAt > resumedMaxMilliseconds) this.lastEventId = ""
     return this.lastEventId === ""
@@ -116,7 +120,7 @@ export class Feed {
     this.changed()
   }
 
-  /** Yields the events since the last call, newest first. Each event is parsed when it is taken. */
+  /** Yields the events since the last call, newest first. Each event is parsed when the caller takes the event. */
   *newest() {
     const texts = this.texts.toReversed()
     this.texts = []

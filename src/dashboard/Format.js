@@ -31,7 +31,7 @@ export const rate = (rate) => (rate > 0 && rate < 10 ? rate.toFixed(1) : grouped
 /** Writes the time of day. @param {string} instant */
 export const clock = (instant) => timeOfDay.format(new Date(instant))
 
-/** Returns the name of the time zone of this browser, as times have it. */
+/** Returns the short name of the time zone of this browser, like `CET`. */
 export const zone = () => dayAndTime.formatToParts(new Date()).find(({ type }) => type === "timeZoneName")?.value ?? ""
 
 /** Writes a time with its date and time zone. @param {string} instant */

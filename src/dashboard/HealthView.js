@@ -1,7 +1,7 @@
 import { byId } from "./Elements.js"
 import { count, duration, plural } from "./Format.js"
 
-/** The longest lag of the rules that is usual. */
+/** The lag of the judges above which alerts count as late, in milliseconds. */
 const lagMillisecondsMax = 10_000
 
 /**
@@ -40,14 +40,24 @@ export const troubleIn = ({ storing, applying, partitions }) => {
   return { short: "Not stored", heading, detail }
 }
 
-/** Returns the trouble of a page that got no status. @param {string} message @returns {Trouble} */
+/**
+ * Returns the trouble that the page shows if no edge answered the request for the status.
+ *
+ * @param {string} message
+ * @returns {Trouble}
+ */
 export const troubleOfFailure = (message) => ({
   short: "No answer. Asking again.",
   heading: "The state of the service is not known",
   detail: message
 })
 
-/** Returns what the service does while it has no trouble. @param {Status} status @returns {Health} */
+/**
+ * Returns the health of a service without trouble: `ok`, or `late` if alerts come late.
+ *
+ * @param {Status} status
+ * @returns {Health}
+ */
 const healthyIn = ({ partitions, workers = [], alerts = [] }) => {
   const lag = Math.max(0, ...alerts.map(({ lagMilliseconds }) => lagMilliseconds))
   const alive = workers.filter(({ alive }) => alive).length
@@ -82,8 +92,10 @@ export const healthIn = (status) => {
 }
 
 /**
- * Shows the health above everything else. The view of the operator always shows the health, and other views show it
- * only in trouble. @param {Health} health @param {boolean} isAlways
+ * Shows the health of the service at the top of the page. Without `isAlways`, the health is shown only in trouble.
+ *
+ * @param {Health} health
+ * @param {boolean} isAlways
  */
 export const showHealth = ({ state, heading, detail }, isAlways) => {
   const section = byId("health")

@@ -1,18 +1,22 @@
 import { byId } from "./Elements.js"
 import { zone } from "./Format.js"
 
-/** The width from which the filters are open without a click. */
+/** The media query for a page that is wide enough to show the filters without a click. */
 const wide = "(min-width: 900px)"
 const minute = 60_000
 
-/** Returns the local time of a moment as a field for times has it; an empty text for a text that is no time. @param {string | undefined} instant */
+/**
+ * Returns an instant as local time, as the fields for times need it; an empty text if the given text is no time.
+ *
+ * @param {string | undefined} instant
+ */
 export const localOf = (instant) => {
   const at = new Date(instant ?? "")
   if (Number.isNaN(at.getTime())) return ""
   return new Date(at.getTime() - at.getTimezoneOffset() * minute).toISOString().slice(0, 19)
 }
 
-/** Returns the moment of a local time; `undefined` for an empty text. @param {string} local */
+/** Returns the instant of a local time as text; `undefined` for an empty text. @param {string} local */
 const instantOf = (local) => (local === "" ? undefined : new Date(local).toISOString())
 
 /** The form with the filters of the history. */

@@ -7,7 +7,7 @@ import { ask, pagePath, userPath } from "./Service.js"
 
 const pageLimit = 10
 /**
- * The most requests that look for the entries of one page. A request with a filter looks at a part of the account only.
+ * The most requests that look for the entries of one page. A request with a filter searches only a part of the account.
  */
 const requestsMax = 20
 
@@ -28,7 +28,7 @@ export class HistoryView {
     copies("copy-history", () => curlOf(this.path(this.place.page)))
   }
 
-  /** Returns the path of a page. @param {string | undefined} cursor */
+  /** Returns the path of a page of the history. @param {string | undefined} cursor */
   path(cursor) {
     const { user = "", from, to, product, productType, order } = this.place
     return pagePath(`${userPath(user)}/purchases`, {
@@ -43,7 +43,8 @@ export class HistoryView {
   }
 
   /**
-   * Shows a page, and returns the account that the page has. Returns `undefined` if another page was asked for meanwhile.
+   * Shows a page, and returns the account that the page has. Returns `undefined` if the person has asked for another
+   * page meanwhile.
    *
    * @param {import("./Address.js").Place} place
    */

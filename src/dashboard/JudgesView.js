@@ -4,10 +4,14 @@ import { ranges } from "./PartitionsView.js"
 
 /** @typedef {{ shard: number, judge?: string, lagMilliseconds: number }} Shard */
 
-/** The lag above which a judge is marked. */
+/** The lag above which the page marks a judge as late, in milliseconds. */
 const lagMillisecondsMax = 10_000
 
-/** Shows each judge, its shards, and how far it is behind. @param {ReadonlyArray<Shard> | undefined} shards */
+/**
+ * Shows each judge, its shards, and how far the judge is behind the applied purchases.
+ *
+ * @param {ReadonlyArray<Shard> | undefined} shards
+ */
 export const showJudges = (shards = []) => {
   /** @type {Map<string, Array<Shard>>} */
   const byJudge = new Map()

@@ -1,8 +1,8 @@
-/** The time for which a sample counts. */
+/** The time for which a sample is kept, in milliseconds. */
 const windowMilliseconds = 60_000
 const samplesMax = 2_000
 
-/** The times from storing to applying, of the purchases that the page saw in the last minute. */
+/** The times between the storing and the applying of the purchases that the page saw in the last minute. */
 export class Latencies {
   /** @type {Array<{ at: number, milliseconds: number }>} */
   samples = []

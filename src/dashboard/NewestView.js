@@ -15,7 +15,7 @@ const shownMax = 20
  * @property {string} [kind] `reversal` for a reversal
  */
 
-/** The newest purchases. The table does not change while a pointer is over it, or the focus is in it. */
+/** The newest purchases. The table does not change while a pointer is over the table, or the focus is in the table. */
 export class NewestView {
   /** @type {ReadonlyArray<Shown>} */
   newest = []
@@ -39,7 +39,7 @@ export class NewestView {
     }
   }
 
-  /** Takes purchases, newest first. @param {ReadonlyArray<Shown>} purchases */
+  /** Adds purchases to the top of the table, newest first. @param {ReadonlyArray<Shown>} purchases */
   take(purchases) {
     this.newest = [...purchases, ...this.newest].slice(0, shownMax)
     this.draw()

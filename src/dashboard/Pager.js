@@ -4,7 +4,7 @@ import { byId } from "./Elements.js"
 const cursorIn = (path) =>
   path === undefined ? undefined : (new URL(path, location.href).searchParams.get("cursor") ?? undefined)
 
-/** The buttons of a list in pages. */
+/** The buttons that turn the pages of a list. */
 export class Pager {
   /** The cursor of the next page. @type {string | undefined} */
   next = undefined
@@ -23,7 +23,12 @@ export class Pager {
     this.older.textContent = next
   }
 
-  /** Takes note of the shown page. @param {string | undefined} cursor of the page; `undefined` for the first @param {string} [next] the path of the next page */
+  /**
+   * Sets the buttons for the shown page.
+   *
+   * @param {string | undefined} cursor of the page; `undefined` for the first
+   * @param {string} [next] the path of the next page
+   */
   shown(cursor, next) {
     this.next = cursorIn(next)
     // A disabled button loses the focus, and with it the position of a keyboard user.

@@ -38,7 +38,7 @@ export const showPartitions = ({ partitions }) => {
 }
 
 /**
- * Returns the time since which a worker counts, as nodes of the page; an empty list if the time is unknown.
+ * Returns the time at which the process of a worker began, as nodes of the page; an empty list if the time is unknown.
  *
  * @param {string | undefined} startedAt
  */

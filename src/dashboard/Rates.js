@@ -17,14 +17,18 @@
  */
 
 /**
- * The rates of the workers. A rate comes from the counts in two signs of life, and from the times at which the broker
- * stored these signs.
+ * The numbers of applied purchases and of repeats of each worker per second. A rate comes from the counts in two signs
+ * of life, and from the times at which the broker stored the two signs of life.
  */
 export class Rates {
   /** @type {Map<string, { worker: Worker, rate: Rate | undefined }>} */
   known = new Map()
 
-  /** Takes the next status. @param {{ workers: ReadonlyArray<Worker> }} status */
+  /**
+   * Computes the rates from the previous status and the next status.
+   *
+   * @param {{ workers: ReadonlyArray<Worker> }} status
+   */
   take({ workers }) {
     this.known = new Map(workers.map((worker) => [worker.worker, { worker, rate: this.rateOf(worker) }]))
   }
@@ -44,7 +48,13 @@ export class Rates {
     }
   }
 
-  /** Returns the rate of a worker; 0 if the worker is not alive, and `undefined` until two signs of life came. @param {Worker} now @returns {Rate | undefined} */
+  /**
+   * Returns the rate of a worker; 0 if the worker is not alive, and `undefined` until two signs of life of its process
+   * came.
+   *
+   * @param {Worker} now
+   * @returns {Rate | undefined}
+   */
   rateOf(now) {
     const before = this.known.get(now.worker)
     if (before === undefined || before.worker.process !== now.process) return undefined

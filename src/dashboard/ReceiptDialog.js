@@ -21,7 +21,7 @@ const membersOf = (receipt) => [
   ["Places", `input ${count(receipt.inputSequence)}, ledger ${count(receipt.ledgerSequence)}`]
 ]
 
-/** Writes one reversal of a purchase. @param {any} reversal */
+/** Makes the list item of one reversal of a purchase. @param {any} reversal */
 const reversalItem = ({ reversalId, quantity, amount: taken, reason, storedAt }) =>
   make(
     "li",
@@ -30,7 +30,7 @@ const reversalItem = ({ reversalId, quantity, amount: taken, reason, storedAt })
     make("span", { class: "id name" }, reversalId)
   )
 
-/** The receipt of a purchase. */
+/** The dialog with the receipt of a purchase. */
 export class ReceiptDialog {
   element = byId("receipt", HTMLDialogElement)
   members = byId("receipt-members")
@@ -56,7 +56,12 @@ export class ReceiptDialog {
     copies("copy-receipt-curl", () => curlOf(purchasePath(this.userId, this.purchaseId ?? "")))
   }
 
-  /** Shows a receipt, or closes the dialog. @param {string} userId @param {string | undefined} purchaseId */
+  /**
+   * Shows the receipt of a purchase, or closes the dialog if `purchaseId` is `undefined`.
+   *
+   * @param {string} userId
+   * @param {string | undefined} purchaseId
+   */
   async show(userId, purchaseId) {
     if (purchaseId === this.purchaseId && userId === this.userId) return
     this.userId = userId
@@ -70,7 +75,7 @@ export class ReceiptDialog {
     await this.read()
   }
 
-  /** Reads the shown purchase. The message about a reversal that was just sent stays in the dialog. */
+  /** Reads the receipt of the shown purchase. The message about a reversal that was just sent stays in the dialog. */
   async read() {
     const { userId, purchaseId } = this
     if (purchaseId === undefined) return

@@ -5,7 +5,7 @@ import { rights } from "./Rights.js"
 import { ask, messageOf, pagePath } from "./Service.js"
 
 const pageLimit = 10
-/** The most characters of a payload in the list. The dialog of a record shows more characters. */
+/** The most characters of a payload in the list, which are fewer than in the dialog of a record. */
 const payloadShownMax = 120
 
 /** @type {Readonly<Record<string, string>>} */
@@ -17,9 +17,9 @@ const states = {
   conflicting: "refused: its id is another purchase's"
 }
 
-/** The rejected records in pages. */
+/** The list of the rejected records, in pages. */
 export class RejectedView {
-  /** The cursor of the shown page; `undefined` for the newest. @type {string | undefined} */
+  /** The cursor of the shown page; `undefined` for the page with the newest records. @type {string | undefined} */
   cursor = undefined
   message = byId("rejected-message")
   dialog = new ReplayDialog(() => void this.load())

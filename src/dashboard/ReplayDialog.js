@@ -5,22 +5,26 @@ import { ask, messageOf } from "./Service.js"
 
 const members = /** @type {const} */ (["userId", "purchaseId", "productName", "productType", "value", "quantity"])
 /**
- * The members that are numbers in JSON. An input that is not a number is sent as text, and the service answers what is
- * wrong with the input.
+ * The members of a purchase that are numbers in JSON. An input that is not a number is sent as text, and the answer of
+ * the service says what is wrong.
  */
 const numbers = new Set(["value", "quantity"])
 const number = /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/
 /** The most characters of a payload that are shown. */
 const payloadShownMax = 4_000
 
-/** Writes integer cents as a decimal, without a float; an empty text for another value. @param {unknown} cents */
+/**
+ * Writes integer cents as a decimal, without a float; an empty text if the value is no integer.
+ *
+ * @param {unknown} cents
+ */
 const decimalOf = (cents) => {
   if (!Number.isSafeInteger(cents)) return ""
   const digits = String(cents).replace("-", "").padStart(3, "0")
   return `${Number(cents) < 0 ? "-" : ""}${digits.slice(0, -2)}.${digits.slice(-2)}`
 }
 
-/** Returns the members of a payload as far as they can be read. @param {string} payload */
+/** Returns the members of a payload; an empty object if the payload is not JSON. @param {string} payload */
 const readable = (payload) => {
   try {
     const { valueCents, ...rest } = JSON.parse(payload)
@@ -30,11 +34,16 @@ const readable = (payload) => {
   }
 }
 
-/** Returns whether a record can be sent again. A reversal is posted again instead. @param {{ payload: string, replay: string }} record */
+/**
+ * Returns whether this page can replay a rejected record. A rejected reversal cannot be replayed, so a person posts a
+ * new reversal.
+ *
+ * @param {{ payload: string, replay: string }} record
+ */
 export const canReplay = ({ payload, replay }) =>
   replay !== "applied" && rights.may("rejected:replay") && !("reversalId" in readable(payload))
 
-/** Writes the body of a replay, with its numbers digit by digit. @param {FormData} form */
+/** Writes the body of the request for a replay, with the exact digits of its numbers. @param {FormData} form */
 const bodyOf = (form) => {
   const texts = members.flatMap((name) => {
     const text = String(form.get(name) ?? "").trim()
@@ -76,7 +85,7 @@ export class ReplayDialog {
       say(this.message, isReversal ? "A reversal is not sent again. Reverse the purchase anew from its receipt." : "")
       byId("replay-note").textContent += `: ${record.reason}`
       byId("replay-payload").textContent = record.payload.slice(0, payloadShownMax)
-      // A replay that has begun has settled its purchase, so the form shows the purchase of the newest step.
+      // The first step of a replay settles the purchase, so the form shows the purchase of the newest step.
       const settled = record.trail.at(-1)?.purchase
       const known = settled ?? (record.encoding === "text" ? readable(record.payload) : {})
       for (const name of members) byId(`replay-${name}`, HTMLInputElement).value = String(known[name] ?? "")

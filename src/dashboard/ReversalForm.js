@@ -4,14 +4,14 @@ import { amountOf, newId } from "./Reversal.js"
 import { rights } from "./Rights.js"
 import { ask, messageOf, purchasePath } from "./Service.js"
 
-/** The longest wait of the service until a reversal is applied. */
+/** The longest wait of the service until a reversal is applied, in seconds. */
 const waitSeconds = 5
 
 /** @typedef {{ userId: string, purchaseId: string, productName: string, value: string, left: number }} Receipt */
 
 /**
- * The form that takes back pieces of a purchase. The form has two steps: a person fills it in, and looks at the whole
- * reversal before it is sent.
+ * The form that takes back pieces of a purchase. A person fills the form in, and then looks at the whole reversal
+ * before the page sends the reversal.
  */
 export class ReversalForm {
   open = byId("reversal-open", HTMLButtonElement)
@@ -40,7 +40,7 @@ export class ReversalForm {
     this.send.addEventListener("click", () => void this.sendIt())
   }
 
-  /** Shows one of the steps. @param {"closed" | "form" | "look"} step */
+  /** Shows one of the steps of the form. @param {"closed" | "form" | "look"} step */
   step(step) {
     this.open.hidden = step !== "closed" || this.receipt === undefined || this.receipt.left === 0
     this.form.hidden = step !== "form"
@@ -49,7 +49,7 @@ export class ReversalForm {
     if (step === "look") this.send.focus()
   }
 
-  /** Offers to reverse a purchase that has pieces left. @param {Receipt | undefined} receipt */
+  /** Shows the button that begins a reversal, if the purchase has pieces left. @param {Receipt | undefined} receipt */
   show(receipt) {
     this.receipt = receipt
     say(this.message, "")
@@ -68,7 +68,7 @@ export class ReversalForm {
     this.step("form")
   }
 
-  /** Says what would be sent. */
+  /** Shows in words the reversal that the page would send. */
   lookAgain() {
     const { receipt } = this
     if (receipt === undefined) return

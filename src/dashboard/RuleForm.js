@@ -3,12 +3,12 @@ import { byId, say } from "./Elements.js"
 import { count, plural } from "./Format.js"
 import { ask, messageOf, userPath } from "./Service.js"
 
-/** The time after the last change of the form before the rule is tested. */
+/** The time between the last change of the form and the test of the rule, in milliseconds. */
 const testAfterMilliseconds = 400
 
 const { timeZone } = Intl.DateTimeFormat().resolvedOptions()
 
-/** Returns a rule as JSON, with the digits of its threshold as they are. @param {Record<string, unknown>} rule */
+/** Returns a rule as JSON, with the exact digits of its threshold. @param {Record<string, unknown>} rule */
 export const ruleText = ({ threshold, ...rest }) =>
   `${JSON.stringify(rest).slice(0, -1)},"threshold":${String(threshold)}}`
 
@@ -57,7 +57,7 @@ export class RuleForm {
     } else this.stop()
   }
 
-  /** Ends the test that runs. */
+  /** Ends the running back-test of the rule. */
   stop() {
     clearTimeout(this.timer)
     this.testing?.abort()
@@ -69,7 +69,7 @@ export class RuleForm {
     return field instanceof HTMLInputElement || field instanceof HTMLSelectElement ? field.value.trim() : ""
   }
 
-  /** Returns the rule in the form. */
+  /** Returns the rule that the person has put into the form. */
   rule() {
     const isRunning = this.isRunning()
     const scope = this.value("rule-scope")
@@ -87,7 +87,7 @@ export class RuleForm {
     return ["spent", "count"].includes(this.value("rule-measure"))
   }
 
-  /** Shows the fields that the rule needs, and tests the rule soon. */
+  /** Shows the fields that the rule needs, and tests the rule after a short wait. */
   changed() {
     const isRunning = this.isRunning()
     const comparison = byId("rule-is", HTMLSelectElement)
@@ -144,7 +144,7 @@ export class RuleForm {
   }
 }
 
-/** Writes what a rule measured. @param {{ before?: string | number, after: string | number }} measured */
+/** Writes the values that a rule measured. @param {{ before?: string | number, after: string | number }} measured */
 export const measuredText = ({ before, after }) => {
   const text = (/** @type {string | number} */ value) => (typeof value === "number" ? count(value) : value)
   return before === undefined ? text(after) : `${text(before)} → ${text(after)}`

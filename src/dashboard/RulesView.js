@@ -7,10 +7,12 @@ import { measuredText, RuleForm, ruleText } from "./RuleForm.js"
 import { rights } from "./Rights.js"
 import { ask, messageOf, pagePath, userPath } from "./Service.js"
 
-/** The number of alerts on a page, and the number of newest alerts that say when a rule fired last. */
+/**
+ * The number of alerts on a page, and the number of alerts in which the page looks for the newest alert of each rule.
+ */
 const pageLimit = 10
 const lookedAtMax = 100
-/** The shortest time between two reads while alerts come. */
+/** The shortest time between two reads of the alerts while new alerts come, in milliseconds. */
 const readEveryMilliseconds = 700
 
 /** @typedef {{ ruleId: string, version: number, inWords: string, rule: Record<string, unknown> & { enabled: boolean } }} Listed */
@@ -20,15 +22,15 @@ export class RulesView {
   userId = ""
   /** @type {ReadonlyArray<Listed>} */
   rules = []
-  /** When each rule fired last, of the newest alerts. @type {Map<string, string>} */
+  /** The time of the newest alert of each rule, among the newest alerts of the user. @type {Map<string, string>} */
   firedAt = new Map()
-  /** Whether all alerts of the user were looked at. */
+  /** Whether `firedAt` takes all alerts of the user into account. */
   isWhole = true
   /** @type {Feed | undefined} */
   feed = undefined
   /** @type {number | undefined} */
   timer = undefined
-  /** The cursor of the shown alerts; `undefined` for the newest. @type {string | undefined} */
+  /** The cursor of the shown page of alerts; `undefined` for the newest alerts. @type {string | undefined} */
   cursor = undefined
   message = byId("rules-message")
   form = new RuleForm(
@@ -63,7 +65,7 @@ export class RulesView {
     this.loadAlerts().catch((failure) => this.failed(failure))
   }
 
-  /** Follows the alerts of the shown user. */
+  /** Opens the feed of the shown user's alerts. */
   watch() {
     if (!rights.may("alerts:read")) return
     const feed = new Feed(`${userPath(this.userId)}/alerts/feed`, () => {
@@ -92,7 +94,7 @@ export class RulesView {
     }, readEveryMilliseconds)
   }
 
-  /** Reads when each rule fired last. */
+  /** Reads the newest alerts of the user, and keeps the time of the newest alert of each rule. */
   async look() {
     const { userId } = this
     const { alerts, next } = await ask(`${userPath(userId)}/alerts?limit=${lookedAtMax}`)

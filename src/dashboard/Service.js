@@ -1,7 +1,8 @@
 import { parseExact } from "./ExactJson.js"
 
 /**
- * The failure of a request to which the service answered with a problem, or did not answer. Its message is for people.
+ * The failure of a request to which the service answered with a problem, or did not answer. The message of the failure
+ * is for people.
  */
 export class ServiceProblem extends Error {
   /** @param {string} message @param {number} [status] of the answer; `undefined` if there was no answer */
@@ -11,10 +12,15 @@ export class ServiceProblem extends Error {
   }
 }
 
-/** The event of the window when an answer says that the token of this page has ended. */
+/** The name of the event that the window gets when an answer says that the token of this page has ended. */
 export const signedOut = "signedout"
 
-/** Returns the detail of a problem, or names the status. @param {Response} response @param {string} text */
+/**
+ * Returns the detail of the problem in an answer, or a sentence with the status of the answer.
+ *
+ * @param {Response} response
+ * @param {string} text
+ */
 const problemIn = (response, text) => {
   try {
     const { detail } = JSON.parse(text)
@@ -26,7 +32,8 @@ const problemIn = (response, text) => {
 }
 
 /**
- * Asks the service, and returns its answer. Throws a ServiceProblem, or the reason of an aborted signal.
+ * Sends a request to the service, and returns the JSON of the answer. Throws a ServiceProblem, or the reason of an
+ * aborted signal.
  *
  * @param {string} path
  * @param {RequestInit} [init]
@@ -45,7 +52,7 @@ export const ask = async (path, init = {}) => {
     if (init.signal?.aborted) throw failure
     throw new ServiceProblem("The service cannot be reached.")
   }
-  // The token has ended, so the page has to ask for another one.
+  // The token has ended, so the page must ask the person for another token.
   if (response.status === 401 && !path.startsWith("session")) window.dispatchEvent(new Event(signedOut))
   if (!response.ok) throw new ServiceProblem(problemIn(response, text), response.status)
   return text === "" ? undefined : parseExact(text)
@@ -55,8 +62,8 @@ export const ask = async (path, init = {}) => {
 const tooManyStatus = 429
 
 /**
- * Asks the service, and hands on each line of its answer as it comes. Returns `busy` if the service can serve the
- * request only later. Throws a ServiceProblem, or the reason of an aborted signal.
+ * Sends a request to the service, and calls `heard` with each line of the answer as it comes. Returns `busy` if the
+ * service can serve the request only later. Throws a ServiceProblem, or the reason of an aborted signal.
  *
  * @param {string} path
  * @param {RequestInit} init
@@ -90,7 +97,7 @@ export const userPath = (userId) => `users/${encodeURIComponent(userId)}`
 export const purchasePath = (userId, purchaseId) => `${userPath(userId)}/purchases/${encodeURIComponent(purchaseId)}`
 
 /**
- * Returns the path of a page of a list. Parts that are `undefined` are left out.
+ * Returns the path of a page of a list. Parts of the query that are `undefined` are left out.
  *
  * @param {string} list
  * @param {Record<string, string | number | undefined>} query

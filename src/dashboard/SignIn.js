@@ -18,14 +18,14 @@ export class SignIn {
       event.preventDefault()
       void this.send()
     })
-    // Without a token the page shows nothing, so the dialog stays.
+    // Without a token the page shows nothing, so a person cannot close the dialog.
     this.dialog.addEventListener("cancel", (event) => event.preventDefault())
     this.leave.addEventListener("click", () => void this.end())
   }
 
   /**
-   * Opens the dialog if the edge needs a token and has none. If the edge does not answer, the page itself asks the edge
-   * later.
+   * Opens the dialog if the edge needs a token and the person has not signed in. If the edge does not answer, the
+   * requests of the page begin without a dialog.
    */
   async begin() {
     try {
@@ -35,7 +35,7 @@ export class SignIn {
       this.leave.hidden = !needed || caller === undefined
       if (needed && caller === undefined) return this.open("")
     } catch {
-      // The page says that the service does not answer.
+      // The poll for the status shows that the service does not answer.
     }
     this.done()
   }

@@ -1,6 +1,6 @@
 import { draw } from "./Elements.js"
 
-/** The most values that are drawn: two minutes, at one a second. */
+/** The most values that are drawn: one value a second for two minutes. */
 const valuesMax = 120
 const width = 240
 const height = 40

@@ -18,13 +18,13 @@ import { amount, compact, entriesText, plural } from "./Format.js"
  * @property {ReadonlyArray<SpendingWindow>} windows
  */
 
-/** The height of the plot in units of the drawing. The page stretches the drawing to its own size. */
+/** The height of the plot in units of the drawing. The page stretches the drawing to the size of the chart. */
 const height = 100
 const slot = 20
 const barWidth = 14
-/** The least height of a bar that is not empty. */
+/** The least height of a bar that is not empty, in units of the drawing. */
 const barHeightMin = 1.5
-/** The most labels under the bars, and the number of lines that the axis of amounts aims at. */
+/** The most labels under the bars, and the approximate number of lines on the axis of amounts. */
 const labelsMax = 4
 const linesAimed = 4
 
@@ -44,14 +44,22 @@ const namesOf = (from, by) => {
 /** @param {SpendingWindow} window */
 const isEmpty = ({ purchaseCount, reversalCount = 0 }) => purchaseCount + reversalCount === 0
 
-/** Returns the changes that show the entries of a window in the history. @param {SpendingWindow} window */
+/**
+ * Returns the changes of the page's state that show the entries of a window in the history.
+ *
+ * @param {SpendingWindow} window
+ */
 const chosen = ({ from, to }) => ({
   from: new Date(from).toISOString(),
   to: new Date(to).toISOString(),
   page: undefined
 })
 
-/** Returns an amount as a float, for places in the drawing only. @param {{ total: string }} window */
+/**
+ * Returns the amount of a window as a float, which only places parts of the drawing.
+ *
+ * @param {{ total: string }} window
+ */
 const size = ({ total }) => Number(total)
 
 /**
@@ -71,7 +79,11 @@ export const axisOf = (sizes) => {
   return Array.from({ length: last - first + 1 }, (_, index) => (first + index) * step)
 }
 
-/** Returns the function that gives the place of an amount from the top of the plot. @param {ReadonlyArray<number>} axis */
+/**
+ * Returns the function that maps an amount to its distance from the top of the plot.
+ *
+ * @param {ReadonlyArray<number>} axis
+ */
 const scaleOf = (axis) => {
   const bottom = axis[0] ?? 0
   const top = axis.at(-1) ?? 1
@@ -89,7 +101,11 @@ const bars = ({ windows }, placeOf) =>
     return draw("rect", { x: index * slot + (slot - barWidth) / 2, y, width: barWidth, height: high, class: kind })
   })
 
-/** Returns the names of some windows under the bars, among them the last window. @param {Spending} spending */
+/**
+ * Returns labels under the bars with the names of some windows, always including the last window.
+ *
+ * @param {Spending} spending
+ */
 const labels = ({ by, windows }) => {
   const every = Math.ceil(windows.length / labelsMax)
   const names = windows.flatMap(({ from }, index) => {
@@ -103,7 +119,12 @@ const labels = ({ by, windows }) => {
   return make("div", { class: "labels", "aria-hidden": "true" }, ...names)
 }
 
-/** Returns the amounts beside the lines. @param {ReadonlyArray<number>} axis @param {(one: number) => number} placeOf */
+/**
+ * Returns the labels of the lines on the axis of amounts.
+ *
+ * @param {ReadonlyArray<number>} axis
+ * @param {(one: number) => number} placeOf
+ */
 const amounts = (axis, placeOf) => {
   const texts = axis.map((one) => {
     const text = make("span", {}, compact(one))
@@ -156,8 +177,8 @@ const peak = ({ windows }, placeOf) => {
 }
 
 /**
- * Draws the amount of each window as a bar chart and as a table. A bar, or a line of the table, shows its entries in the
- * history.
+ * Draws the amount of each window as a bar chart and as a table. A click on a bar, or on a line of the table, shows the
+ * entries of its window in the history.
  *
  * @param {HTMLElement} parent
  * @param {Spending} spending
@@ -191,7 +212,7 @@ export const showSpending = (parent, spending, address) => {
     const { left, width } = plot.getBoundingClientRect()
     return windows[Math.floor(((clientX - left) / width) * windows.length)]
   }
-  // The caption says what the window under the pointer has.
+  // The caption shows the amount of the window under the pointer.
   plot.addEventListener("pointermove", (event) => {
     const window = windowAt(event)
     if (window !== undefined) caption.textContent = saidOf(window, by)

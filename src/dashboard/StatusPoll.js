@@ -3,7 +3,7 @@ import { ask, messageOf } from "./Service.js"
 /** The time between two polls. An edge reads the status anew at most twice a second. */
 const everyMilliseconds = 1_000
 
-/** The longest wait for an answer. The page asks an edge that hangs again after this time. */
+/** The longest wait for the answer to a poll. After this time the page gives the poll up, and polls again. */
 const answerMillisecondsMax = 3_500
 
 /** Polls the status while the page is visible. */
@@ -11,7 +11,7 @@ export class StatusPoll {
   isRunning = false
   /** @type {number | undefined} */
   timer = undefined
-  /** Counts the starts of polling, so that a request of an earlier start causes no further poll. */
+  /** The number of starts. A request that was sent before the newest start causes no further poll. */
   starts = 0
 
   /** @param {(status: any) => void} known @param {(message: string) => void} failed */

@@ -30,7 +30,11 @@ export class TilesView {
     this.showLag(alerts)
   }
 
-  /** Shows how far rules are behind the purchases. @param {ReadonlyArray<{ lagMilliseconds: number }> | undefined} shards */
+  /**
+   * Shows how far the judges are behind the applied purchases.
+   *
+   * @param {ReadonlyArray<{ lagMilliseconds: number }> | undefined} shards
+   */
   showLag(shards) {
     const lag = Math.max(0, ...(shards ?? []).map(({ lagMilliseconds }) => lagMilliseconds))
     const isBehind = lag > 0

@@ -37,7 +37,7 @@ export class UserView {
   message = byId("user-message")
   input = byId("user-id", HTMLInputElement)
   webhook = new WebhookView()
-  /** The buttons of a demonstration; other pages have none. */
+  /** The buttons that store sample purchases; `undefined` on a page without these buttons. */
   actions =
     document.getElementById("actions") === null
       ? undefined
@@ -66,7 +66,11 @@ export class UserView {
     copies("copy-total", () => curlOf(`${userPath(this.userId)}/total`))
   }
 
-  /** Says whether the shown account is current, or what was read before the service stopped to answer. @param {boolean} isCurrent */
+  /**
+   * Shows whether the shown account is current, or was read before the service stopped answering.
+   *
+   * @param {boolean} isCurrent
+   */
   showAge(isCurrent) {
     const age = isCurrent ? "exact and current" : "as they were when the service answered last"
     const text = this.entries === "" ? "" : `${this.entries}, ${age}`
@@ -92,7 +96,7 @@ export class UserView {
     void this.receipt.show(this.userId, place.receipt)
   }
 
-  /** Shows the user of the address from the beginning. */
+  /** Reads and shows the user that the address names. */
   async show() {
     const { place } = this
     this.hide()
@@ -117,12 +121,12 @@ export class UserView {
     }
   }
 
-  /** Shows the user again if the service could not show it before. */
+  /** Reads and shows the user again if the last read of the user failed. */
   retry() {
     if (this.place.user !== undefined && this.account.hidden) void this.show()
   }
 
-  /** Follows the account if one is shown. */
+  /** Opens the feeds of the shown user, if an account is shown. */
   watch() {
     if (this.place.user === undefined || this.account.hidden || this.feed !== undefined) return
     const feed = new Feed(`${userPath(this.userId)}/feed`, () => {
@@ -134,7 +138,10 @@ export class UserView {
     this.rules.watch()
   }
 
-  /** Leaves the view of the user. The state of the view is kept for a return to the view. */
+  /**
+   * Stops all requests of the view, and closes the receipt. The view keeps its state for the time when a person returns
+   * to the view.
+   */
   leave() {
     this.hide()
     void this.receipt.show(this.userId, undefined)
@@ -159,7 +166,7 @@ export class UserView {
 
   async read() {
     const { place } = this
-    // A later page of the history stays as it is.
+    // Only the first page of the history is read again, so that another shown page does not change.
     const isRead = place.page === undefined || this.account.hidden
     const account = isRead ? this.history.show(place) : ask(`${userPath(this.userId)}/total`)
     const [total] = await Promise.all([account, this.readSpending(), this.readNewest()])
@@ -186,7 +193,7 @@ export class UserView {
     if (user === this.place.user && by === this.place.by) showSpending(byId("spending-chart"), spending, this.address)
   }
 
-  /** Says how a read ended. @param {Promise<unknown>} read */
+  /** Shows the failure of a read, or removes the message about an earlier failure. @param {Promise<unknown>} read */
   tell(read) {
     read.then(
       () => say(this.message, ""),

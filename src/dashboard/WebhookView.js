@@ -37,7 +37,7 @@ export class WebhookView {
     })
   }
 
-  /** Takes the user whose webhook is shown when it is opened. @param {string} userId */
+  /** Sets the user whose webhook the view shows when a person opens the view. @param {string} userId */
   show(userId) {
     if (userId !== this.userId) this.element.open = false
     this.userId = userId

@@ -16,7 +16,10 @@ import { StatusPoll } from "./StatusPoll.js"
 import { TilesView } from "./TilesView.js"
 import { UserView } from "./UserView.js"
 
-/** The shortest time between two drawings of the feed, and the most purchases of one drawing. */
+/**
+ * The shortest time between two drawings of the newest purchases in milliseconds, and the most purchases of one
+ * drawing.
+ */
 const drawEveryMilliseconds = 400
 const readPurchasesMax = 200
 
@@ -38,7 +41,7 @@ let health = { state: "ok", heading: "Reading the state of the service", detail:
 
 const isOperating = () => address.place.view === "operate" && rights.may("status:read")
 
-/** Shows the state of the service in a few words. The details of a trouble stand above the view. */
+/** Shows the state of the service in a few words. The details of a trouble stand at the top of the page. */
 const showConnection = () => {
   const connection = byId("connection")
   connection.dataset["state"] = !isAnswered ? "gone" : trouble === undefined ? "live" : "troubled"
@@ -50,7 +53,7 @@ const showConnection = () => {
   user.showAge(isAnswered)
 }
 
-/** The number of rejections when the list was last read. */
+/** The number of rejected purchases that the workers had counted in the previous status. */
 let rejectedCount = -1
 
 const poll = new StatusPoll(
@@ -111,7 +114,7 @@ for (const button of document.querySelectorAll("[data-close]")) {
   button.addEventListener("click", () => button.closest("dialog")?.close())
 }
 
-/** Shows the state that the address holds, and stops the requests of the other view. */
+/** Shows the state that the address holds, and stops the requests of the view that is not shown. */
 const follow = () => {
   const { place } = address
   const isOperate = isOperating()

@@ -1,6 +1,6 @@
 /**
- * The invariants of docs/protocol.md: of purchases `I…`, of alerts `A…`. The models, the simulation and the fault runs
- * name problems by these ids.
+ * The invariants of docs/protocol.md, by id. The ids begin with `I` for purchases and with `A` for alerts. The models,
+ * the simulation and the fault runs name a problem by the id of the broken invariant.
  */
 export const invariants = {
   I1: "No acknowledged purchase is lost.",
@@ -48,7 +48,10 @@ export const breakNames = [
 
 export type BreakName = (typeof breakNames)[number]
 
-/** Rules of the protocol that the invariants rest on. The model checks more of them. */
+/**
+ * The rules of the protocol on which the invariants rest, and which the simulation and the fault runs check. The model
+ * checks further rules.
+ */
 type RuleName = "fence" | "position" | "heads" | "repeats" | "prefix"
 
 /** A finding of a check, or the reason why a run proves nothing. */

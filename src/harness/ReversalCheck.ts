@@ -17,7 +17,7 @@ export interface RecordedReversal {
 
 type Place = Pick<AppliedPurchase, "inputSequence" | "inputIndex">
 
-/** Returns a number below 0 if a place is before another place of the input log, and 0 for the same place. */
+/** Returns a number below 0 if `one` is before `other` in the input log, and 0 if both are the same place. */
 export const comparePlaces = (one: Place, other: Place): number =>
   one.inputSequence - other.inputSequence || one.inputIndex - other.inputIndex
 
@@ -36,7 +36,7 @@ export const sameReversal = (
   { purchaseId: asked, quantity = 0, reason }: Reversal
 ): boolean => purchaseId === asked && applied?.asked === quantity && applied.reason === reason
 
-/** Returns the pieces of a purchase that the entries of a history take back. */
+/** Returns the number of pieces of a purchase that the entries of a history take back. */
 const takenBack = (history: ReadonlyArray<AppliedPurchase>, purchaseId: string): number =>
   history.reduce(
     (sum, entry) => (entry.reversal !== undefined && entry.purchaseId === purchaseId ? sum + entry.quantity : sum),
@@ -48,8 +48,8 @@ const purchaseIn = (history: ReadonlyArray<AppliedPurchase>, purchaseId: string)
 
 /**
  * Returns the problems of the reversals in a history, oldest entry first. Each reversal must come after its purchase,
- * and have its content. It takes back the pieces that it asked for, or all pieces that were left. A purchase never has
- * more pieces taken back than it has.
+ * and have the content of the purchase. Each reversal must take back as many pieces as its request asks for, or all
+ * pieces that were left. A purchase never has more pieces taken back than it has.
  */
 export const reversalProblems = (userId: string, history: ReadonlyArray<AppliedPurchase>): Array<Problem> => {
   const problems: Array<Problem> = []
@@ -78,8 +78,9 @@ export const reversalProblems = (userId: string, history: ReadonlyArray<AppliedP
 
 /**
  * Returns the problems of a reversal in a rejected record, given the history of its user. The record is right if the
- * reversal is a conflict, or had to be refused at its place in the input log: its purchase was not applied by then, or
- * too few pieces were left. The check knows no refusals of messages that are too large, so it is for short texts.
+ * reversal is a conflict, or had to be refused at its place in the input log. A reversal has to be refused if its
+ * purchase is not applied before, or too few pieces are left. The texts must be short, because the check does not know
+ * refusals of reversals of one message that are too large together.
  */
 export const recordProblems = (
   userId: string,
@@ -103,7 +104,7 @@ export const recordProblems = (
   return [`I1 lost: ${name} is refused at ${place}, though ${left} of ${purchaseId} were left`]
 }
 
-/** Returns whether a recorded reversal was refused. The other recorded reversals are conflicts. */
+/** Returns whether a recorded reversal was refused. A recorded reversal that was not refused is a conflict. */
 export const isRefused = (history: ReadonlyArray<AppliedPurchase>, recorded: RecordedReversal): boolean =>
   !history.some(
     (entry) => entry.reversal?.reversalId === recorded.reversal.reversalId && comparePlaces(entry, recorded) < 0

@@ -2,7 +2,7 @@ import { Context, Duration, Effect, type Scope } from "effect"
 import { setGauge } from "./Measures.ts"
 import { type MetricsFormat, metricsMediaTypes, metricsText } from "./MetricsText.ts"
 
-/** The longest time of a read that sets gauges. A gauge whose read takes longer keeps its value. */
+/** The longest time of a read that sets gauges. If a read takes more time, its gauges keep their values. */
 const readTimeout = Duration.seconds(1)
 
 const readProcess = Effect.sync(() => {
@@ -17,7 +17,7 @@ const readProcess = Effect.sync(() => {
 class GaugeReads {
   private readonly reads = new Set([readProcess])
 
-  /** Adds a read, and removes it when the scope closes. */
+  /** Adds a read that sets gauges, and removes the read when Effect's scope closes. */
   whileOpen(read: Effect.Effect<void>): Effect.Effect<void, never, Scope.Scope> {
     return Effect.acquireRelease(
       Effect.sync(() => void this.reads.add(read)),
@@ -25,7 +25,7 @@ class GaugeReads {
     )
   }
 
-  /** Runs all reads at the same time, each for a bounded time. */
+  /** Runs all reads that set gauges at the same time, each for at most one second. */
   readonly all: Effect.Effect<void> = Effect.suspend(() =>
     Effect.forEach(this.reads, (read) => Effect.timeoutOption(read, readTimeout), {
       concurrency: "unbounded",
@@ -36,7 +36,7 @@ class GaugeReads {
 
 /**
  * The reads that set the gauges of a process. `Reads` is a reference, so that an edge and a worker in one process share
- * the reads. An edge and a worker in one process also share Effect's registry of metrics.
+ * the reads. Likewise, an edge and a worker in one process share Effect's registry of metrics.
  */
 const Reads = Context.Reference("purchases/metrics/GaugeReads", { defaultValue: () => new GaugeReads() })
 

@@ -78,7 +78,9 @@ const repeats = labelled(
  */
 export const purchasesRepeated = (count: number, net: "broker-window" | "purchase-id-set"): void => repeats(count, net)
 
-/** Counts a message of purchases: its purchases, its outcome, and the time that the broker took to store it. */
+/**
+ * Counts a message of purchases: its purchases, its outcome, and the time that the broker took to store the message.
+ */
 export const groupPublished = (
   purchases: number,
   outcome: "stored" | "repeat" | "failed",
@@ -121,7 +123,7 @@ export const purchasesApplied = (count: number): void => applied.updateUnsafe(co
 /** Counts reversals that were applied. */
 export const reversalsApplied = (count: number): void => reversed.updateUnsafe(count, context)
 
-/** The reasons of rejected records, as they are in the label of the metric. */
+/** The reasons of rejected records, as the label `reason` of the metric has them. */
 type RejectedReason = "conflict" | "unreadable" | "account-unreadable" | "reversal-refused"
 
 /** Counts purchases and reversals that are not applied, by the reason in their rejected records. */

@@ -32,8 +32,8 @@ const weightOf = (wanted: ReadonlyArray<Wanted>, format: MetricsFormat): number 
 }
 
 /**
- * Returns the format of metrics that a caller prefers, or the older format if the caller has no preference. Returns
- * `undefined` if the caller accepts neither format.
+ * Returns the format of metrics that a caller prefers, or `prometheus` if the caller has no preference. Returns
+ * `undefined` if the caller accepts neither of the two formats.
  */
 export const wantedFormat = (http: Context): MetricsFormat | undefined => {
   if (http.req.header("accept") === undefined) return formats[0]

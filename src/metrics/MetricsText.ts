@@ -17,7 +17,7 @@ type Labels = ReadonlyArray<readonly [name: string, value: string]>
 
 const escaped = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll('"', '\\"')
 
-/** Writes the help text of a metric family. The older format escapes no quotes in help texts. */
+/** Writes the help text of a metric family. The format `prometheus` does not escape quotes in help texts. */
 const help = (text: string, format: MetricsFormat): string =>
   format === "openmetrics" ? escaped(text) : text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")
 
@@ -45,8 +45,8 @@ const histogram = (name: string, labels: Labels, state: Metric.HistogramState, f
 ]
 
 /**
- * Returns the samples of one series, which is a counter, a gauge or a histogram. This project uses no other kinds of
- * metrics.
+ * Returns the samples of one series, which is a counter, a gauge or a histogram. This project uses only these three
+ * kinds of metrics.
  */
 const samplesOf = (metric: Metric.Metric.Snapshot, format: MetricsFormat): ReadonlyArray<string> => {
   const labels = Object.entries(metric.attributes ?? {})

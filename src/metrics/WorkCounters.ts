@@ -1,7 +1,7 @@
 import { Context, Layer } from "effect"
 import { purchasesApplied, purchasesRejected, purchasesRepeated, reversalsApplied } from "./Measures.ts"
 
-/** The purchases that a worker has handled since its process began. */
+/** The numbers of purchases that a worker has handled since its process began. */
 interface WorkDone {
   /** The time at which the process began, in milliseconds since 1970. */
   readonly startedAt: number

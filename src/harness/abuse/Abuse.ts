@@ -6,9 +6,9 @@ import { setUpStreams, testSettings } from "../system/TestLedger.ts"
 import { TestProcess } from "../system/TestProcess.ts"
 import { type AttackName, attacks } from "./Attacks.ts"
 
-/** The requests of each kind that the victim sends in a second. */
+/** The number of posts, and the number of reads, that the victim sends in a second. */
 const requestsPerSecond = 10
-/** The purchases of the account that greedy readers read. */
+/** The number of purchases of the account that the attack `6 greedy reads` reads. */
 const richPurchases = 5_000
 /** The statuses that say that the service did not serve the victim. */
 const unserved = ["503", "504"]
@@ -22,7 +22,7 @@ export interface AbuseOptions {
   readonly report?: (row: AbuseRow) => void
 }
 
-/** The times of the victim's requests, in milliseconds, and their statuses. */
+/** The time that each request of the victim took, in milliseconds, and the number of answers with each status. */
 interface Served {
   readonly times: ReadonlyArray<number>
   readonly statuses: Readonly<Record<string, number>>
@@ -33,7 +33,7 @@ export interface AbuseRow {
   readonly attack: AttackName | "none"
   readonly posts: Served
   readonly reads: Served
-  /** The statuses that the attacker got. */
+  /** The number of answers with each status that the attacker got. */
   readonly attacker: Readonly<Record<string, number>>
 }
 
@@ -48,7 +48,7 @@ export const unservedIn = ({ posts, reads }: AbuseRow): number =>
     0
   )
 
-/** Sends requests in their time, whether or not the ones before are answered. Waits for all answers. */
+/** Sends requests at fixed times, even if earlier requests are not answered yet. Waits for all answers. */
 const asVictim = async (send: (number: number) => Promise<number>, milliseconds: number): Promise<Served> => {
   const times: Array<number> = []
   const statuses: Record<string, number> = {}
@@ -70,7 +70,10 @@ const asVictim = async (send: (number: number) => Promise<number>, milliseconds:
   return { times, statuses }
 }
 
-/** Runs an attack in a process while `work` runs. Returns the result of the work, and the statuses of the attacker. */
+/**
+ * Runs an attack in a separate process while `work` runs. Returns the result of `work`, and the number of answers with
+ * each status that the attacker got.
+ */
 const attacked = async <A>(name: AttackName, port: number, token: string, work: () => Promise<A>) => {
   const child = fork(join(projectRoot, "src/harness/abuse/AttackProcess.ts"), [name, String(port), token])
   await once(child, "spawn")
@@ -84,8 +87,8 @@ const attacked = async <A>(name: AttackName, port: number, token: string, work: 
 }
 
 /**
- * Measures an honest caller alone, and beside each attack. Attacker and victim have tokens of their own and the same
- * address. The victim sends ten posts and ten reads a second.
+ * Measures an honest caller, the victim, first alone and then during each attack. The attacker and the victim have
+ * different tokens and the same address. The victim sends ten posts and ten reads a second.
  */
 export const abuse = async ({ milliseconds, createToken, names, report = () => undefined }: AbuseOptions) => {
   const broker = await TestBroker.start()

@@ -1,6 +1,7 @@
 import { attacks, type AttackName } from "./Attacks.ts"
 
-// This program is the attacker of `Abuse.ts`: its load must not delay the clock of the victim, so it is a process.
+// This program is the attacker of `Abuse.ts`. The attacker is a separate process, because its load must not delay the
+// clock of the victim.
 const [name = "", port = "", token = ""] = process.argv.slice(2)
 const counts: Record<string, number> = {}
 const over = new AbortController()

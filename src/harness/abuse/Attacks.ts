@@ -8,7 +8,7 @@ export interface Target {
   readonly token: string
 }
 
-/** An attack that runs until the signal, and counts what it sends and the statuses that it gets. */
+/** An attack, which runs until the signal is aborted, and calls `count` with each status that the attacker gets. */
 type Attack = (target: Target, signal: AbortSignal, count: (status: string) => void) => Promise<void>
 
 const host = "127.0.0.1"
@@ -23,7 +23,10 @@ const requestText = (
     "\r\n"
   )
 
-/** Opens connections and keeps them open until the signal. A connection that is closed is opened again a little later. */
+/**
+ * Opens connections and keeps the connections open until the signal is aborted. If the edge closes a connection, opens
+ * a new connection a little later.
+ */
 const holding = async (
   target: Target,
   signal: AbortSignal,
@@ -55,7 +58,7 @@ const pause = async (signal: AbortSignal, milliseconds: number): Promise<void> =
   if (!over.aborted) await once(over, "abort")
 }
 
-/** Sends requests in lanes, each as soon as the one before is answered. */
+/** Sends requests in lanes. Each lane sends its next request as soon as its previous request is answered. */
 const repeating = async (
   { port, token }: Target,
   signal: AbortSignal,
@@ -81,7 +84,7 @@ const repeating = async (
 
 const linesHeaders = ["content-type: application/x-ndjson", "transfer-encoding: chunked"]
 
-/** 64 bodies of lines that send one byte every second, so that no other body of lines has room. */
+/** Sends 64 bodies of lines, one byte a second each, so that the edge has no room for another body of lines. */
 const slowLines: Attack = (target, signal, count) =>
   holding(
     target,
@@ -95,7 +98,7 @@ const slowLines: Attack = (target, signal, count) =>
     count
   )
 
-/** 450 lanes that read the largest pages and the dearest sums of one account. */
+/** Runs 450 lanes that read the largest pages of one user's history, and the user's spending by hour. */
 const greedyReads: Attack = (target, signal, count) =>
   repeating(
     target,
@@ -105,11 +108,11 @@ const greedyReads: Attack = (target, signal, count) =>
     count
   )
 
-/** Eight lanes that store as many random purchases as one request may. */
+/** Runs eight lanes of requests, each of which stores the most random purchases that a request may store. */
 const hugeGenerate: Attack = (target, signal, count) =>
   repeating(target, signal, ["/generate/1000000/mallory"], { method: "POST", lanes: 8 }, count)
 
-/** 4,096 feeds, half of them from the first purchase on, none of which is read. */
+/** Opens 4,096 feeds, and reads none of these feeds. Half of the feeds begin at the first purchase. */
 const manyFeeds: Attack = (target, signal, count) =>
   holding(
     target,
@@ -122,7 +125,7 @@ const manyFeeds: Attack = (target, signal, count) =>
     count
   )
 
-/** 4,000 connections without a request, and bodies of small gzip whose many answers nobody reads. */
+/** Opens 4,000 connections without a request. Sends 32 small gzip bodies with many lines each, and reads no answer. */
 const unreadAnswers: Attack = async (target, signal, count) => {
   const packed = gzipSync("{}\n".repeat(500_000))
   const headers = ["content-type: application/x-ndjson", "content-encoding: gzip", `content-length: ${packed.length}`]
@@ -142,7 +145,9 @@ const unreadAnswers: Attack = async (target, signal, count) => {
   ])
 }
 
-/** The attacks by their names. The numbers are those of the list of attacks that once worked. */
+/**
+ * The attacks by their names. The number in a name is the number of the attack in a list of attacks that once worked.
+ */
 export const attacks = {
   "5 slow bodies of lines": slowLines,
   "6 greedy reads": greedyReads,

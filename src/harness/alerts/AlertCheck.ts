@@ -54,8 +54,8 @@ export const alertsOf = (journal: Iterable<CheckedRecord>): Array<AlertGroup> =>
 const alertPrefix = alertFilter.slice(0, -1)
 
 /**
- * Decodes the messages of the keys `alert.<owner>`, in the order of the stream. Skips other records of the stream of
- * alerts.
+ * Decodes the messages of the keys `alert.<owner>`, in the order of the stream. Skips the records of the stream of
+ * alerts with any other key.
  */
 export const groupsOf = (alerts: Iterable<CheckedRecord>): Array<AlertGroup> =>
   [...alerts]

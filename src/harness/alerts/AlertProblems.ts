@@ -60,15 +60,15 @@ const compare = (due: DueGroup, found: AlertGroup): Array<Problem> => {
 }
 
 /**
- * Reads the records of the stream of alerts in order, and compares them with the groups that were computed from the
- * journal.
+ * Reads the records of the stream of alerts in order, and compares the records with the groups that were computed from
+ * the journal.
  */
 class AlertWalk {
   readonly problems: Array<Problem> = []
   private readonly due: ReadonlyMap<string, DueGroup>
   /**
-   * The computed groups of each shard, in order. `covered` has the number of groups that the shard's position has
-   * passed.
+   * The groups of each shard that were computed from the journal, in the order of the journal. `covered` has the number
+   * of groups of each shard up to the shard's position.
    */
   private readonly ofShard: ReadonlyMap<number, ReadonlyArray<DueGroup>>
   private readonly covered = new Map<number, number>()

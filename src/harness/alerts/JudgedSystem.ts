@@ -20,7 +20,7 @@ export const readLedger = async (admin: BrokerAdmin) => {
   return { alerts, journal: await admin.records(journalStream, "$KV.journal.*.*") }
 }
 
-/** Waits until a shard is judged up to the newest commit or value with rules of the journal. */
+/** Waits until a shard is judged up to the newest message of the journal that has a commit or rules. */
 export const untilJudged = async (admin: BrokerAdmin, shard = 0, withinMilliseconds?: number): Promise<void> => {
   const last = await admin.lastRecord(journalStream, "$KV.journal.*.*")
   const isJudged = async () => {
@@ -31,8 +31,8 @@ export const untilJudged = async (admin: BrokerAdmin, shard = 0, withinMilliseco
 }
 
 /**
- * Waits until the journal is judged, and returns the mistakes in the stored alerts; an empty list if the alerts are
- * right.
+ * Returns the mistakes in the alerts that are stored up to the positions of the shards; an empty list if the alerts are
+ * right. Does not wait until the journal is judged.
  */
 export const mistakesOfJudge = async (admin: BrokerAdmin, shards = 1): Promise<ReadonlyArray<Problem>> => {
   const { journal, alerts } = await readLedger(admin)

@@ -20,7 +20,10 @@ export class RuleBook {
     this.admin = admin
   }
 
-  /** Stores a rule that is given as the body of a request. Returns the sequence of the new value in the journal. */
+  /**
+   * Stores a rule that is given as the body of a request. Returns the sequence of the journal's message with the
+   * changed rules.
+   */
   async put(owner: string, ruleId: string, text: object): Promise<number> {
     const rule = decodeRule(JSON.stringify(text))
     if (rule instanceof RuleProblem) throw new Error(rule.message)
@@ -29,7 +32,7 @@ export class RuleBook {
     return this.write(owner, changed)
   }
 
-  /** Removes a rule. Returns the sequence of the new value of rules in the journal. */
+  /** Removes a rule. Returns the sequence of the journal's message with the changed rules. */
   async remove(owner: string, ruleId: string): Promise<number> {
     return this.write(owner, removeRule(this.setOf(owner), ruleId) ?? this.setOf(owner))
   }

@@ -53,17 +53,17 @@ const contentOf = (rule: Rule | undefined): string => (rule === undefined ? none
 const contentAt = ({ set }: RulesValue, ruleId: string): string => contentOf(ruleOf(set, ruleId)?.rule)
 
 /**
- * An answered change of a rule, with the changes of the rule after it whose outcome is unknown. The list of unknown
- * changes ends with the next answered change.
+ * An answered change of a rule, with later changes of the same rule whose outcome is unknown. The later changes were
+ * sent before the next answered change of the rule.
  */
 interface AnsweredChange {
   readonly change: SentChange
   readonly unknownAfter: ReadonlyArray<SentChange>
-  /** The sequence of the first value with the user's rules that has the change. */
+  /** The sequence of the first message with the owner's rules that has the change. */
   readonly from: number
 }
 
-/** Returns whether the value at the sequence of a change was written by a change of this rule. */
+/** Returns whether the message with the owner's rules at the sequence of a change has a new version of the rule. */
 const isWrittenBy = ({ ruleId, sequence }: SentChange, values: ReadonlyArray<RulesValue>): boolean => {
   const index = values.findIndex((value) => value.sequence === sequence)
   const [value, before] = [values[index], values[index - 1]]
@@ -73,7 +73,7 @@ const isWrittenBy = ({ ruleId, sequence }: SentChange, values: ReadonlyArray<Rul
 
 /**
  * Returns the answered changes of a rule. If the answer to a removal has no sequence, the change gets the sequence of
- * the first later value without the rule.
+ * the first later message with the owner's rules that lacks the rule.
  */
 const answeredOf = (
   ofRule: ReadonlyArray<SentChange>,
@@ -93,9 +93,9 @@ const answeredOf = (
 }
 
 /**
- * Checks that the values of the owner have each answered change until the next answered change of the same rule. The
- * values may have a change with an unknown outcome instead of the answered change. A change with an unknown outcome may
- * be stored late, until another change of the rule is stored.
+ * Checks that the stored rules of the owner have each answered change until the next answered change of the same rule.
+ * The stored rules may have a change with an unknown outcome instead of the answered change. A change with an unknown
+ * outcome may be stored late, until another change of the rule is stored.
  */
 const lostChanges = (ofRule: ReadonlyArray<SentChange>, values: ReadonlyArray<RulesValue>): ReadonlyArray<Problem> => {
   const problems: Array<Problem> = []
@@ -119,9 +119,9 @@ const lostChanges = (ofRule: ReadonlyArray<SentChange>, values: ReadonlyArray<Ru
 }
 
 /**
- * Compares changes of rules, in the order in which they were sent, with the values in the journal. Also checks that
- * purchases which were sent after the answer to a change come later in the journal. Returns the problems that were
- * found.
+ * Compares changes of rules, in the order in which they were sent, with the stored rules in the journal. Checks that
+ * each purchase that was sent after the answer to a change is applied behind the change in the journal. Returns the
+ * problems that were found.
  */
 export const ruleChangeProblems = (
   journal: Iterable<CheckedRecord>,

@@ -31,7 +31,7 @@ export interface Fault {
   readonly at: number
   /** The length of the fault, in milliseconds. */
   readonly lasts: number
-  /** A number from 0 to 1 that chooses the target of the fault, and its details. */
+  /** A number from 0 to 1 that chooses the target and the details of the fault. */
   readonly choice: number
 }
 
@@ -58,7 +58,8 @@ export interface PlanOptions {
 /** The lease of the workers in a fault run, in milliseconds. The lease of a fault run is the default of the setting. */
 export const lease = 3_000
 /**
- * The number of judges in a fault run. The last judge hears no other judge, so two judges always judge the same shard.
+ * The number of judges in a fault run. The last judge hears no signs of life of other judges, so two judges always
+ * judge the one shard.
  */
 export const judges = 3
 export const loneJudge = `judge-${judges}`
@@ -110,7 +111,7 @@ const killsOf = ({ random, between, fault, until }: Drawing, minutes: number, is
   })).toSorted((one, other) => one.at - other.at)
 }
 
-/** Returns the faults other than kills that every plan has, one track for each kind of fault. */
+/** Returns the tracks that every plan has besides the track of kills, one track for each kind of fault. */
 const tracksOf = ({ random, between, fault, until }: Drawing, minutes: number) => {
   const cuts = shuffled(["cut to the broker", "cut from the broker", "cut both ways"] as const, random)
   const longest = minutes < longRunMinutes ? cutLongest.short : cutLongest.long

@@ -61,8 +61,8 @@ const environment = {
   INPUT_RETENTION: "5 seconds",
   JANITOR_INTERVAL: "3 seconds",
   ACTOR_IDLE: "1 second",
-  // A hint is due after four revisions, so that hints and bases are written again and again. So workers die and freeze
-  // during writes of heads.
+  // A hint is due after four revisions, so that hints and bases are written again and again. Therefore some workers die
+  // or freeze while they write heads.
   TEST_HEADS_REVISIONS: "4"
 }
 
@@ -82,7 +82,7 @@ const readAccounts = async (fleet: Fleet, users: ReadonlyArray<string>) => {
   return accounts
 }
 
-/** Returns whether a promise resolves in time. Returns `false` if the promise rejects. */
+/** Returns whether a promise resolves within `milliseconds`. Returns `false` if the promise rejects. */
 const isOverIn = async (work: Promise<unknown>, milliseconds: number): Promise<boolean> => {
   let late: NodeJS.Timeout | undefined
   const isLate = new Promise<false>((resolve) => (late = setTimeout(() => resolve(false), milliseconds)))
@@ -125,8 +125,8 @@ const progressOf = (plan: FaultPlan, { injected }: Injector, { now, counts }: Ru
 }
 
 /**
- * Waits until all input is applied and judged. Returns the time until all was applied, and the time until all was
- * judged, in milliseconds. A time is `undefined` if the wait was too long.
+ * Waits until all input is applied and judged. Returns the time until all input was applied, and the time until the
+ * whole journal was judged, in milliseconds. A time is `undefined` if the wait took more than {@link drainWithin}.
  */
 const untilDone = async (admin: BrokerAdmin, shopping: Promise<unknown>, log: RunLog) => {
   const healed = log.now

@@ -18,17 +18,17 @@ export interface FleetOptions {
   readonly environment: Readonly<Record<string, string>>
   /** The programs that members run instead of the product's own program, by the role or the name of the member. */
   readonly programs?: Readonly<Partial<Record<string, string>>>
-  /** Called with each event of a process, for the operation log. */
+  /** Called with a text about each event of a process, for the operation log. */
   readonly note: (text: string) => void
 }
 
 const startWithin = 120_000
 const readyWithin = 5_000
-/** The time in which a process has to stop before it is killed, in milliseconds. */
+/** The time within which a process must stop after SIGTERM, in milliseconds. After this time the process is killed. */
 const leaveWithin = 30_000
 /** Matches the log line of a worker whose commit the broker refused because a newer commit is stored. */
 const refusedCommit = /compare-and-set/g
-/** The most characters of a process's output that are reported when it ends by itself. */
+/** The most characters of a process's output that are reported if the process ends by itself. */
 const lastWordsMax = 500
 /** The wait before a process that ended by itself is started again, in milliseconds. */
 const restartPause = 200
@@ -83,8 +83,8 @@ const clusterOf = async (
       if (from !== to) ways.push({ from, to, proxy: await Proxy.to(ports[index] ?? 0) })
     }
   }
-  // Brokers advertise their addresses to each other, and would connect without the proxies. So that brokers use the
-  // proxies, each broker advertises an address on which nobody listens.
+  // Brokers advertise their addresses to each other, and would connect to each other without the proxies. So that
+  // brokers use the proxies, each broker advertises an address on which nobody listens.
   const nowhere = `127.0.0.1:${await freePort()}`
   return Promise.all(
     names.map(async (name, index) => {
@@ -168,7 +168,7 @@ export class Fleet {
     }
   }
 
-  /** The addresses of the brokers without proxies, which no network cut affects. */
+  /** The addresses of the brokers themselves, and not of their proxies. No network cut affects these addresses. */
   get brokerUrls(): string {
     return this.brokers.map(({ broker }) => broker.url).join(",")
   }

@@ -86,7 +86,8 @@ export class Injector {
       case "death at a step of a commit":
         return this.dieAtStep(this.members("worker", false), CrashPointName.literals, workerTimesMax, choice)
       case "death of a judge at a step":
-        // Only one of the other judges judges the one shard, so the remaining judges reach no step of a commit.
+        // Only the judge that hears no other judge surely reaches a step of a commit. Of the judges that hear each
+        // other, only one judges the one shard.
         return this.dieAtStep(
           () => this.members("judge", false)().filter(({ name }) => name === loneJudge),
           judgeSteps,
@@ -197,8 +198,8 @@ export class Injector {
   }
 
   /**
-   * Makes a member die at one of the first times that the member reaches a step of a commit. If the member does not
-   * reach the step so often, makes a member die at the first time.
+   * Makes a member die when it has reached a step of a commit for a chosen number of times. If the member does not
+   * reach the step often enough, makes a member die when it first reaches the step.
    */
   private async dieAtStep(
     members: () => ReadonlyArray<Member>,
@@ -292,7 +293,7 @@ export class Injector {
   }
 
   private async repeatAtOnce(): Promise<true> {
-    // Repeats prove little unless several edges can answer them.
+    // The repeats prove little unless several edges answer the repeats.
     const areSeveralReady = async () => (await this.fleet.readyEdges()) >= 2
     await until("several edges are ready", areSeveralReady, chooseWithin)
     const sale = this.shoppers.newSale()

@@ -38,7 +38,7 @@ const earliest = (contents: Contents | undefined, time: "sentAt" | "acknowledged
 
 const nobody: UserOperations = { purchases: new Map(), reversals: new Map(), answers: [] }
 
-/** Returns the earliest time of the requests for an entry, of any content. */
+/** Returns the earliest time of all requests with the id of an entry, whatever the content of the request is. */
 const earliestOf = (operations: UserOperations, entry: Entry, time: "sentAt" | "acknowledgedAt"): number =>
   entry.reversal === undefined
     ? earliest(operations.purchases.get(entry.purchaseId), time)
@@ -123,7 +123,7 @@ const checkOrder = (userId: string, operations: UserOperations, account: ReadAcc
 
 /**
  * Checks the invariants I1 and I6 for reversals. An acknowledged reversal is applied, or has a rejected record. A
- * reversal that was answered as refused asks for more pieces than its purchase has left at the end.
+ * reversal that an answer refused must ask for more pieces than its purchase has left at the end.
  */
 const checkReversals = (
   userId: string,
@@ -150,8 +150,8 @@ const checkReversals = (
 }
 
 /**
- * Returns a function that maps a time to the greatest value up to that time; 0 before the first pair. `steps` has pairs
- * of a time and a value.
+ * Returns a function that maps a time to the greatest value up to that time; 0 if all values are later. Each element of
+ * `steps` is a time with a value.
  */
 const greatestUntil = (steps: ReadonlyArray<readonly [number, number]>): ((time: number) => number) => {
   const sorted = steps.toSorted(([a], [b]) => a - b)
@@ -211,7 +211,7 @@ const differs = (one: ReadAccount, other: ReadAccount): boolean =>
     return contentOf(entry) !== contentOf(same) || entry.runningTotal !== same.runningTotal
   })
 
-/** Returns the parsed JSON of a payload; an empty object if it is no JSON. */
+/** Returns the parsed JSON of a payload; an empty object if the payload is no JSON. */
 const parsedOf = (payload: string): Partial<Record<string, unknown>> => {
   try {
     return JSON.parse(payload) ?? {}
@@ -240,7 +240,7 @@ const contentOfPayload = (payload: string): string | undefined => {
 }
 
 /**
- * Checks that each acknowledged purchase outside of the history has a rejected record. Checks that each unreadable
+ * Checks that each acknowledged purchase that is not in the history has a rejected record. Checks that each unreadable
  * message has exactly one rejected record.
  */
 const checkRecords = (
@@ -254,7 +254,8 @@ const checkRecords = (
     const applied = new Set(accounts.get(userId)?.entries.map(contentOf))
     for (const [purchaseId, contents] of purchases) {
       for (const [content, { acknowledgedAt }] of contents) {
-        // If the id of a purchase had only one content, the purchase is lost, and the check of I1 reports the loss.
+        // If the purchase id was sent with only one content, the purchase is lost, and the check of I1 reports the
+        // loss.
         if (contents.size === 1 || acknowledgedAt === Infinity || applied.has(content) || recorded.has(content))
           continue
         findings.add("I1 unrecorded", `${userId}/${purchaseId}: neither applied nor in a record`)

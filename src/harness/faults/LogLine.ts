@@ -1,6 +1,6 @@
 import type { Reversed, Sold } from "../system/Sold.ts"
 
-/** The line of the operation log for a request that is sent next. */
+/** The line of the operation log that is written before a request is sent. */
 export type Invoked = {
   readonly operation: number
   /**
@@ -33,14 +33,14 @@ export interface Completed {
   readonly outcome: "ok" | "fail" | "info"
   readonly status?: number
   /**
-   * The account's total in the answer to a request, in cents. In the answer to a client that waited until its purchase
-   * was applied, the account's total after the purchase.
+   * The account's total in the answer to a request, in cents. If the client waited until its purchase was applied,
+   * `total` is the account's total after the purchase.
    */
   readonly total?: string
   readonly count?: number
   /** The names of the entries of a page of history, newest first. */
   readonly listed?: ReadonlyArray<string>
-  /** The sequence of the journal in the answer to the put of a rule. */
+  /** The journal sequence in the answer to a request that puts a rule. */
   readonly sequence?: number
 }
 

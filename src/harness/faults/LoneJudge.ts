@@ -3,9 +3,9 @@ import { readEnvironment } from "../../Settings.ts"
 import { judgeMistakes } from "../simulation/JudgeMistakes.ts"
 import { startJudge } from "../system/TestLedger.ts"
 
-// Runs a judge of the product that hears no other judge, so it judges every shard beside the other judges. The setting
-// MISTAKE, for example `J4`, makes the judge make a planted mistake. A number in MISTAKE names a mistake of workers,
-// which this judge does not make.
+// Runs a judge of the product that hears no signs of life of other judges, so it judges every shard. The setting
+// MISTAKE, for example `J4`, names a planted mistake that the judge makes. A number in MISTAKE names a mistake of
+// workers, which this judge does not make.
 const named = process.env["MISTAKE"] ?? ""
 const mistake = judgeMistakes.find(({ name }) => name.startsWith(`${named} `))
 if (named.startsWith("J") && mistake === undefined) throw new Error(`MISTAKE names no mistake of judges: ${named}`)

@@ -73,7 +73,7 @@ const changeOf = (invoked: Extract<Invoked, { readonly does: "change a rule" }>)
 
 type Begun = Invoked & { readonly place: number }
 
-/** Adds one more request to what is known of a content. */
+/** Adds a request to the summary of the requests with the same content. */
 const sentOnceMore = (
   before: SentContent | undefined,
   place: number,
@@ -108,7 +108,10 @@ const addBought = (
   contents.set(content, sentOnceMore(contents.get(content), invoked.place, completed, answerPlace))
 }
 
-/** Adds a request for a reversal. A refused reversal was sent, and is stored unless the edge refused it. */
+/**
+ * Adds a request for a reversal. A refused reversal is stored in the input log if a worker refused the reversal, and is
+ * not stored if the edge refused the reversal.
+ */
 const addReversed = (
   users: Map<string, UserOperations>,
   invoked: Begun,
@@ -125,8 +128,8 @@ const addReversed = (
 }
 
 /**
- * Reads an operation log line by line. So the result takes memory for each purchase, and not for each attempt to send
- * it.
+ * Reads an operation log line by line. The result takes memory for each purchase, and not for each attempt to send a
+ * purchase.
  */
 export const readOperations = async (lines: AsyncIterable<LogLine> | Iterable<LogLine>): Promise<Operations> => {
   const users = new Map<string, UserOperations>()

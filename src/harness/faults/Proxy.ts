@@ -1,13 +1,13 @@
 import { once } from "node:events"
 import { connect, createServer, type Server, type Socket } from "node:net"
 
-/** A direction of a connection, as the client of the proxy sees it. */
+/** A direction of a connection: `out` is from the client of the proxy to the server. */
 export type Direction = "out" | "in"
 
 /**
  * A proxy forwards connections between a client and a server, and can be cut in each direction. Bytes that are sent
  * during a cut arrive when the cut ends, because TCP would send these bytes again. If the sender closes a connection
- * during a cut, the end of the connection arrives after the bytes.
+ * during a cut, the end of the connection arrives when the cut ends, after these bytes.
  */
 export class Proxy {
   readonly port: number

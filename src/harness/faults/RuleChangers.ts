@@ -15,8 +15,8 @@ const thinkMost = 400
 const retryPause = 250
 const removedShare = 0.25
 /**
- * The number of rules of one owner that one client changes. All clients together must stay below 100 rules of an owner,
- * and 10 rules about all users.
+ * The number of rules of one owner that one client changes. All clients together must make fewer than 100 rules of an
+ * owner, and fewer than 10 rules about all users.
  */
 const ruleIdsOfClient = 2
 const ownersMax = 4
@@ -25,8 +25,8 @@ type Answer = Omit<Completed, "operation" | "at">
 
 /**
  * Runs clients that change rules through any of the edges, and writes the answers to the operation log. All clients
- * change rules of the same owners, but each rule is changed by only one client. So a client knows the last change of
- * each of its rules.
+ * change rules of the same owners, but each rule is changed by only one client. Therefore a client knows the last
+ * change of each rule that it changes.
  */
 export class RuleChangers {
   private readonly shops: () => ReadonlyArray<Shop>

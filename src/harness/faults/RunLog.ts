@@ -3,7 +3,10 @@ import { createReadStream, createWriteStream, type WriteStream } from "node:fs"
 import { createInterface } from "node:readline"
 import type { Completed, Invoked, LogLine } from "./LogLine.ts"
 
-/** The most requests of a fault run. The checker reads the operation log into memory, so a longer log would not fit. */
+/**
+ * The most requests of a fault run. The checker keeps the purchases of the operation log in memory, and has no room for
+ * the purchases of more requests.
+ */
 const operationsMax = 3_000_000
 
 type Request = Invoked extends infer Each ? (Each extends Invoked ? Omit<Each, "operation" | "at"> : never) : never
@@ -32,7 +35,9 @@ export class RunLog {
     return this.operations >= operationsMax
   }
 
-  /** Resolves when the file has taken all lines, so that lines do not gather in memory. */
+  /**
+   * Resolves when the file has taken all written lines. A client waits for this, so that lines do not gather in memory.
+   */
   async ready(): Promise<void> {
     await this.writable
   }

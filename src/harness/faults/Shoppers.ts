@@ -6,7 +6,7 @@ import { type Reversed, sold, type Sold } from "../system/Sold.ts"
 import type { Completed } from "./LogLine.ts"
 import type { RunLog } from "./RunLog.ts"
 
-/** An edge that clients ask, with the name of the edge for the operation log. */
+/** An edge to which clients send requests, with the name of the edge in the operation log. */
 export interface Shop {
   readonly name: string
   readonly ask: Ask
@@ -24,7 +24,7 @@ const thinkMost = 250
 const rememberedMax = 2_000
 /** The share of purchases with an unknown outcome that an impatient client does not send again. */
 const leavesUnknown = 0.2
-/** The share of reversals that a client sends again after their answer. */
+/** The share of reversals that a client sends again after the answer to the reversal. */
 const repeatsReversal = 0.2
 const pageLimit = 10
 
@@ -55,8 +55,8 @@ const withLimit =
     ask(path, { ...init, signal: AbortSignal.timeout(answerWithin) })
 
 /**
- * Runs clients that buy, repeat purchases, reverse them and read accounts through any of the edges, and writes the answers to the
- * operation log.
+ * Runs clients that buy, repeat purchases, reverse purchases and read accounts through any of the edges. Writes the
+ * requests and answers to the operation log.
  */
 export class Shoppers {
   private readonly shops: () => ReadonlyArray<Shop>
@@ -177,8 +177,8 @@ export class Shoppers {
         return { outcome: "ok", status, total: String(exactJson(text).runningTotal) }
       case 202:
         return { outcome: "ok", status }
-      // The status 422 says that the purchase is a conflict, which was decided and is not applied. The status 422 of a
-      // reversal says that too few pieces are left.
+      // For a purchase, the status 422 says that the purchase is a conflict and is not applied. For a reversal, the
+      // status 422 says that too few pieces are left.
       case 422:
       case 503:
       // The status 408 says that the request came too slowly, for example on a busy machine. An edge that answers 408

@@ -28,11 +28,11 @@ export interface RunResult {
   /** The number of messages in the stream of alerts, and the number of changes of rules that clients sent. */
   readonly alerts: number
   readonly changes: number
-  /** The number of commits that the broker refused because another commit was the newest. */
+  /** The number of commits that the broker refused because the chain had a newer commit than expected. */
   readonly refusedCommits: number
 }
 
-/** The least share of requests that have to succeed. A fault run with fewer successful requests has not tested much. */
+/** The least share of requests that have to succeed. Below this share, a fault run has not tested much. */
 const okShareMin = 0.5
 /**
  * The least share of the planned faults of a kind that have to happen. Some planned faults do not happen. For example,

@@ -15,19 +15,19 @@ import { TestBroker } from "../system/TestBroker.ts"
 import { startEdge, startWorker, testSettings } from "../system/TestLedger.ts"
 import { type StrangeRequest, strangeRequest } from "./StrangeRequest.ts"
 
-/** The requests that are in flight at once. */
+/** The number of requests that are in flight at once. */
 const atOnce = 16
-/** The requests that are made up at once. */
+/** The number of requests that are generated at once. */
 const chunkMax = 500
-/** The longest wait for an answer, in milliseconds. A request that waits for its purchase waits at most a second. */
+/** The longest wait for an answer, in milliseconds. A request waits at most a second until its purchase is applied. */
 const answerWithinMilliseconds = 30_000
-/** The bytes of an answer that are read. A feed has no end, and is left after its first bytes. */
+/** The most bytes of an answer that are read. The answer of a feed has no end, so only its first bytes are read. */
 const readBytesMax = 1024 ** 2
-/** The growth of the heap that is no leak: caches that fill up, and some bytes for each account. */
+/** The growth of the heap that does not count as a leak: caches that fill up, and some bytes for each request. */
 export const heapGrowthMax = { bytes: 32 * 1024 ** 2, bytesOfCase: 200 }
 /** The status of an answer that could not be made in time. */
 const lateStatus = 504
-/** Routes that wait for a judge, of which a run has none. */
+/** The names of routes that wait for a judge. A fuzz run has no judge. */
 const withoutJudge = ["testWebhook", "sendDeadLetterAgain"]
 
 export interface FuzzOptions {
@@ -40,7 +40,7 @@ export interface FuzzOptions {
 
 export interface FuzzOutcome {
   readonly cases: number
-  /** The answers by their status. A request that the platform does not let out counts as `unsendable`. */
+  /** The answers by their status. A request that Node cannot make counts as `unsendable`. */
   readonly statuses: Readonly<Record<string, number>>
   /** The requests with a wrong answer, and the errors of the log, as texts. */
   readonly mistakes: ReadonlyArray<string>
@@ -55,7 +55,7 @@ const liveHeap = (): number => {
   return process.memoryUsage().heapUsed
 }
 
-/** Reads the beginning of an answer, and leaves it. */
+/** Reads the beginning of an answer, and cancels the rest of the answer. */
 const readSome = async ({ body, headers }: Response): Promise<void> => {
   if (body === null) return
   const isFeed = headers.get("content-type") === "text/event-stream"
@@ -69,7 +69,10 @@ const readSome = async ({ body, headers }: Response): Promise<void> => {
   await reader.cancel()
 }
 
-/** Feeds write to a connection, so requests for feeds need one. Other requests reach the application without it. */
+/**
+ * A feed writes to a connection, so a request for a feed needs a connection. All other requests reach the application
+ * without a connection.
+ */
 const isForFeed = ({ method, path }: StrangeRequest): boolean => method === "GET" && /\/feed(?:$|\?)/.test(path)
 
 const requestOf = ({ method, path, headers, body }: StrangeRequest, origin: string): Request | undefined => {
@@ -81,7 +84,10 @@ const requestOf = ({ method, path, headers, body }: StrangeRequest, origin: stri
   }
 }
 
-/** The makers of an edge and a worker whose errors are noted, and whose callers have a token. */
+/**
+ * Starts a broker, an edge and a worker, and calls `noted` with each error in the log of the edge or of the worker.
+ * Returns the application with its address, a token for callers, and a function that stops everything.
+ */
 const startNoted = async (noted: (text: string) => void, around: (app: Hono) => Hono) => {
   const broker = await TestBroker.start()
   const settings = testSettings({
@@ -154,7 +160,8 @@ export const fuzz = async ({
       const said = answer.status >= 500 ? await answer.clone().text() : ""
       await Promise.race([readSome(answer), late])
       count(String(answer.status))
-      // On a busy machine the owner of a partition may answer too late. Then the same request is served the next time.
+      // On a busy machine the owner of a partition may answer too late. In this case the same request is served at its
+      // second attempt.
       if (answer.status === lateStatus && !isAgain) return await send(strange, true)
       if (answer.status >= 500) wrong(`request ${done}: ${answer.status} ${said}: ${JSON.stringify(strange)}`)
     } catch (failure) {

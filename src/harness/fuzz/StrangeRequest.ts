@@ -58,7 +58,7 @@ const numbers = [
   "9".repeat(400)
 ]
 
-/** The most purchases that one request of a bulk route may store. A run has many of them. */
+/** The most purchases that one request of a bulk route may store. A fuzz run sends many of these requests. */
 const bulkMax = 20
 
 const user = fc.oneof(
@@ -71,7 +71,9 @@ const text = fc.oneof(
   fc.constantFrom(...numbers, "2026-01-31T12:00:00Z", "PT1M", "Europe/Berlin", "39.2", "order-1")
 )
 
-/** Cursors and ids of events: some as the service makes them, and some that only look like that. */
+/**
+ * Cursors and ids of events: some texts as the service makes them, and some texts that only look like cursors or ids.
+ */
 const cursor = fc.oneof(
   fc.constantFrom(...numbers, "39.2", "39.2.1", "0.0", "39.", ".2", "99999999999.1"),
   fc.base64String({ maxLength: 80 }),
@@ -147,7 +149,7 @@ const body = fc.oneof(
   { weight: 1, arbitrary: json.map((content) => new Uint8Array(gzipSync(content))) }
 )
 
-/** Returns bodies for a route: those that it asks for, and any others. */
+/** Returns bodies for a route: bodies of the kind that the route takes, and bodies of all kinds. */
 const bodyFor = ({ name }: Pick<Route, "name">): fc.Arbitrary<StrangeRequest["body"]> => {
   const wanted = /rule/i.test(name) ? rule : /post|replay/i.test(name) ? fc.oneof(rightPurchase, purchase) : other
   return fc.oneof(
@@ -194,7 +196,10 @@ const mediaType = fc.oneof(
   )
 )
 
-/** The most strange headers of a request. With more of them nearly all requests would be refused for their headers. */
+/**
+ * The greatest number of strange headers of a request. With more strange headers, the edge would refuse nearly all
+ * requests because of their headers.
+ */
 const headersMax = 3
 
 const headers = fc
@@ -209,7 +214,7 @@ const headers = fc
   )
   .map(([type, given]) => [["content-type", type] as const, ...given])
 
-/** Returns a text as a part of a path or a query: escaped, or as it is. */
+/** Returns a text as a part of a path or a query: escaped, or without escapes. */
 const part = (value: fc.Arbitrary<string>): fc.Arbitrary<string> =>
   fc.tuple(value, fc.boolean()).map(([given, isRaw]) => {
     if (isRaw) return given.replaceAll(/[^!-~]|[#?]/g, "_").slice(0, 2_000)
@@ -231,7 +236,7 @@ const pathOf = ({ path }: Pick<Route, "path">): fc.Arbitrary<string> =>
     )
     .map((pieces) => pieces.join(""))
 
-/** The parameter that waits for judges, of which a run has none. */
+/** The parameter with which a request waits for judges. A fuzz run has no judge. */
 const waitingParameter = "through"
 
 const queryOf = ({ query }: Pick<Route, "query">): fc.Arbitrary<string> => {
@@ -258,7 +263,7 @@ const authorization = (token: string): fc.Arbitrary<ReadonlyArray<readonly [stri
     { weight: 1, arbitrary: fc.constant([]) }
   )
 
-/** Returns requests to a route, whose method has a body unless it is GET. */
+/** Returns requests to a route. A request has a body unless its method is GET. */
 const requestTo = (route: Route) =>
   fc.record({
     method: fc.constant<string>(route.method),
@@ -266,7 +271,7 @@ const requestTo = (route: Route) =>
     body: route.method === "GET" ? fc.constant(undefined) : bodyFor(route)
   })
 
-/** Requests that no route takes, or a route with other parameters. */
+/** Makes requests with random paths, few of which fit a route. */
 const requestToNone = fc
   .tuple(fc.constantFrom("GET", "POST", "PATCH", "OPTIONS", "DELETE"), fc.array(part(text), { maxLength: 4 }), body)
   .map(([method, parts, sent]) => ({
@@ -277,7 +282,7 @@ const requestToNone = fc
 
 /** Returns requests to some of the given routes, or to no route. Most of the requests have the right token. */
 export const strangeRequest = (routes: ReadonlyArray<Route>, token: string): fc.Arbitrary<StrangeRequest> => {
-  // A route that takes a body has more ways to go wrong.
+  // A route that takes a body can go wrong in more ways, so the list has the route three times.
   const listed = routes.flatMap((route) => (route.bodies.length > 0 ? [route, route, route] : [route]))
   const target = fc.oneof(
     { weight: 15, arbitrary: fc.constantFrom(...listed).chain(requestTo) },

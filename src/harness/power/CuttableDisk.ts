@@ -89,8 +89,8 @@ const remove = (directory: string): void => {
 }
 
 /**
- * Removes the cuttable disks that killed test processes left behind. The directory of a forgotten disk has the id of a
- * process that does not exist any more in its name.
+ * Removes the cuttable disks that killed test processes left behind. A disk is forgotten if the process whose id is in
+ * the name of the disk's directory does not exist any more.
  */
 const removeForgotten = (): void => {
   for (const name of readdirSync(tmpdir())) {
@@ -104,9 +104,9 @@ const removeForgotten = (): void => {
  * An ext4 file system in a file, on a loop device. A power cut loses all bytes that were written and not synced. Bytes
  * that reached the device before the power cut stay, as on a disk without a cache.
  *
- * The processes that use the disk have the disk's directory in their environment, so that they can be found and ended.
- * The process that made the disk removes it on exit. If the process that made the disk is killed, the next test process
- * removes the disk.
+ * The processes that use the disk have the disk's directory in their environment, so that these processes can be found
+ * and ended. The process that made the disk removes the disk on exit. If the process that made the disk is killed, the
+ * next test process removes the disk.
  */
 export class CuttableDisk {
   readonly directory: string
@@ -143,8 +143,8 @@ export class CuttableDisk {
   }
 
   /**
-   * Returns why this machine allows no cuttable disk; `undefined` if it allows one. Makes a cuttable disk for the
-   * check, and removes the disk.
+   * Returns why this machine allows no cuttable disk; `undefined` if the machine allows such a disk. Makes a cuttable
+   * disk for the check, and removes the disk.
    */
   static whyNot(): string | undefined {
     try {
@@ -174,7 +174,7 @@ export class CuttableDisk {
     this.mount()
   }
 
-  /** Ends all processes that use the disk, and removes it. */
+  /** Ends all processes that use the disk, and removes the disk. */
   remove(): void {
     process.removeListener("exit", this.removeAtExit)
     remove(this.directory)

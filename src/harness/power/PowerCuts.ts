@@ -38,8 +38,8 @@ export interface PowerCutPlan {
   readonly cuts: number
   readonly seed: number
   /**
-   * Whether the broker syncs its disk before it acknowledges a message. A broker with `false` syncs every two minutes,
-   * and loses purchases in a power cut.
+   * Whether the broker syncs its disk before it acknowledges a message. If `syncsAlways` is `false`, the broker syncs
+   * every two minutes, and loses purchases in a power cut.
    */
   readonly syncsAlways: boolean
   readonly report?: (line: string) => void
@@ -51,7 +51,7 @@ export interface PowerCutOutcome {
   readonly failures: number
   /** The mistakes in the accounts and in the alerts, as texts for people. */
   readonly mistakes: ReadonlyArray<string>
-  /** The mistakes that were found after one more power cut, when all processes were started again. */
+  /** The mistakes that were found after a final power cut and a restart of all processes. */
   readonly later: ReadonlyArray<string>
 }
 
@@ -70,8 +70,8 @@ const lazyConfiguration = (directory: string): string => {
 
 /**
  * A broker on a disk that can lose its power, with a worker, a judge and an edge. The worker, the judge and the edge
- * keep nothing on a disk. A broker that does not sync each message has no judge, because it may lose more of the
- * journal than of the alerts.
+ * keep nothing on a disk. A broker that does not sync each message has no judge, because such a broker may lose more of
+ * the journal than of the alerts.
  */
 class Machine {
   readonly ask: Ask
@@ -106,15 +106,15 @@ class Machine {
     const machine = new Machine(disk, broker, await freePort(), syncsAlways)
     machine.startProcesses()
     await machine.ready()
-    // A broker that syncs rarely would also lose its streams without this sync, and could not start. The test wants the
-    // broker to lose only purchases.
+    // Without a sync of the disk, a broker that syncs rarely would lose its streams in a power cut, and could not
+    // start. The test wants the broker to lose only purchases.
     if (!syncsAlways) disk.sync()
     return machine
   }
 
   /**
    * Freezes the broker, and then cuts the power of its disk. A broker that kept running would see failed writes, which
-   * a real power cut never shows. The broker could also acknowledge a write that it had only begun.
+   * a real power cut never shows. A broker that kept running could acknowledge a write that it had only begun.
    */
   private async cutPower(): Promise<void> {
     await this.see()
@@ -122,7 +122,7 @@ class Machine {
     this.disk.cutPower()
   }
 
-  /** Cuts the power of the broker alone, and starts it again. */
+  /** Cuts the power of the broker alone, and starts the broker again. */
   async loseBroker(): Promise<void> {
     await this.cutPower()
     await this.broker.kill()
@@ -130,7 +130,7 @@ class Machine {
     await this.broker.run()
   }
 
-  /** Cuts the power of the broker, the worker and the edge, and starts all three processes again. */
+  /** Cuts the power of the broker, the worker, the judge and the edge, and starts all of these processes again. */
   async loseEverything(): Promise<void> {
     await this.cutPower()
     await Promise.all([this.broker.kill(), this.killProcesses()])
@@ -180,7 +180,7 @@ class Machine {
     await Promise.all([this.broker.kill(), this.killProcesses()])
   }
 
-  /** Reads the newest alert, as a reader of alerts does. */
+  /** Reads and remembers the newest alert, as a reader of alerts does. */
   private async see(): Promise<void> {
     if (!this.hasJudge) return
     const newest = await this.withAdmin((admin) => admin.lastRecord(alertsStream, alertFilter))
@@ -213,7 +213,7 @@ class Machine {
   }
 }
 
-/** How clients send, and until when. */
+/** The edge to which clients send purchases, the log of their requests, and the signal that ends the sending. */
 interface Selling {
   readonly ask: Ask
   readonly log: OperationLog
@@ -222,7 +222,7 @@ interface Selling {
   readonly reverses: boolean
 }
 
-/** Sends two reversals of all pieces of a purchase at the same time. At most one of them is applied. */
+/** Sends two reversals of all pieces of a purchase at the same time. At most one of the two reversals is applied. */
 const reverseTwice = ({ userId, purchaseId }: Sold, { ask, log, enough }: Selling) =>
   Promise.all(
     ["a", "b"].map((which) => {
@@ -231,7 +231,7 @@ const reverseTwice = ({ userId, purchaseId }: Sold, { ask, log, enough }: Sellin
     })
   )
 
-/** Sends purchases and reversals for all users at the same time until the signal comes. */
+/** Sends purchases and reversals for all users at the same time until `enough` is aborted. */
 const sellUntil = (given: Selling) =>
   Promise.all(
     users.flatMap((user) =>
@@ -245,7 +245,7 @@ const sellUntil = (given: Selling) =>
     )
   )
 
-/** Changes rules one after another until the signal comes. Does not send a failed change again. */
+/** Changes rules one after another until `enough` is aborted. Does not send a failed change again. */
 const changeRulesUntil = async (ask: Ask, enough: AbortSignal): Promise<void> => {
   for (let number = 0; !enough.aborted; number += 1) {
     const owner = owners[number % owners.length]
@@ -280,8 +280,8 @@ const mistakesOf = async (machine: Machine, log: OperationLog): Promise<Readonly
 
 /**
  * Sends purchases, changes rules, and cuts the power of the broker's disk again and again. Every second power cut ends
- * all other processes as well. At the end computes all alerts again, and compares all histories with the acknowledged
- * purchases. Repeats the checks of alerts and histories after one more power cut.
+ * the worker, the judge and the edge together with the broker. At the end computes all alerts again, and compares all
+ * histories with the acknowledged purchases. Repeats the checks of alerts and histories after a final power cut.
  */
 export const runPowerCuts = async (disk: CuttableDisk, plan: PowerCutPlan): Promise<PowerCutOutcome> => {
   const random = seeded(plan.seed)

@@ -6,7 +6,7 @@ export const soakLanes = 16
 
 /** The most that each figure of the broker may grow during the load of a soak. */
 export const brokerAllowances = {
-  // `residentBytes` excludes the free memory that Go keeps. Go's allocator also keeps pieces of memory that it cannot
+  // `residentBytes` excludes the free memory that Go keeps. Go's allocator keeps pieces of memory that it cannot
   // release.
   residentBytes: 64 * mebibyte,
   // The broker keeps one block of messages (8 MiB) of the input log, and one block of the journal. The heads of a soak

@@ -3,8 +3,8 @@ import { brokerAllowances, mebibyte, processAllowances, workerBytesPerUserMax } 
 
 export interface BrokerFigures {
   /**
-   * The broker's resident memory without the free memory that Go keeps. Under load, Go lets the heap double before it
-   * collects garbage.
+   * The broker's resident memory without the free memory that Go keeps. Under load, the heap of Go doubles before each
+   * garbage collection.
    */
   readonly residentBytes: number
   /** The memory of Go's objects after a garbage collection. */
@@ -62,7 +62,7 @@ export const growthBetween = (before: Snapshot, after: Snapshot): ReadonlyArray<
   ]
 }
 
-/** Returns whether a figure has grown by more than it may. */
+/** Returns whether a figure has grown by more than the allowed growth. */
 export const isTooMuch = ({ before, after, allowed }: Growth): boolean => after - before > allowed
 
 const leastFigures = <Figures extends object>(one: Figures, other: Figures): Figures =>
@@ -74,8 +74,8 @@ const leastFigures = <Figures extends object>(one: Figures, other: Figures): Fig
   ) as Figures
 
 /**
- * Returns a snapshot with the smaller value of each figure. The smaller value has less memory that a process could
- * release.
+ * Returns a snapshot with the smaller one of the two values of each figure. The smaller value counts less memory that
+ * the process could still release.
  */
 export const leastOf = (one: Snapshot, other: Snapshot): Snapshot => ({
   edge: leastFigures(one.edge, other.edge),

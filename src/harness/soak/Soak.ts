@@ -27,9 +27,9 @@ const loadWaitMilliseconds = 240_000
 const reportEveryMilliseconds = 60_000
 const quietReadingEveryMilliseconds = 1_000
 /**
- * The longest time without load before a snapshot is complete, in milliseconds. The longest quiet time is longer than
- * any process keeps memory that it could release. V8 releases pages of its young generation some seconds after a load.
- * The broker releases the blocks that it read or wrote after 10 seconds and two garbage collections.
+ * The longest time without load before a snapshot is complete, in milliseconds. Within this time, each process releases
+ * all memory that it can release. V8 releases pages of its young generation some seconds after a load. After 10 seconds
+ * and two garbage collections, the broker releases the blocks that it read or wrote.
  */
 export const quietMillisecondsMax = 45_000
 
@@ -57,8 +57,8 @@ const asStarted = ["--max-semi-space-size=128"]
 export type Leak = "EndlessActors" | "ForgottenSubscriptions" | "KeptBuffers"
 
 /**
- * The size of a load. A load lasts until its time, its requests and its arrivals are all reached, so that a slow
- * machine does as much work as a fast one.
+ * The size of a load. A load lasts until its time is over, and its numbers of requests and of arrivals are reached. So
+ * a slow machine does as much work as a fast one.
  */
 export interface Load {
   readonly milliseconds: number
@@ -243,7 +243,7 @@ class SoakedSystem {
 
   /**
    * Waits until each partition has an owner, and reads the figures. A worker that stood still for long may have lost
-   * some partitions.
+   * some partitions to another worker.
    */
   private async quietReading(): Promise<Snapshot> {
     // A read of a user is answered only if the user's partition has an owner.
@@ -261,8 +261,8 @@ class SoakedSystem {
   }
 
   /**
-   * Returns whether each planted leak has forgotten all of its things. Returns `true` while the planted leaks have not
-   * been told to begin.
+   * Returns whether each planted leak has forgotten to release all of its things. Returns `true` before the planted
+   * leaks are told to begin.
    */
   private async areLeaksComplete(): Promise<boolean> {
     if (!this.isForgetting) return true
@@ -286,7 +286,7 @@ class SoakedSystem {
   private async brokerFigures(): Promise<BrokerFigures> {
     const page = async <A>(name: string) =>
       (await fetch(`http://127.0.0.1:${this.broker.monitorPort}/${name}`)).json() as A
-    // `gc=1` makes the broker collect garbage first, as workers and edges do before they report their figures.
+    // With `gc=1`, the broker collects garbage before it reports its figures, as workers and edges do.
     const profile = await fetch(`http://127.0.0.1:${this.profilePort}/debug/pprof/heap?debug=1&gc=1`)
     const memory = await profile.text()
     const keptFree = memoryFigure(memory, "HeapIdle") - memoryFigure(memory, "HeapReleased")

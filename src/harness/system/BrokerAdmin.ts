@@ -93,7 +93,7 @@ export class BrokerAdmin {
     return info.state
   }
 
-  /** Returns the number of values of each key of the journal that matches a filter like `rejected.>`. */
+  /** Returns the keys of the journal that match a filter like `rejected.>`, each with the number of its values. */
   async keys(filter: string): Promise<Readonly<Record<string, number>>> {
     const { subjects = {} } = await this.state(journalStream, journalPrefix + filter)
     return Object.fromEntries(Object.entries(subjects).map(([key, count]) => [key.slice(journalPrefix.length), count]))

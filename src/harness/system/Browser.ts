@@ -44,8 +44,8 @@ const quiet = [
 ]
 
 /**
- * Starts the machine's Chromium with further options. Throws an Error that says how to install Chromium if the machine
- * has none.
+ * Starts the machine's Chromium with the given options. Throws an Error that says how to install Chromium if the
+ * machine has no Chromium.
  */
 export const launchChromium = (options: ReadonlyArray<string> = []): Promise<Browser> => {
   const { missing, remedy } = browserNeeded

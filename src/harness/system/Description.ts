@@ -13,8 +13,8 @@ interface Seen {
 }
 
 /**
- * Returns the same OpenAPI document with every object closed. With closed objects, a member of an answer that the
- * document does not name is a mistake.
+ * Returns a copy of an OpenAPI document in which every object is closed. A closed object may have only the members that
+ * the document names.
  */
 const closed = (document: OpenApi): OpenApi =>
   JSON.parse(

@@ -11,7 +11,8 @@ export const isFrozen = (pid: number): boolean => {
       const stat = readFileSync(`${threads}/${thread}/stat`, "utf8")
       return stat.slice(stat.lastIndexOf(")") + 2).startsWith("T")
     } catch {
-      // A thread that ended after it was listed ran a moment ago, so other threads may still run.
+      // If a thread has ended since the threads were listed, this thread ran a moment ago, so the remaining threads may
+      // still run.
       return false
     }
   })

@@ -12,12 +12,10 @@ const partitions = 8
 const workers = 2
 const edges = 2
 const startWaitMilliseconds = 60_000
-/** The time that an edge has to answer whether it is ready, in milliseconds. */
+/** The time within which an edge must answer whether the edge is ready, in milliseconds. */
 const readyWaitMilliseconds = 5_000
 
-/**
- * Three brokers, three workers and three edges with the default settings, in separate processes, under a light load.
- */
+/** Three brokers, two workers and two edges with the default settings, in separate processes, under a light load. */
 export class Installation {
   readonly cluster: TestCluster
   readonly traffic: Traffic
@@ -76,7 +74,7 @@ export class Installation {
     await this.processes.get(name)?.kill(signal)
   }
 
-  /** Starts an additional load: `lanes` loops that send purchases one after another, without a pause. */
+  /** Starts a heavy load beside the light one: `lanes` loops that send purchases one after another, without a pause. */
   press(lanes: number): void {
     this.pressure = new Pressure(lanes, this.asks)
   }

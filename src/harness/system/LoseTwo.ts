@@ -7,7 +7,10 @@ import { type TestBroker, until } from "./TestBroker.ts"
  * The time for which two brokers are gone, in milliseconds. In this time many writes begin to wait at the third broker.
  */
 const goneMilliseconds = 15_000
-/** The time from the start of both brokers until all callers go on and all input is applied, in milliseconds. */
+/**
+ * The longest time from the restart of both brokers until all callers get answers and all input is applied, in
+ * milliseconds.
+ */
 export const appliedWithinMilliseconds = 60_000
 const restartedWithinMilliseconds = 120_000
 const leaderWithinMilliseconds = 60_000
@@ -44,8 +47,8 @@ export const isRoundGood = ({ appliedAfter, troubles, restartedAfter }: LoseTwoR
   appliedAfter !== undefined || (troubles.length > 0 && restartedAfter !== undefined)
 
 /**
- * Waits until all callers go on and all input is applied. Returns the length of the wait in milliseconds; `undefined`
- * if the wait was too long.
+ * Waits until all callers get answers again and all input is applied. Returns the length of the wait in milliseconds;
+ * `undefined` if the wait was too long.
  */
 const timeUntilApplied = async (installation: Installation, within: number): Promise<number | undefined> => {
   const at = performance.now()

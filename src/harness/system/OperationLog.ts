@@ -58,8 +58,8 @@ export class OperationLog {
       .filter((sent) => this.acknowledgedAt.has(sent))
       .filter((sent) => !("reversalId" in sent && recorded.has(sent.reversalId)))
     const mistakes = [...mistakesIn(account, sales, acknowledged.map(nameOf), reversals)]
-    // The loop goes from the newest entry to the oldest. No later entry of the history may have been acknowledged before
-    // this entry was sent.
+    // The loop goes from the newest entry to the oldest. No entry may have been sent after a later entry of the history
+    // was acknowledged.
     let earliest = { at: Infinity, name: "" }
     for (const entry of account.entries.toReversed()) {
       const name = entryName(entry)
@@ -72,7 +72,7 @@ export class OperationLog {
     return mistakes
   }
 
-  /** Sends a request again and again until an answer has success or the status `refused`. */
+  /** Sends a request again and again until the status of an answer is a success or is `refused`. */
   private async send(
     request: Sold | Reversed,
     post: () => Promise<Response>,

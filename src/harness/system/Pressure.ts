@@ -9,7 +9,7 @@ const userOf = (lane: number, number: number): string => `pressed-${lane}-${numb
 
 /**
  * Keeps many writes in flight. A lane is a loop that sends a purchase, waits for the acknowledgement, and sends the
- * next.
+ * next purchase.
  */
 export class Pressure {
   readonly log = new OperationLog()

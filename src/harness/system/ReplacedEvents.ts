@@ -2,7 +2,7 @@ import type { PullEvents } from "../../nats/PullSession.ts"
 
 /**
  * Returns the events of a pull, with some events replaced. The events are methods of a class, so a spread of the object
- * would lose them.
+ * would lose the events.
  */
 export const replacedEvents = (real: PullEvents, replacements: Partial<PullEvents>): PullEvents => ({
   delivered: (delivery) => real.delivered(delivery),

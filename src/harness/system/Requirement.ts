@@ -2,7 +2,7 @@ import type { TestOptions } from "vitest"
 
 /** A tool that some tests need, and that a machine may lack. */
 export interface Requirement {
-  /** The words for the tests that follow their number, like "in a browser". */
+  /** The words that follow the number of skipped tests in the report of a test run, like "in a browser". */
   readonly tests: string
   /**
    * The thing that this machine lacks, like "no Chromium"; `undefined` if the machine has everything that the tests
@@ -24,9 +24,9 @@ declare module "vitest" {
 }
 
 /**
- * Returns the options for a test, or a group of tests, that needs some tools. If a tool is missing, these tests are
- * skipped, and the end of the test run says how to install the tool. Use `needs` as in `describe("…", needs(browser),
- * () => { … })`.
+ * Returns the options for a test, or a group of tests, that needs some tools. If a tool is missing, the test or the
+ * group is skipped, and the end of the test run says how to install the tool. Use `needs` as in `describe("…",
+ * needs(browser), () => { … })`.
  */
 export const needs = (...requirements: ReadonlyArray<Requirement>): TestOptions => {
   const unmet = requirements.find(({ missing }) => missing !== undefined)

@@ -161,7 +161,7 @@ export const mistakesIn = (
   return mistakes
 }
 
-/** Returns the mistakes in an account for which exactly these purchases were sent and acknowledged. */
+/** Returns the mistakes in an account for which exactly the purchases `sales` were sent and acknowledged. */
 export const mistakesAfter = (account: ReadAccount, sales: ReadonlyArray<Sold>): ReadonlyArray<string> => {
   const byId = new Map(sales.map((sale) => [sale.purchaseId, sale]))
   return mistakesIn(account, byId, byId.keys())

@@ -18,7 +18,7 @@ export const compileCache = join(projectRoot, "node_modules/.cache/node")
  * ephemeral port before a server does.
  */
 const freePorts = { from: 20_000, to: 32_000 }
-/** The most test runners at once. Each runner has its own part of the ports for tests. */
+/** The most test runners that run at the same time. Each runner has its own part of the ports for tests. */
 const runnersMax = 4
 /** A port of a test begins a row of this many ports, because start.sh takes the ports after `PORT` for further processes. */
 const portsInRow = 4
@@ -26,8 +26,8 @@ const runner = Number(process.env["VITEST_POOL_ID"] ?? 0) % runnersMax
 
 const portsTriedMax = 1_000
 /**
- * The ports that were given out lately, on which no server may listen yet. The list of ports is shorter than the range
- * of ports of one test runner.
+ * The ports that were given out lately. Perhaps no server listens on these ports yet. The list of ports is shorter than
+ * the range of ports of one test runner.
  */
 const portsGiven: Array<number> = []
 const portsGivenMax = 256
@@ -101,12 +101,13 @@ export interface TestBrokerOptions {
   readonly arguments?: ReadonlyArray<string>
 }
 
-/** Matches a line of the broker's log about a client that wanted more than its role may. */
+/** Matches a line of the broker's log about a client that tried something that its role does not allow. */
 const violation = / Violation |authentication error/
 
 /**
  * A broker for one test, on free ports. By default a test broker has a temporary directory, the project's nats.conf,
- * and the users and permissions of the ledger. A client that wants more than its role may makes `stop` fail.
+ * and the users and permissions of the ledger. `stop` fails if a client has tried something that its role does not
+ * allow.
  */
 export class TestBroker {
   readonly port: number
@@ -176,7 +177,7 @@ export class TestBroker {
     await this.untilHealthy(withinMilliseconds)
   }
 
-  /** Starts the broker without waiting, because one broker of a cluster is not healthy without another. */
+  /** Starts the broker without waiting until it is healthy, because one broker of a cluster is not healthy alone. */
   launch(): void {
     const { configuration = join(projectRoot, "nats.conf"), hasUsers = true } = this.options
     const path = join(this.scratch, "broker.conf")
@@ -248,8 +249,8 @@ export class TestBroker {
   }
 
   /**
-   * Ends the broker, and removes its data if the directory is temporary. Fails if a client wanted more than its role
-   * may, unless a test has taken these violations.
+   * Ends the broker, and removes its data if the directory is temporary. Fails if a client has violated the permissions
+   * of its role, unless a test has taken the violations.
    */
   async stop(): Promise<void> {
     await this.kill("SIGKILL")

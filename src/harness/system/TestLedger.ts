@@ -49,8 +49,8 @@ type Input = (typeof InputLog)["Service"]
 type Rejected = (typeof RejectedRecords)["Service"]
 
 /**
- * Functions that replace services of a worker. Each of these functions gets the real service, and returns the service
- * that the worker uses.
+ * Functions that replace services of a worker. Each function gets the real service, and returns the service that the
+ * worker uses.
  */
 export interface Replacements {
   readonly chain?: (real: Chain) => Chain
@@ -95,8 +95,8 @@ type Reader = (typeof JudgeReader)["Service"]
 type Signs = (typeof JudgeSigns)["Service"]
 
 /**
- * Functions that replace services of a judge. Each of these functions gets the real service, and returns the service
- * that the judge uses.
+ * Functions that replace services of a judge. Each function gets the real service, and returns the service that the
+ * judge uses.
  */
 export interface JudgeReplacements {
   readonly alerts?: (real: Alerts) => Alerts

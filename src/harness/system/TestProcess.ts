@@ -62,7 +62,7 @@ export class TestProcess {
     return this.text
   }
 
-  /** Sends a message to a module in the process that `nodeArguments` imported. Returns the reply of the module. */
+  /** Sends a message to the module that `nodeArguments` imported into the process. Returns the reply of the module. */
   async request(message: object): Promise<unknown> {
     const answered = once(this.child, "message").then(([answer]) => answer)
     this.child.send(message)

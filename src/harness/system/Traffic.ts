@@ -66,7 +66,7 @@ export class Traffic {
     )
   }
 
-  /** Returns the effect on operations that ended after a given time or have not ended. */
+  /** Returns the effect of a fault on the operations of one kind that ended after a given time or have not ended. */
   feltSince(kind: Kind, moment: number): Felt {
     const errors: Record<string, number> = {}
     let waited = 0

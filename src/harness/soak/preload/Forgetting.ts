@@ -7,14 +7,14 @@ export const thingsForgotten = 500
 
 /**
  * The size of a planted leak, as a multiple of the growth that Allowances.ts allows. A soak without leaks changes a
- * figure by less than the allowed growth. If the figure also falls by the allowed growth for another reason, a leak
- * still makes the figure grow by three times the allowed growth. So the soak finds a leak of this size.
+ * figure by less than the allowed growth. Even if a figure falls by the allowed growth for another reason, a leak makes
+ * the figure grow by three times the allowed growth. So the soak finds a leak of this size.
  */
 const allowancesLeaked = 4
 
 /**
- * Returns the bytes that each forgotten thing holds, so that all things together hold {@link allowancesLeaked}
- * allowances.
+ * Returns the bytes that each forgotten thing holds. All forgotten things together hold {@link allowancesLeaked} times
+ * the allowed growth.
  */
 export const bytesOfEach = (allowanceBytes: number): number =>
   Math.ceil((allowancesLeaked * allowanceBytes) / thingsForgotten)
@@ -24,7 +24,9 @@ const counts = new Map<string, number>()
 
 export const beginForgetting = (): void => void (isBegun = true)
 
-/** Declares a planted leak. Returns a function that returns whether the leak has to forget one more thing now. */
+/**
+ * Declares a planted leak. Returns a function that returns whether the leak must now forget to release one more thing.
+ */
 export const plantLeak = (name: string): (() => boolean) => {
   counts.set(name, 0)
   return () => {
@@ -36,7 +38,7 @@ export const plantLeak = (name: string): (() => boolean) => {
 }
 
 /**
- * Returns whether each planted leak of this process has forgotten {@link thingsForgotten} things. Returns `true` for a
- * process without planted leaks.
+ * Returns whether each planted leak of this process has forgotten to release {@link thingsForgotten} things. Returns
+ * `true` for a process without planted leaks.
  */
 export const isAllForgotten = (): boolean => [...counts.values()].every((count) => count === thingsForgotten)

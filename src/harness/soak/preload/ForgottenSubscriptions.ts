@@ -13,7 +13,10 @@ const isForgotten = plantLeak("ForgottenSubscriptions")
  * memory, and takes lines of at most 4,096 bytes.
  */
 const subjectBytes = 3_500
-/** The subject is below the inbox of the edge, because an edge may subscribe to few other subjects. */
+/**
+ * The subject is below the inbox of the edge, because the permissions of an edge allow subscriptions to few other
+ * subjects.
+ */
 const subject = `${inboxPrefixOf("edge")}.forgotten.${"x".repeat(subjectBytes)}`
 const subscriptionsOfEach = Math.ceil(bytesOfEach(brokerAllowances.heapBytes) / subjectBytes)
 

@@ -29,7 +29,7 @@ export interface Inquiry {
 }
 
 export interface LeakState {
-  /** Whether each planted leak of the process has forgotten as many things as `thingsForgotten` says. */
+  /** Whether each planted leak of the process has forgotten to release as many things as `thingsForgotten` says. */
   readonly isAllForgotten: boolean
 }
 

@@ -7,7 +7,10 @@ const real = QueryTransport.layer
 const keptBytes = bytesOfEach(processAllowances.externalBytes)
 const isForgotten = plantLeak("KeptBuffers")
 
-/** A planted leak: questions of an edge leave buffers behind. The heap of JavaScript hardly shows these buffers. */
+/**
+ * A planted leak: questions of an edge leave buffers behind. The memory of these buffers is outside of JavaScript's
+ * heap.
+ */
 const leaking = Layer.effect(
   QueryTransport,
   Effect.gen(function* () {

@@ -206,7 +206,7 @@ describe("decide", () => {
     )
   })
 
-  it("decide applies each id once and in order, for any repeats and groups", () => {
+  it("decide applies each id once and in order, however purchases repeat and are divided into commits", () => {
     fc.assert(
       fc.property(purchases, cuts, lag, (all, sizes, commitsMeanwhile) => {
         const ledger = makeLedger()
@@ -242,7 +242,7 @@ describe("decide", () => {
     )
   })
 
-  it("an account is the same if actors are lost after any commit and the log is read again from any point", () => {
+  it("an account is the same if actors are lost after any commit and read the input log again from any point", () => {
     const rewinding = fc.array(fc.option(fc.nat({ max: 30 }), { nil: undefined }), { maxLength: 60 })
     fc.assert(
       fc.property(manyPurchases, shortCuts, lag, rewinding, (all, sizes, commitsMeanwhile, rewinds) => {
@@ -275,7 +275,7 @@ describe("decide", () => {
     expect(account).toEqual(before)
   })
 
-  it("decide tells a conflict from a repeat, within one group of deliveries and across groups", () => {
+  it("decide tells a conflict from a repeat, within one commit and over several commits", () => {
     const ledger = makeLedger()
     const log = delivered([purchaseOf(1, 5), purchaseOf(1, 6), purchaseOf(1, 5), purchaseOf(1, 7)])
     const first = ledger.commit(log.slice(0, 2))
@@ -289,7 +289,7 @@ describe("decide", () => {
 })
 
 describe("an account that is loaded from what is stored", () => {
-  it("a loaded account equals the account in memory, with idle revisions and repeats across segments", () => {
+  it("a loaded account equals the account in memory if it has idle revisions and repeats of sealed ids", () => {
     fc.assert(
       fc.property(manyPurchases, shortCuts, lag, (all, sizes, commitsMeanwhile) => {
         const ledger = makeLedger()
@@ -304,7 +304,7 @@ describe("an account that is loaded from what is stored", () => {
     )
   })
 
-  it("a loaded account equals the account in memory, with large revisions and split segments", () => {
+  it("a loaded account equals the account in memory if it has large revisions and several segments of one seal", () => {
     const many = fc.array(fc.tuple(fc.nat({ max: 4_000 }), fc.integer({ min: 1, max: 900 }), fc.nat({ max: 30 })), {
       minLength: 1,
       maxLength: 12
@@ -374,7 +374,7 @@ describe("sealing", () => {
     expect(isSealDue(ledger.account)).toBe(true)
   })
 
-  it("a revision waits behind 32 unsealed revisions, or behind 1,024 ids while a segment is stored", () => {
+  it("a revision waits behind 32 unsealed revisions, or 1,024 unsealed ids while a segment is being stored", () => {
     const revisions = makeLedger()
     for (let number = 0; number < unsealedRevisionsMax; number += 1) revisions.commit(distinct(1, number))
     // While no segment is in flight, there is nothing to wait for.
@@ -425,7 +425,7 @@ describe("sealing", () => {
     expect(sizes).toEqual([[900, 124], [1], [1_400], [1]])
   })
 
-  it("a segment is made even for repeats of one id alone, so that loading never reads a long chain", () => {
+  it("a segment is made even if all revisions repeat one id, so that a load reads few unsealed revisions", () => {
     const ledger = makeLedger()
     const log = delivered(Array.from({ length: 300 }, () => purchaseOf(1, 5)))
     commitAll(
@@ -462,7 +462,7 @@ describe("sealing", () => {
 })
 
 describe("a revision", () => {
-  it("a revision names the revisions before it, newest first, up to a maximum number", () => {
+  it("a revision names the revisions of its account before it, newest first, up to a maximum number", () => {
     const ledger = makeLedger()
     for (const one of delivered(Array.from({ length: 50 }, (_, id) => purchaseOf(id, 1)))) ledger.commit([one])
     for (const [index, { revision }] of ledger.revisions.entries()) {
@@ -471,7 +471,7 @@ describe("a revision", () => {
     }
   })
 
-  it("a revision keeps a total exact beyond what a float holds", () => {
+  it("a revision has the exact total, even if no float can hold that total", () => {
     const account = { ...emptyAccount(), total: 9_007_199_254_740_993n }
     const revision = revisionOf(account, decide(account, delivered([purchaseOf(1, 4)])))
     expect(revision.total).toBe(9_007_199_254_741_001n)

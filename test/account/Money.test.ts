@@ -74,7 +74,7 @@ describe("centsFromDecimal", () => {
     )
   })
 
-  it("an amount is read from the JSON of a number with two places", () => {
+  it("an amount is read from the JSON of a number with two decimal places", () => {
     assert(
       property(integer({ min: 0, max: 1_000_000_000 }), (cents) => {
         expect(centsFromDecimal(JSON.stringify(cents / 100))).toBe(BigInt(cents))
@@ -82,7 +82,7 @@ describe("centsFromDecimal", () => {
     )
   })
 
-  it("an amount is the same with more zeros at its end, or with an exponent for the same value", () => {
+  it("an amount is read as the same cents with zeros at its end, or written with an exponent", () => {
     const most = 10n ** 17n - 1n
     assert(
       property(bigInt({ min: -most, max: most }), integer({ min: 0, max: 30 }), (cents, zeros) => {

@@ -40,7 +40,7 @@ const candidate = fc.oneof(
 )
 
 describe("a purchase of the input log", () => {
-  it("a purchase of the input log is read as the schema reads it, or left to the schema", () => {
+  it("readPurchase returns the purchase that the schema reads, or undefined if the schema must read it", () => {
     let read = 0
     fc.assert(
       fc.property(candidate, (json) => {

@@ -79,7 +79,7 @@ describe("PurchaseIdSet", () => {
     )
   })
 
-  it("a purchaseId set holds ids of segments and unsealed ids, even if other numbers of ids were expected", () => {
+  it("a purchaseId set holds sealed and unsealed ids, even if it was made for more or fewer ids", () => {
     for (const expected of [0, 5, 16, 17, 40, 1_000]) {
       const set = new PurchaseIdSet()
       set.expect(expected)

@@ -252,7 +252,7 @@ describe("decide with reversals", () => {
     )
   })
 
-  it("a reversal in the message of its purchase is applied only if it stands after the purchase", () => {
+  it("a reversal in the message of its purchase is applied only if the reversal stands after the purchase", () => {
     const ledger = makeLedger()
     const log = logOf([reversalOf("r1", 1), bought(1, 3), reversalOf("r2", 1, 3), reversalOf("r3", 1)], 4)
     const { applied, refusals, total } = ledger.commit(log)
@@ -329,7 +329,7 @@ describe("decide with reversals", () => {
     expect(ledger.commit([{ ...reversalOf("r299", 299), inputSequence: 2 }]).refusals).toEqual([])
   })
 
-  it("each segment fits into a message of the broker, with repeats and reversals of all of the longest ids", () => {
+  it("each segment fits into a message of the broker, even if all ids are longest, repeated and reversed", () => {
     const ledger = makeLedger()
     const idOf = (id: number) =>
       String.fromCodePoint(0x1f400 + (id % 128), 0x1f600 + Math.floor(id / 128)) + "\u{1F4A1}".repeat(126)
@@ -361,7 +361,7 @@ describe("decide with reversals", () => {
     expect(ids.filter((id) => loaded.purchaseIds.get(idOf(id))?.repeats !== 1)).toEqual([])
   })
 
-  it("a decision without reversals has entries without the member of a reversal", () => {
+  it("the entries of a decision without reversals do not have the member `reversal`", () => {
     const { applied, refusals, reversals } = decide(emptyAccount(), logOf([bought(1, 3), bought(2, 3)]))
     expect(applied.map((entry) => "reversal" in entry)).toEqual([false, false])
     expect({ refusals, reversals }).toEqual({ refusals: [], reversals: 0 })

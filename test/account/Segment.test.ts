@@ -51,7 +51,7 @@ describe("the links of segments", () => {
     )
   })
 
-  it("a directory begins with each 256th segment", () => {
+  it("each 256th segment is a directory, and later segments name only the directory", () => {
     const linksOf = (segments: number) => [...chainOf(segments + 1, 1).values()].at(-1)
     expect(linksOf(linksMax)?.directories).toEqual([])
     expect(linksOf(linksMax)?.before).toHaveLength(linksMax)
@@ -65,7 +65,7 @@ describe("the links of segments", () => {
     expect(follow(chainOf(segments))).toEqual({ found: segments, isKnown: true, steps: 3 })
   })
 
-  it("a segment has at most 255 links of each kind, and links and directories lead to every segment", () => {
+  it("a segment names at most 255 segments and 255 directories, and these links lead to every segment", () => {
     const segments = (linksMax + 2) * (linksMax + 1) + 7
     const stored = chainOf(segments)
     for (const { before, directories } of stored.values()) {

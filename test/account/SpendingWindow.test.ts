@@ -49,7 +49,7 @@ describe("windows of a range", () => {
     )
   })
 
-  it("a long range gives a bounded number of windows, and its rest begins where these windows end", () => {
+  it("a long range gives a bounded number of windows, and the rest of the range begins where these windows end", () => {
     const kind = { by: "day", timeZone: "Europe/Berlin" } as const
     const range = { from: at("2026-01-01T00:00:00Z"), to: at("2026-02-01T00:00:00Z") }
     const all = windowsOf(kind, range, 100)
@@ -60,7 +60,7 @@ describe("windows of a range", () => {
 })
 
 describe("a window", () => {
-  it("a window holds each of its moments, and ends where the next begins", () => {
+  it("each moment of a window has this window, and a window ends where the next window begins", () => {
     assert(
       property(kinds, moments, (kind, moment) => {
         const start = windowStart(kind, moment)

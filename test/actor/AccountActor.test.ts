@@ -349,7 +349,7 @@ const runSteps = (steps: ReadonlyArray<Step>) =>
   })
 
 describe("an actor that seals", () => {
-  it.effect("an actor names a segment in its next revision, even if it leaves memory after each revision", () =>
+  it.effect("an actor names a segment in its next revision, even if the actor leaves memory after each revision", () =>
     Effect.gen(function* () {
       const actor = new TestActor()
 
@@ -365,7 +365,7 @@ describe("an actor that seals", () => {
     })
   )
 
-  it.effect("an actor goes on committing below the bound while a segment is being stored", () =>
+  it.effect("an actor goes on committing below the bound on unsealed revisions while a segment is being stored", () =>
     Effect.gen(function* () {
       const actor = yield* given({ holding: "seals" })
 
@@ -383,7 +383,7 @@ describe("an actor that seals", () => {
     })
   )
 
-  it.effect("an actor holds back its 33rd unsealed revision until the segment that it names is stored", () =>
+  it.effect("an actor holds back its 33rd unsealed revision until the segment that this revision names is stored", () =>
     Effect.gen(function* () {
       const actor = yield* given({ holding: "seals" })
 
@@ -422,7 +422,7 @@ describe("an actor that seals", () => {
     })
   )
 
-  it.effect("an actor stores several segments one after the other, each after the segment that it names", () =>
+  it.effect("an actor stores a segment only after the segments that this segment names", () =>
     Effect.gen(function* () {
       const actor = yield* given({ holding: "seals" })
 
@@ -558,7 +558,7 @@ describe("an actor with reversals", () => {
   const reversedBy = ({ purchases }: Revision) =>
     purchases.map(({ purchaseId, quantity, reversal }) => [purchaseId, quantity, reversal?.reversalId])
 
-  it.effect("an actor reads the purchase that a reversal names, also a purchase from before the actor's time", () =>
+  it.effect("an actor reads the purchase that a reversal names, even if an earlier actor applied that purchase", () =>
     Effect.gen(function* () {
       const actor = yield* given({ applied: range(0, 40) })
       yield* actor.start()
@@ -589,7 +589,7 @@ describe("an actor with reversals", () => {
     })
   )
 
-  it.effect("an actor stores the record of a refused reversal before the position passes it, and reports it last", () =>
+  it.effect("an actor stores the record of a refused reversal before the commit, and then reports the refusal", () =>
     Effect.gen(function* () {
       const actor = yield* given({ applied: [1], holding: "records" })
 
@@ -690,7 +690,7 @@ describe("an actor of one account", () => {
     })
   )
 
-  it.effect("an actor writes no revision for input that was decided before, and reports that input as finished", () =>
+  it.effect("an actor writes no revision for input that an earlier actor decided, and reports it as finished", () =>
     Effect.gen(function* () {
       const actor = yield* given()
 
@@ -712,7 +712,7 @@ describe("an actor of one account", () => {
     })
   )
 
-  it.effect("an actor whose account has lost a record reads again for some seconds, and stops the account then", () =>
+  it.effect("an actor whose account lacks a record reads the account again for some seconds, and then stops it", () =>
     Effect.gen(function* () {
       const actor = yield* given({ applied: range(0, 3) })
 

@@ -193,7 +193,7 @@ describe("ActorRegistry", () => {
     expect(seen).toBe(2)
   })
 
-  it("in a full registry, an actor without work makes room for another, and an actor with work stays", async () => {
+  it("in a full registry, an actor without work makes room for another actor, and an actor with work stays", async () => {
     await open({ residentMax: 2 })
     sell("ann", "1")
     sell("ben", "1")
@@ -213,7 +213,7 @@ describe("ActorRegistry", () => {
     expect({ loads: made.loads(), resident: registry.resident() }).toEqual({ loads: 4, resident: 2 })
   })
 
-  it("the registry loads a bounded number of accounts at once, and loads another when an account is loaded", async () => {
+  it("the registry loads a bounded number of accounts at once, and begins the next load when a load has ended", async () => {
     await open({ residentMax: 10 * loadingMax })
     made.mayLoad.closeUnsafe()
     const users = Array.from({ length: loadingMax }, (_, user) => `user${user}`)

@@ -47,7 +47,7 @@ describe("Feeds of alerts at edges that are killed and started again", () => {
     }
   }
 
-  it("each feed has every alert once and in order, although its edge is killed, and another edge agrees", async () => {
+  it("each feed has every alert once and in order although its edge is killed, as the feed of another edge has", async () => {
     const port = await freePort()
     let edge = await startEdge(port)
     const ofAll = reading(port, "/alerts/feed")

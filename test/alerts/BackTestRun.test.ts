@@ -208,7 +208,7 @@ describe("A back-test", () => {
     )
   })
 
-  it("each request judges some purchases, even if its first windows take more reads than its bound", async () => {
+  it("each request judges some purchases, even if loading its windows exceeds the request's bound on reads", async () => {
     const ledger = new MemoryLedger(3, 200)
     const [rule] = fc.sample(meetableRule, 1)
     const running = { ...(rule as Rule), who: "self", measure: "count", is: "greater-or-equal", threshold: 1n } as const
@@ -218,7 +218,7 @@ describe("A back-test", () => {
     expect(ends.length).toBeGreaterThan(5)
   })
 
-  it("a run that is kept for the next request reads no window again", async () => {
+  it("a request that goes on with the kept run of the request before it reads no window again", async () => {
     const ledger = new MemoryLedger(5, 100)
     const [rule] = fc.sample(meetableRule, 1)
     const tested: Rule = {
@@ -244,7 +244,7 @@ describe("A back-test", () => {
     expect(ledger.reads).toBe(0)
   })
 
-  it("a window with more revisions than a back-test reads ends the back-test with a failure", async () => {
+  it("a back-test fails if a window has more revisions than a back-test may read", async () => {
     const previous = Array.from({ length: 20 }, (_, index) => 39 - index)
     const empty: Revision = {
       total: 0n,

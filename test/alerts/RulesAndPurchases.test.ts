@@ -13,7 +13,7 @@ const rounds = 100
 const headers = { "content-type": "application/json" }
 const body = JSON.stringify({ measure: "value", is: "greater-or-equal", threshold: 0.01 })
 
-it("over another edge, a purchase gives an alert after the answer to a PUT of a rule, none after a DELETE", async () => {
+it("a purchase over another edge gives an alert after the answer to a rule's PUT, and none after its DELETE", async () => {
   await system.startWorker()
   await system.startJudge()
   const other = await startEdge(system.settings)

@@ -53,7 +53,7 @@ describe("a journal with rules between its commits", () => {
     for (const partition of [0, 1]) expect(mistakesInChain(await system.admin.commits(partition))).toEqual([])
   }
 
-  it("values of rules are skipped by accounts, feeds, rejected records and the inspection by the nats CLI", async () => {
+  it("reads of accounts, feeds, rejected records and the nats CLI skip the stored rules of users", async () => {
     await system.startWorker()
     await changeRules(500)
     const live = await served.open("/feed")
@@ -81,7 +81,7 @@ describe("a journal with rules between its commits", () => {
     await client.close()
   })
 
-  it("another worker takes over a chain with rules between its commits, with heads and without", async () => {
+  it("another worker takes over a chain with rules between its commits, with stored heads and without them", async () => {
     await system.stopWorkers()
     await changeRules(700)
     await system.startWorker({}, { workerId: "second" })
@@ -96,7 +96,7 @@ describe("a journal with rules between its commits", () => {
     await expectExact(12)
   })
 
-  it("the journal keeps every value of a user's rules, and a user reads the newest value", async () => {
+  it("the journal keeps a user's rules as they were after each change, and a user reads the newest rules", async () => {
     for (const user of ["ann", "bob=40x=2Eorg"]) {
       expect((await system.admin.keys("rules.*"))[`rules.${user}`]).toBe(18)
     }
@@ -106,7 +106,7 @@ describe("a journal with rules between its commits", () => {
 })
 
 describe("the watch of the simulated journal", () => {
-  it("the watch takes values of rules neither for commits nor for rejected records", () => {
+  it("the watch takes the stored rules of a user neither for a commit nor for a rejected record", () => {
     const watch = new LedgerWatch()
     const payload = encodeRuleSet({ changes: 1, rules: [] })
     for (const sequence of [1, 2]) watch.stored({ subject: rulesSubject("ann"), payload, sequence, storedAt: 0 })

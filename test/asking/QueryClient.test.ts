@@ -169,7 +169,7 @@ describe("a question", () => {
     })
   )
 
-  it.effect("dear questions of one caller leave requests free for the total of another caller", () =>
+  it.effect("expensive questions of one caller leave requests free for the total of another caller", () =>
     Effect.gen(function* () {
       const isPage = ({ questions }: Asked) => "moments" in (questions[0] ?? {})
       const { total, totalsBefore, asked } = yield* clientOver((request) =>
@@ -182,7 +182,7 @@ describe("a question", () => {
     })
   )
 
-  it.effect("the dear questions of two callers take turns", () =>
+  it.effect("the expensive questions of two callers take turns", () =>
     Effect.gen(function* () {
       const users: Array<string> = []
       const { totalsBefore } = yield* clientOver((request) => {

@@ -29,12 +29,12 @@ describe("A request", () => {
     expect(requestsOf(waiting(total("ann")), waiting(total("bob")))).toEqual([["ann", "bob"]])
   })
 
-  it("a request carries questions of one consistency only", () => {
+  it("a request carries only strong questions, or only eventual questions", () => {
     const queue = [waiting(total("ann")), waiting(total("bob"), "eventual"), waiting(total("cat"), "eventual")]
     expect(requestsOf(...queue)).toEqual([["ann"], ["bob", "cat"]])
   })
 
-  it("a request carries a question for a page alone, whether it comes first or later", () => {
+  it("a question for a page has a request of its own, whether other questions wait before or behind it", () => {
     const queue = [waiting(page("ann")), waiting(total("bob")), waiting(page("cat")), waiting(total("dan"))]
     expect(requestsOf(...queue)).toEqual([["ann"], ["bob"], ["cat"], ["dan"]])
   })
@@ -43,13 +43,13 @@ describe("A request", () => {
     expect(requestsOf(waiting(total("ann"), "strong", true), waiting(total("bob")))).toEqual([["bob"]])
   })
 
-  it("a request takes the questions of callers in turn, and those of one caller in their order", () => {
+  it("a request takes the questions of several callers in turn, and the questions of one caller in order", () => {
     const of = (caller: string, user: string) => waiting(page(user), "strong", false, caller)
     const queue = [of("a", "a1"), of("a", "a2"), of("a", "a3"), of("b", "b1"), of("c", "c1"), of("b", "b2")]
     expect(requestsOf(...queue).flat()).toEqual(["a1", "b1", "c1", "a2", "b2", "a3"])
   })
 
-  it("questions that are asked again come before other questions of their caller", () => {
+  it("questions that are asked again come before the new questions of the same caller", () => {
     const queue = new CallerTurns<WaitingQuestion>()
     const of = (user: string, caller = "a") => waiting(page(user), "strong", false, caller)
     for (const user of ["a3", "a4"]) queue.push(of(user))

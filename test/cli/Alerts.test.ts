@@ -18,7 +18,7 @@ const line =
   '2026-11-29 10:00:00 UTC  ann  2 × Laptop at 899.00  p1  measured 899.00  cheap: Alert when you buy "Laptop" for 900.00 USD or less a piece.'
 
 describe("purchases alerts", () => {
-  it("alerts are listed newest first, and as JSON", async () => {
+  it("the command lists alerts newest first, as text or as JSON", async () => {
     expect(await purchases("alerts", "list", "ann")).toEqual(done("ann has no alerts.\n"))
     await alertByHand(service.client, alertOf())
     const running = alertOf({ sequence: 40, before: 100n, after: 89_900n })
@@ -34,7 +34,7 @@ describe("purchases alerts", () => {
     expect(first).toMatchObject({ id: "40.2.0.17", measured: { before: "1.00", after: "899.00" } })
   })
 
-  it("the feed of alerts goes on after an id, and ends after a count of events", async () => {
+  it("the command follows alerts after the id of --after, and ends after the number of events in --count", async () => {
     const id = await alertByHand(service.client, alertOf({ owner: "bob" }), alertOf({ owner: "bob", ruleId: "other" }))
     const { out } = await purchases("alerts", "feed", "--user", "bob", "--after", "0", "--count", "1")
     const event = `${String(id).padStart(8)} ${"bob".padEnd(16)} ${line.replace("  ann  ", "  bob  ")}`

@@ -45,7 +45,7 @@ describe("scripts/purchases audit log", () => {
       )
     })
 
-  it("the command prints a line for each record, newest first, up to the limit of the command line", async () => {
+  it("the command prints a line for each record, newest first, up to the number in --limit", async () => {
     const { code, out } = await run(operator, "audit", "log", "--limit", "2")
     expect({
       code,
@@ -77,21 +77,21 @@ describe("scripts/purchases audit log", () => {
     ])
   })
 
-  it("the command says that no record is of a caller who changed nothing", async () => {
+  it("the command says that there is no record of a caller who changed nothing", async () => {
     expect(await run(operator, "audit", "log", "--by", "nobody")).toMatchObject({
       code: 0,
       out: "The audit log has no such record.\n"
     })
   })
 
-  it("a text that is not a time ends the command with 2, and a token without the scope ends it with 1", async () => {
+  it("the command ends with 2 if --since has no time, and with 1 if the token lacks the scope", async () => {
     const wrong = await run(operator, "audit", "log", "--since", "yesterday")
     expect(wrong).toMatchObject({ code: 2, error: expect.stringContaining("must be a time before now like 24h") })
     const refused = await run(limited, "audit", "log")
     expect(refused).toMatchObject({ code: 1, error: expect.stringContaining("audit:read") })
   })
 
-  it("a record of the command line's own changes shows no address, and no command for a terminal", () => {
+  it("a record of the command line is printed without an address and without control characters", () => {
     const line = auditLine({
       sequence: 1,
       at: "2026-01-31T12:00:00.000Z",

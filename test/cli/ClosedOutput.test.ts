@@ -17,13 +17,13 @@ afterAll(async () => {
 })
 
 describe("a command whose reader has gone", () => {
-  it("a command ends without a message if the reader of its output has gone, as other programs do", async () => {
+  it("a command ends without a message if the program that reads its output has ended", async () => {
     const { code, out, error } = await shellAt(url, '"$PURCHASES" history bob --all | head -3')
     expect({ code, error }).toEqual({ code: 141, error: "" })
     expect(out.trim().split("\n")).toHaveLength(3)
   })
 
-  it("the command feed ends without a message, too, if the reader of its output has gone", async () => {
+  it("the command feed ends without a message if the program that reads its output has ended", async () => {
     const { code, out, error } = await shellAt(url, '"$PURCHASES" feed --after 0 | head -1')
     expect({ code, error }).toEqual({ code: 141, error: "" })
     expect(out.trim().split("\n")).toHaveLength(1)
@@ -35,7 +35,7 @@ describe("a command whose reader has gone", () => {
     expect(error).toMatch(/^purchases: The output could not be written: .*ENOSPC.*\.\n$/)
   })
 
-  it("a command ends with 0 if it had written everything before the reader of its output left", async () => {
+  it("a command ends with 0 if it has written everything before the program that reads its output ends", async () => {
     expect(await shellAt(url, '"$PURCHASES" total bob | cat')).toMatchObject({ code: 0, error: "" })
   })
 })

@@ -80,7 +80,7 @@ describe("generate with a file of its state", () => {
   afterAll(() => rmSync(directory, { recursive: true }))
   const settled = () => (JSON.parse(readFileSync(state, "utf8")) as { readonly settled: number }).settled
 
-  it("the same command after kill -9 goes on behind the purchases that are done, under the same ids", async () => {
+  it("generate, run again after kill -9, goes on behind the settled purchases, and makes the same ids", async () => {
     const edge = await startStoring(() => undefined, 12_000)
     const command = ["--url", edge.url, "generate", "30000", "eve", "--state", state]
     const running = new RunningCommand(url, ...command)
@@ -106,7 +106,7 @@ describe("generate with a file of its state", () => {
 })
 
 describe("the command that continues a run", () => {
-  it("the printed command continues a run as it is printed, also if user and run begin with -", async () => {
+  it("the printed command continues a run without a change, even if the user and the run begin with -", async () => {
     const edge = await startAnswering((_request, response) => response.end("<html>"))
     const first = await purchasesAt(url, "--timeout", "1", "--url", edge.url, "generate", "--run=-r", "--", "3", "-u")
     await edge.stop()
@@ -121,7 +121,7 @@ describe("the command that continues a run", () => {
 })
 
 describe("a run of generate", () => {
-  it("a run sends refused purchases again, and every other purchase once", async () => {
+  it("a run sends purchases of unknown outcome again, and every other purchase once", async () => {
     const sent: Array<number> = []
     let isAway = true
     const client = new PurchaseClient({
@@ -155,7 +155,7 @@ describe("a run of generate", () => {
     expect(told).toEqual(["away"])
   })
 
-  it("a run is given up if no purchase is settled for the timeout, whatever the answers are", async () => {
+  it("a run ends if no purchase is settled within the timeout, even if the service answers", async () => {
     vi.useFakeTimers()
     onTestFinished(() => void vi.useRealTimers())
     const beganAt = Date.now()
@@ -201,7 +201,7 @@ describe("a run of generate", () => {
     expect(storing).toMatchObject({ stored: 1, open: 9 })
   })
 
-  it("a run has the same purchases each time, which differ from the purchases of another run", () => {
+  it("a run makes the same purchases each time, and two runs make different purchases", () => {
     const name = fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/)
     fc.assert(
       fc.property(name, fc.integer({ min: 1, max: 10_000_000 }), (run, number) => {

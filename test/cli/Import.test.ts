@@ -55,7 +55,7 @@ describe("purchases import", () => {
     return `${total} in ${purchaseCount}`
   }
 
-  it("a CSV file that is imported twice counts once, with exact amounts and its own columns", async () => {
+  it("a CSV file that is imported twice counts once, with exact amounts and the columns of --map", async () => {
     const file = fileOf(
       `\uFEFF${header}\r\no-1,ann,"Lamp, ""big""",Office,0.29,3\r\no-2,ann,Desk,Office,1000000.00,1\r\n`,
       ".csv"
@@ -81,7 +81,7 @@ describe("purchases import", () => {
     expect(await totalOf("bea")).toBe("50.00 in 2")
   })
 
-  it("refused lines are a file that is mended and imported, and every line counts once in the end", async () => {
+  it("the file of refused lines is mended and imported, and in the end every line counts once", async () => {
     const file = fileOf(
       [
         "userId,productName,productType,value,quantity",
@@ -223,7 +223,7 @@ describe("an import that breaks off", () => {
   }
 
   for (const signal of ["SIGINT", "SIGKILL"] as const) {
-    it(`an import that ends by ${signal} goes on behind the settled lines, and repeats no refused line`, async () => {
+    it(`an import that ${signal} ended goes on behind the settled lines, and writes no refused line twice`, async () => {
       const file = bigFile()
       const [refused, state] = [newPath(".csv"), newPath(".state")]
       const isDisliked = (line: string) => (line.includes('"o-7777"') ? "The service does not like it." : undefined)
@@ -266,7 +266,7 @@ describe("an import that breaks off", () => {
 
   const settledIn = (state: string): number => (JSON.parse(readFileSync(state, "utf8")) as { settled: number }).settled
 
-  it("lines that the service cannot take for now are sent again, and a refused line keeps its reason", async () => {
+  it("lines are sent again while the service is busy, and a refused line keeps its reason", async () => {
     let isAway = true
     const edge = await startAnswering((request, response) => {
       let text = ""
@@ -353,7 +353,7 @@ describe("records of a file", () => {
     }
   })
 
-  it("each wrong member is named by its column, with its text", async () => {
+  it("the reason for a refused line names the column of the wrong member, and the text in the column", async () => {
     const lines = [
       [`{"userId":"a/b","productName":"Lamp","value":1,"quantity":1}`, "userId must not contain /"],
       [`{"userId":4711,"productName":"","value":1,"quantity":1}`, "productName must not be empty"],
@@ -418,7 +418,7 @@ describe("records of a file", () => {
 })
 
 describe("the files of an import", () => {
-  it("the file of refused lines goes on behind the kept bytes, so it has no line of a killed import twice", () => {
+  it("after a kill, the file of refused lines goes on behind the kept bytes, and has no line twice", () => {
     const path = newPath(".csv")
     const killed = RefusedFile.open(path, "header", 0)
     killed.append(["one"])
@@ -432,7 +432,7 @@ describe("the files of an import", () => {
     expect(() => RefusedFile.open(newPath(".csv"), "header", 5)).toThrow("cannot be written: ENOENT")
   })
 
-  it("refused lines are in their file before the state says that these lines are done", async () => {
+  it("refused lines are in the file of --refused before the file of --state counts them as settled", async () => {
     const lines = Array.from({ length: 12_000 }, (_, index) => `${index % 1_000 === 0 ? "{" : "[]"}`)
     const file = new ImportFile(fileOf(lines.join("\n"), ".ndjson"), "ndjson", ",")
     const refusedPath = newPath(".ndjson")

@@ -50,14 +50,14 @@ describe("scripts/purchases", () => {
     expect((await purchases("receipt", "ann", "order-1")).out).toContain("runningTotal       25.00\n")
   })
 
-  it("the command line says of a user that was never seen that nothing was ever applied", async () => {
+  it("the command line says that no purchase was ever applied of a user that was never seen", async () => {
     const neverSeen = done("nobody was never seen: no purchase of this user was ever applied.\n")
     expect(await purchases("total", "nobody")).toEqual(neverSeen)
     expect(await purchases("history", "nobody")).toEqual(neverSeen)
     expect(await purchases("--json", "history", "nobody")).toEqual(done(""))
   })
 
-  it("the command line prints the entries of a history that fit the flags", async () => {
+  it("the command line prints the entries of a history that meet the filters in its flags", async () => {
     for (const [product, type, id] of [
       ["Lamp", "Office", "h1"],
       ["Desk", "Office", "h2"],
@@ -78,7 +78,7 @@ describe("scripts/purchases", () => {
     expect(await purchases("history", "hal", "--product", "Chair")).toEqual(done("No purchase of hal fits.\n"))
   })
 
-  it("the command line prints a history as a file, in either format and order", async () => {
+  it("the command line exports a history as CSV or NDJSON, oldest or newest first", async () => {
     for (const id of ["x1", "x2"]) await purchases("post", "ivy", "=Lamp", "12.50", "--id", id, "--wait", "10")
     const { code, out } = await purchases("export", "ivy")
     expect(code).toBe(0)
@@ -108,7 +108,7 @@ describe("scripts/purchases", () => {
     expect(out).not.toMatch(/repeatsDropped|conflictsRejected/)
   })
 
-  it("generate stores as many purchases as its words ask for, in many batches", async () => {
+  it("generate stores as many purchases as the command line asks for, in many batches", async () => {
     expect(await purchases("generate", "12000", "bob")).toEqual(done("12000 purchases of bob are stored\n"))
     expect((await purchases("total", "bob")).out).toMatch(/ in 12000 purchases\n$/)
     const { out } = await purchases("--json", "history", "bob", "--limit", "1200")
@@ -213,7 +213,7 @@ describe("scripts/purchases", () => {
     })
   })
 
-  it("status ends with 3 if no worker is alive, and says what is stored and not applied", async () => {
+  it("status ends with 3 if no worker is alive, and says that purchases are stored and not applied", async () => {
     const alone = await startService({ withoutWorker: true })
     const other = await serve(alone.edge.app)
     const at = ["--url", `http://127.0.0.1:${other.port}`]

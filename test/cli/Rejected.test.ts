@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest"
 import { listedText } from "../../scripts/cli/rejected.ts"
 
 describe("a record in the list of rejected records", () => {
-  it("a rejected record stands in one line, with a blank for a line break of its reason", () => {
+  it("a rejected record is printed as one line, and a line break in its reason becomes a blank", () => {
     const text = listedText({
       inputSequence: 7,
       index: 0,

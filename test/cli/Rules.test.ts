@@ -33,7 +33,7 @@ describe("purchases rules", () => {
     })
   })
 
-  it("every flag of a rule becomes a member of the rule", async () => {
+  it("every flag of `rules put` sets a member of the rule", async () => {
     const words = "dan all count 3 --is equal --who all --product Lamp --within month --time-zone Europe/Berlin".split(
       " "
     )
@@ -59,7 +59,7 @@ describe("purchases rules", () => {
     ])
   })
 
-  it("a rule is switched off and on, and keeps everything else", async () => {
+  it("a rule is switched off and on, and its other members stay the same", async () => {
     await rules("put", "eve", "r", "value", "900", "--is", "less-or-equal", "--note", "cheap")
     const sentence = "Alert when you buy anything for 900.00 USD or less a piece."
     expect(await rules("disable", "eve", "r")).toEqual(done(`r (version 2): ${sentence} The rule is switched off.\n`))
@@ -77,7 +77,7 @@ describe("purchases rules", () => {
     }
   })
 
-  it("a change under another version, a refused rule, and a rule that exists end with 1", async () => {
+  it("rules put ends with 1 for an old version, for a wrong rule, and with --new for a rule that exists", async () => {
     await rules("put", "gus", "r", "value", "1", "--is", "equal")
     const cases = [
       [["put", "gus", "r", "value", "2", "--is", "equal", "--if-version", "7"], 'has the ETag "1"'],

@@ -111,7 +111,7 @@ describe("the line of progress", () => {
     return { progress, seen: () => written.splice(0) }
   }
 
-  it("a command that ends within a second shows no progress, and a longer command shows it until its end", () => {
+  it("a command that ends within a second shows no progress, and a longer command shows progress until its end", () => {
     const { progress, seen } = startProgress(true)
     vi.advanceTimersByTime(950)
     expect(seen()).toEqual([])

@@ -23,7 +23,7 @@ describe("a service that cannot serve a request now", () => {
     expect(error.split("\n").slice(1)).toEqual(["purchases: The broker is away. Given up after 1 s.", ""])
   })
 
-  it("a busy service may have stored a post, and the command tells the id to use for sending again", async () => {
+  it("if a busy service may have stored a post, the command prints the id for sending the post again", async () => {
     const post = ["--timeout", "1", "post", "ann", "Lamp", "12.50"]
     const { code, error } = await purchasesAt(unavailable.url, ...post)
     expect(code).toBe(3)
@@ -31,13 +31,13 @@ describe("a service that cannot serve a request now", () => {
     expect((await purchasesAt(unavailable.url, ...post, "--id", "order 1")).error).toContain("--id 'order 1'")
   })
 
-  it("the command feed ends with 3, too, if the service stays busy", async () => {
+  it("the command feed ends with 3 if the service stays busy", async () => {
     expect((await purchasesAt(unavailable.url, "--timeout", "1", "feed")).code).toBe(3)
   })
 })
 
 describe("a service that does not answer", () => {
-  it("a silent service is not waited for longer than --timeout, and the command ends with 3", async () => {
+  it("a command waits no longer than --timeout for a silent service, and ends with 3", async () => {
     const silent = await startAnswering(() => undefined)
     const isGivenUp = async (command: string) => {
       const { code, error } = await purchasesAt(silent.url, "--timeout", "1", ...command.split(" "))
@@ -50,7 +50,7 @@ describe("a service that does not answer", () => {
 })
 
 describe("an address at which nobody listens", () => {
-  it("the message about a refused connection has the address, and no name of a function", async () => {
+  it("the message about a refused connection has the address, and no name of a function of the program", async () => {
     const port = await freePort()
     const { code, error } = await purchasesAt(`http://127.0.0.1:${port}`, "--timeout", "1", "total", "ann")
     expect(code).toBe(3)

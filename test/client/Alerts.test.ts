@@ -38,7 +38,7 @@ describe("alerts of the client", () => {
     )
   })
 
-  it("the client follows alerts after an id, and goes on when the feed breaks off", async () => {
+  it("the client follows the alerts after an id, and goes on if the connection of the feed breaks", async () => {
     const first = await alertByHand(service.client, alertOf({ owner: "ann", sequence: 1 }))
     for (let sequence = 2; sequence <= 3; sequence += 1) {
       await alertByHand(service.client, alertOf({ owner: "ann", sequence }))
@@ -107,7 +107,7 @@ describe("back-tests of the client", () => {
     expect(none.slice(1)).toEqual([{ kind: "progress", matches: 0, purchases: 0, isComplete: true }])
   })
 
-  it("a back-test that breaks off in a line goes on without a repeat", async () => {
+  it("a back-test whose answer breaks off in the middle of a line goes on, and gives no alert twice", async () => {
     let asked = 0
     const breaking: typeof fetch = async (...request) => {
       asked += 1
@@ -125,7 +125,7 @@ describe("back-tests of the client", () => {
     expect(asked).toBe(3)
   })
 
-  it("a back-test adds up the numbers of its requests, and goes on at next under the client's own path", async () => {
+  it("a back-test adds up the numbers of its requests, and follows next below the path of the client's URL", async () => {
     const asked: Array<string> = []
     const line = { id: "1.1.0.0", purchase: {}, measured: {} }
     const answers = [
@@ -144,7 +144,7 @@ describe("back-tests of the client", () => {
     expect(asked).toEqual(["/users/bob/backtest", "/users/bob/backtest?from=x&cursor=c"])
   })
 
-  it("a wrong rule is refused", async () => {
+  it("a back-test of a wrong or unknown rule fails with the problem of the service", async () => {
     const wrong = { ...rule, threshold: "1.5" }
     await expect(clientWith().backTest("bob", wrong).next()).rejects.toMatchObject({ kind: "refused-by-rules" })
     await expect(clientWith().backTest("bob", "unknown").next()).rejects.toMatchObject({ kind: "not-found" })

@@ -34,7 +34,7 @@ describe("amounts of the client", () => {
     })
   })
 
-  it("the client reads every member as text that the OpenAPI document calls an amount", () => {
+  it("the client reads as text every member that the OpenAPI document calls an amount", () => {
     const found = new Set<string>()
     const search = (value: unknown): void => {
       if (typeof value !== "object" || value === null) return

@@ -85,7 +85,7 @@ describe("a purchase", () => {
     expect(await clientOf().client.total("ben")).toMatchObject({ purchaseCount: 1, total: "25.00" })
   })
 
-  it("a purchase that comes again is answered as the first time, and called a repeat", async () => {
+  it("a purchase that is posted again gets the same answer as before, marked as a repeat", async () => {
     const { client } = clientOf()
     const twice = lamp("mia", { purchaseId: "p1" })
     const first = await client.post(twice, { waitSeconds: 10 })
@@ -104,7 +104,7 @@ describe("a purchase", () => {
     expect(failing.attempts()).toBe(1)
   })
 
-  it("a purchase is given up after a bounded number of attempts, with the last failure", async () => {
+  it("a post ends with its last failure after a bounded number of attempts", async () => {
     const gone = clientOf(() => Promise.reject(new TypeError("fetch failed")))
     await expect(gone.client.post(lamp("cid"))).rejects.toThrow(NoAnswer)
     expect(gone.attempts()).toBe(8)
@@ -130,7 +130,7 @@ describe("a purchase", () => {
     await expect(client.post(lamp("dan"))).rejects.toThrow(ForeignAnswer)
   })
 
-  it("the wait for a purchase ends when the caller gives up", async () => {
+  it("a post ends at once when the caller aborts its signal", async () => {
     const controller = new AbortController()
     const { client, attempts } = clientOf(() => {
       controller.abort(new Error("enough"))
@@ -159,7 +159,7 @@ it("a filtered history has the same filter on each page, in either order", async
   expect(await numbers({ from: first?.storedAt ?? "", before: 2 })).toEqual([1])
 })
 
-it("an export is read as bytes, and its failures keep their kind", async () => {
+it("an export is read as bytes, and a refused export fails with the problem of the service", async () => {
   const { client } = clientOf()
   await client.generate(3, "hugo")
   const { total } = await client.total("hugo")
@@ -174,7 +174,7 @@ it("an export is read as bytes, and its failures keep their kind", async () => {
   })
 })
 
-it("an export is asked for again until it begins, and a break after that is a NoAnswer", async () => {
+it("an export is asked for again until it begins, and an export that breaks off fails with NoAnswer", async () => {
   const body = () => {
     let isFirst = true
     return new ReadableStream<Uint8Array>({
@@ -212,7 +212,7 @@ it("users are listed page by page, all or by a prefix", async () => {
   expect(new Set(all).size).toBe(all.length)
 })
 
-it("a history is read page by page", async () => {
+it("the client reads a history page by page", async () => {
   const { client, attempts } = clientOf()
   await client.generate(250, "finn")
   const history = await taken(client.history("finn"))
@@ -240,7 +240,7 @@ it("the status names each partition and its owner, and the client asks again aft
 })
 
 describe("rejected records", () => {
-  it("rejected records are listed page by page, newest first, and found", async () => {
+  it("rejected records are listed page by page, newest first, and each is found by its key", async () => {
     const sequences: Array<number> = []
     for (let number = 0; number < 5; number += 1) sequences.unshift(await service.reject(`{"number":${number}`))
     const { client, attempts } = clientOf((request) => {
@@ -443,7 +443,7 @@ describe("a feed", () => {
 })
 
 describe("the webhook of a user", () => {
-  it("a webhook is set, read, changed, rolled and removed, and only two answers have a secret", async () => {
+  it("a webhook is set, read, changed and removed, and only its first PUT and a rotation show a secret", async () => {
     const { client } = clientOf()
     const url = "https://example.org/alerts"
     const made = await client.setWebhook("ann@x.org", { url })
@@ -489,7 +489,7 @@ describe("rules of a user", () => {
     await expect(client.removeRule("ann@x.org", "r 1")).rejects.toMatchObject({ kind: "not-found" })
   })
 
-  it("a condition that does not hold is a ProblemError, and nothing is changed", async () => {
+  it("a change whose condition does not hold fails with a ProblemError, and changes nothing", async () => {
     const { client } = clientOf()
     await client.putRule("bea", "r", rule, { onlyNew: true })
     const failed = { kind: "precondition-failed", status: 412 }
@@ -501,7 +501,7 @@ describe("rules of a user", () => {
     expect(await client.getRule("bea", "r")).toMatchObject({ version: 1 })
   })
 
-  it("a change whose answer is lost is sent again, and is made once", async () => {
+  it("a change of a rule whose answer is lost is sent again, and is made once", async () => {
     const lost = async (request: Request, attempt: number) => {
       const answer = await service.edge.app.fetch(request)
       if (attempt % 2 === 1) throw new TypeError("terminated")
@@ -516,7 +516,7 @@ describe("rules of a user", () => {
     expect(await clientOf().client.listRules("cid")).toMatchObject({ rules: [] })
   })
 
-  it("a threshold that is no text of a number is a TypeError, and nothing is sent", async () => {
+  it("a threshold that is not a number as text fails with a TypeError, and nothing is sent", async () => {
     const { client, attempts } = clientOf()
     for (const threshold of ["1e3", "x", "", 5 as unknown as string]) {
       await expect(client.putRule("dot", "r", { measure: "count", threshold })).rejects.toThrow(TypeError)

@@ -112,7 +112,7 @@ describe("a reversal", () => {
     expect(await client.total("cid")).toMatchObject({ total: "46.90", reversalCount: 1 })
   })
 
-  it("a reversal of the last pieces whose answer is lost is not refused as a reversal of too many pieces", async () => {
+  it("a reversal of the last pieces is sent again after a lost answer, and is a repeat, not a refusal", async () => {
     await buy("dan")
     const failing = clientOf(async (request, attempt) => {
       const answer = await service.edge.app.fetch(request)
@@ -122,7 +122,7 @@ describe("a reversal", () => {
     expect(await failing.client.reverse(returned("dan", { quantity: 3 }), waiting)).toMatchObject({ repeat: true })
   })
 
-  it("a reversal of more pieces than are left fails with the pieces that are left, and is not sent again", async () => {
+  it("a reversal of too many pieces fails with the number of pieces left, and is not sent again", async () => {
     await buy("eve")
     const once = clientOf()
     const failure = await failureOf(once.client.reverse(returned("eve", { quantity: 4 })))

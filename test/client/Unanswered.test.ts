@@ -69,7 +69,7 @@ describe("a call that is not answered", () => {
     ])
   })
 
-  it("a call that the client never repeats times out too", async () => {
+  it("a call that the client sends only once times out after its time", async () => {
     expect(await failureWithin(11, clientOf(silence).client.ready())).toBeInstanceOf(TimedOut)
   })
 
@@ -204,7 +204,7 @@ describe("many purchases that are not answered", () => {
     expect(answered).toEqual([0, 1, 2])
   })
 
-  it("many purchases fail with a foreign answer if a line is not of this service", async () => {
+  it("many purchases fail with a foreign answer if a line of the answer is not from the service", async () => {
     const { client } = clientOf(() => new Response("<html>\n"))
     const failure = await failureWithin(5, client.postAll([named(1)]).next())
     expect(failure).toBeInstanceOf(ForeignAnswer)
@@ -226,7 +226,7 @@ describe("a feed without events", () => {
     expect(await failureWithin(2, next)).toBeInstanceOf(TimedOut)
   })
 
-  it("a feed times out, too, if it ends at once at each attempt", async () => {
+  it("a feed times out if its connection ends at once at each attempt", async () => {
     const { client } = clientOf(() => new Response(""))
     const failure = await failureWithin(11, client.feed().next())
     expect(failure).toBeInstanceOf(TimedOut)

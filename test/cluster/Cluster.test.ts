@@ -138,7 +138,7 @@ describe("Three brokers, two workers and two edges under load", () => {
     await cluster.untilWhole()
   }, 120_000)
 
-  it("a cluster hands over on SIGTERM, and breaks no invariant", async () => {
+  it("a worker of a cluster hands its partitions over on SIGTERM, and no invariant breaks", async () => {
     for (const name of ["worker-1", "worker-2"]) {
       await installation.end(name, "SIGTERM")
       await goesOn()

@@ -57,7 +57,7 @@ describe("start.sh", () => {
   )
 
   it(
-    "start.sh opens the edge if INSECURE_OPEN allows it, and keeps its files for their owner",
+    "start.sh opens the edge if INSECURE_OPEN allows it, and lets no other user read its files",
     async () => {
       // An earlier version made this folder accessible for all users.
       mkdirSync(join(directory, "run"))

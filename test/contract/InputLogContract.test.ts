@@ -35,7 +35,7 @@ onBoth("the input log", usual, ({ outcome, input, append }) => {
     })
   })
 
-  it("the newest message of a partition is the newest one of all users of the partition", async () => {
+  it("the newest message of a partition is the newest message of all its users together", async () => {
     const one = await append("purchases.4.one", "last-1")
     expect(await input((log) => log.lastSequence(4))).toBe(one.sequence)
     const two = await append("purchases.4.=many", "last-2")
@@ -43,7 +43,7 @@ onBoth("the input log", usual, ({ outcome, input, append }) => {
     expect(await input((log) => log.lastSequence(4))).toBe(two.sequence)
   })
 
-  it("a read returns a partition's newest message after a sequence, or undefined if none is later", async () => {
+  it("a read returns a partition's newest message after a sequence, or undefined if there is no later message", async () => {
     const after = (sequence: number) => input((log) => log.newestAfter(7, sequence))
     expect(await after(5)).toBe(5)
     const one = await append("purchases.7.one", "after-1")

@@ -39,7 +39,7 @@ onBoth("the reader of judges", usual, ({ outcome }) => {
       return texts
     })
 
-  it("rules are read as of any sequence, and commits and rules are read in one order", async () => {
+  it("a judge reads the rules as they were at any sequence, and commits and rules in one order", async () => {
     expect(await outcome(Effect.flatMap(JudgeReader, ({ firstRules }) => firstRules))).toBeUndefined()
     expect(await rulesAsOf(10)).toEqual([])
     const one = await append(0, "commit one", 0)
@@ -62,7 +62,7 @@ onBoth("the reader of judges", usual, ({ outcome }) => {
     expect(await outcome(read(second, 2))).toEqual(all.slice(3))
   })
 
-  it("a judge that waits gets a message as soon as it is stored", async () => {
+  it("a judge that waits for a message gets the message as soon as it is stored", async () => {
     const before = Number(await putRules("cat", "cat 1", 0))
     const waited = Effect.gen(function* () {
       const reader = yield* JudgeReader

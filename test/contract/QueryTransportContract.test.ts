@@ -13,7 +13,7 @@ onBoth("a query", usual, ({ outcome }) => {
     })
   })
 
-  it("a question reaches all workers that serve the partition, and the first answer counts even if empty", async () => {
+  it("a question reaches all workers of the partition, and the first answer counts even if that answer is empty", async () => {
     const asked: Array<string> = []
     const answers = await outcome(
       Effect.gen(function* () {
@@ -32,7 +32,7 @@ onBoth("a query", usual, ({ outcome }) => {
     expect(asked.sort()).toEqual(["other empty", "other full", "silent empty", "silent full"])
   })
 
-  it("a question has an unknown outcome if its server stays silent", async () => {
+  it("a question has an unknown outcome if its worker stays silent", async () => {
     const result = await outcome(
       Effect.gen(function* () {
         const queries = yield* QueryTransport

@@ -14,7 +14,7 @@ onBoth("signs of life", usual, ({ outcome, chain, heads, input, append, restart 
     return signs.map(({ worker, instance }) => `${worker} ${instance}`).sort()
   }
 
-  it("signs of life are numbered, and a read returns the newest sign of each worker that has not left", async () => {
+  it("signs of life are numbered, and a read returns the newest sign of life of each worker that has not left", async () => {
     const first = await announce("one", 0)
     expect(await announce("one", first)).toBe(first + 1)
     await announce("two/odd name", 7)
@@ -23,7 +23,7 @@ onBoth("signs of life", usual, ({ outcome, chain, heads, input, append, restart 
     expect(await read()).toEqual(["two/odd name 7"])
   })
 
-  it("a watch hears each sign of life when it is given", async () => {
+  it("a watch gets each sign of life when the worker gives it", async () => {
     const heard: Array<string> = []
     await outcome(
       Effect.gen(function* () {

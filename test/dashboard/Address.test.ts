@@ -37,7 +37,7 @@ describe("the address of the page", () => {
     expect(writePlace(start)).toBe("")
   })
 
-  it("another user is shown without the filters, the pages and the receipt of the user before", () => {
+  it("the address of another user has no filters, no page and no receipt of the user before", () => {
     const before = { user: "ann", by: "month", from: "x", product: "Lamp", page: "c", alerts: "d", receipt: "p" }
     expect(writePlace({ ...before, ...showing("bob") })).toBe("user=bob&by=month")
   })

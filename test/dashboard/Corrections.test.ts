@@ -48,7 +48,7 @@ describe("reversals and filters on the page", needs(browserNeeded), () => {
     await page.getByLabel("Reason").press("Enter")
   }
 
-  it("a reversal is sent only after a second look, and changes the receipt, the total and the history", async () => {
+  it("a reversal is sent only after it was shown and confirmed, and changes the receipt, total and history", async () => {
     await buy("ann", "a1", { quantity: 3 })
     await open({ user: "ann", receipt: "a1" })
     await fillIn("2", "The parcel came back")
@@ -114,7 +114,7 @@ describe("reversals and filters on the page", needs(browserNeeded), () => {
     expect(await page.locator("#reversal-open").isVisible()).toBe(false)
   })
 
-  it("filters show the entries that fit, stay in the address, and are cleared together", async () => {
+  it("filters show the entries that meet them, stay in the address, and are removed together", async () => {
     for (let number = 1; number <= 14; number += 1) {
       await buy("dan", `d${number}`, { productName: number % 2 === 0 ? "Desk" : "Lamp" })
     }
@@ -149,7 +149,7 @@ describe("reversals and filters on the page", needs(browserNeeded), () => {
     expect(new URLSearchParams(new URL(page.url()).hash.slice(1)).get("from")).toBe("2026-01-05T07:30:00.000Z")
   })
 
-  it("a window of spending leads to its entries in the history", async () => {
+  it("a click on a window of spending shows the entries of that window in the history", async () => {
     await buy("fay", "f1")
     await open({ user: "fay" })
     await page.getByText("As a table").click()

@@ -267,7 +267,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await expectAllReached()
   })
 
-  it("the list of newest purchases stands still while the pointer or focus is in it, or it is paused", async () => {
+  it("the list of newest purchases does not move while it has the pointer or the focus, or is paused", async () => {
     await open(operate)
     await buy("fay", "f1")
     const user = page.locator("#newest tbody a").first()
@@ -313,7 +313,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     expect(complaints).toEqual([expect.stringContaining("422")])
   })
 
-  it("the dashboard goes on with new purchases when its feed ends, or begins at another place", async () => {
+  it("the dashboard shows new purchases after its feed has ended, or was reset to another place", async () => {
     await open(operate)
     let asked = 0
     let last = ""

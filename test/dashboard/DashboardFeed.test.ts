@@ -91,7 +91,7 @@ describe("the dashboard's feed", () => {
     expect(Date.now() - before).toBe(1_000)
   })
 
-  it("the dashboard waits a random part of its wait, from half of it to all of it", () => {
+  it("the dashboard shortens each wait at random, to no less than half of the wait", () => {
     vi.mocked(Math.random).mockReturnValue(0)
     opened()
     newest().fails()
@@ -101,7 +101,7 @@ describe("the dashboard's feed", () => {
     expect(Source.made).toHaveLength(2)
   })
 
-  it("the dashboard's feed begins with new events if it was disconnected for more than a minute", () => {
+  it("the dashboard's feed skips the missed events after a disconnection of more than a minute", () => {
     opened()
     newest().tells("message", "7.2")
     for (let failure = 1; failure <= 6; failure += 1) {
@@ -111,7 +111,7 @@ describe("the dashboard's feed", () => {
     expect(Source.made.map(({ url }) => url.includes("7.2"))).toEqual([false, true, true, true, true, true, false])
   })
 
-  it("the dashboard's feed begins with new events when the page opens it again", () => {
+  it("the dashboard's feed skips the missed events when the page closes and opens the feed", () => {
     const feed = opened()
     newest().tells("message", "7.2")
     feed.close()

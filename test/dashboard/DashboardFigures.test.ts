@@ -58,7 +58,7 @@ describe("rates of the dashboard", () => {
 })
 
 describe("latencies of the dashboard", () => {
-  it("latencies are quantiles of the last minute", () => {
+  it("the latencies are the median and the 99th percentile over the last minute", () => {
     const latencies = new Latencies()
     expect(latencies.at(0)).toBeUndefined()
     for (let milliseconds = 100; milliseconds > 0; milliseconds -= 1) latencies.add(1_000, milliseconds)
@@ -151,7 +151,7 @@ describe("the sentence about the health", () => {
 })
 
 describe("the axis of a chart", () => {
-  it("the lines of an axis stand at round amounts, hold all amounts and 0, and are few", () => {
+  it("the lines of an axis are few, stand at round amounts, and enclose 0 and all amounts", () => {
     expect(axisOf([0, 0])).toEqual([0, 1])
     expect(axisOf([7_715.75, 0])).toEqual([0, 2_000, 4_000, 6_000, 8_000])
     expect(axisOf([100, -40])).toEqual([-50, 0, 50, 100])
@@ -168,7 +168,7 @@ describe("reversals and filters of the dashboard", () => {
     expect(amountOf("90071992547409.91", 100_000)).toBe("9007199254740991000.00")
   })
 
-  it("a moment becomes the local time of a field, and a text that is no time becomes an empty text", () => {
+  it("a moment becomes the local time of an input field, and a text that is no time becomes an empty text", () => {
     const instant = "2026-11-29T22:41:05.000Z"
     expect(new Date(localOf(instant)).toISOString()).toBe(instant)
     expect([localOf(undefined), localOf("x")]).toEqual(["", ""])

@@ -62,7 +62,7 @@ describe(`rules and alerts on the dashboard (pictures in ${screenshots})`, needs
       throw new Error(`${String(failure)}; it is ${await textOf(selector)}`)
     })
 
-  it("a new rule is said in words and tested while it is filled in, and its alerts appear as they come", async () => {
+  it("while a person enters a new rule, the page shows it as a sentence and tests it; later its alerts appear", async () => {
     for (let index = 0; index < 3; index += 1) await buy("ann", `old-${index}`, { value: 100 })
     await open("ann")
     await untilText("#rules-empty", "This user has no rules.")
@@ -119,7 +119,7 @@ describe(`rules and alerts on the dashboard (pictures in ${screenshots})`, needs
     expect(complaints).toEqual([])
   })
 
-  it("a rule that somebody else has changed is not switched, and the rule is shown as it is", async () => {
+  it("the page does not switch a rule that somebody else has changed, and shows the changed rule", async () => {
     await putRule("cid", "shared", { measure: "total", is: "equal", threshold: 5 })
     await open("cid")
     await untilText("#rules-note", "1 rule, 1 switched on")
@@ -132,7 +132,7 @@ describe(`rules and alerts on the dashboard (pictures in ${screenshots})`, needs
     expect(await page.getByRole("switch").isChecked()).toBe(true)
   })
 
-  it("a refusal of the service is shown in its words, and a name that is taken does not replace a rule", async () => {
+  it("the page shows a refusal in the words of the service, and a new rule under a used id replaces no rule", async () => {
     await putRule("dora", "taken", { measure: "total", is: "equal", threshold: 5 })
     await open("dora")
     await page.getByRole("button", { name: "New rule" }).click()
@@ -225,7 +225,7 @@ describe(`rules and alerts on the dashboard (pictures in ${screenshots})`, needs
     expect(complaints).toEqual([])
   })
 
-  it("a tile says how far rules are behind, while no judge runs and after a judge is back", async () => {
+  it("a tile shows the delay of the judging, both while no judge runs and after a judge is back", async () => {
     await open("gil")
     await untilText("#lag", "0")
     expect(await textOf("#lag-note")).toBe("no purchase waits for its alerts")

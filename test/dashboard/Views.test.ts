@@ -44,7 +44,7 @@ describe("the two views of the page", needs(browserNeeded), () => {
   it.each([
     [1_440, 900],
     [390, 844]
-  ])("a user is found at %i×%i without scrolling, and the look-up has the focus first", async (width, height) => {
+  ])("a user is found at %i×%i without scrolling, and the field of the user has the focus", async (width, height) => {
     await open("", width, height)
     await until("the look-up has the focus", () => page.evaluate<boolean>("document.activeElement.id === 'user-id'"))
     await page.keyboard.type("bob")
@@ -60,7 +60,7 @@ describe("the two views of the page", needs(browserNeeded), () => {
     expect(await page.evaluate("scrollY")).toBe(0)
   })
 
-  it("the address holds the user, the windows of spending, the page and the receipt, and opens them again", async () => {
+  it("the address holds the user, the windows of spending, the page and the receipt, and shows them again", async () => {
     await open("")
     await page.getByRole("textbox", { name: "User" }).fill("bob")
     await page.getByRole("button", { name: "Show" }).click()
@@ -121,7 +121,7 @@ describe("the two views of the page", needs(browserNeeded), () => {
     await page.unrouteAll({ behavior: "ignoreErrors" })
   })
 
-  it("a user and a purchase of the live stream lead to the account and to the receipt", async () => {
+  it("in the live stream, a click on a user opens the account, and a click on a purchase opens the receipt", async () => {
     await open("#view=operate")
     await page.locator("#newest[data-feed=live]").waitFor({ state: "attached" })
     await service.post(purchaseText({ userId: "eve", purchaseId: "e1" }), { prefer: "wait=10" })
@@ -135,7 +135,7 @@ describe("the two views of the page", needs(browserNeeded), () => {
     expect(hashOf()).toBe("#user=eve&receipt=e1")
   })
 
-  it("a copied command asks for the shown data, also for ids with quotes, and a copied id is the id", async () => {
+  it("a copied curl command asks for the shown data, even for ids with quotes, and a copied id is the id", async () => {
     await open(`#${new URLSearchParams({ user: "o'neil", receipt: "it's" })}`)
     await page.locator("#receipt dd").first().waitFor()
     const copied = async (selector: string) => {

@@ -60,7 +60,7 @@ describe("the dashboard without a worker", needs(browserNeeded), () => {
     }
   )
 
-  it("the view of support says above the look-up that purchases are stored and none is applied", async () => {
+  it("the view of support says at its top that purchases are stored and none is applied", async () => {
     const page = await open(390, 844, "light", "support")
     expect(await page.locator("#health-heading").innerText()).toBe(heading)
     const [sentence, field] = [
@@ -74,7 +74,7 @@ describe("the dashboard without a worker", needs(browserNeeded), () => {
     await page.close()
   })
 
-  it("the dashboard says that all is well as soon as a worker has come", async () => {
+  it("the dashboard says that purchases are stored and applied as soon as a worker runs", async () => {
     const page = await open(1_440, 900, "light")
     await service.startWorker()
     await until("all is well", async () => (await page.locator("#connection").innerText()) === "Stored and applied")

@@ -177,7 +177,7 @@ describe("the alerts of the demo", () => {
   }
   const appOf: Ask = (request) => alone.edge.app.fetch(request)
 
-  it("the demo shows an alert, and a judge that is ended neither loses nor doubles alerts", async () => {
+  it("the demo shows an alert, and shows that the end of a judge neither loses nor doubles alerts", async () => {
     const printed = await shownWith()
     expect(printed).toContain(` ✓ alerts: ${purchases}`)
     expect(printed.some((line) => line.includes("it was in the middle"))).toBe(true)

@@ -47,7 +47,7 @@ describe(
         return words.join(" ").includes(called) ? printed.replace(text, lie) : printed
       }
 
-    it("the look inside the broker shows tables without frames, and all of its claims hold", async () => {
+    it("the demo shows tables of the broker without frames, and all claims about the broker hold", async () => {
       const printed: Array<string> = []
       await showInside(new Report((line) => printed.push(line)), nats, survivor)
       const text = printed.join("\n")

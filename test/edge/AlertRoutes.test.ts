@@ -91,7 +91,7 @@ describe("GET /users/{id}/alerts", () => {
     expect(body).toContain('"threshold":200.00,')
   })
 
-  it("the whole numbers of a rule about quantities have no decimals", async () => {
+  it("the alert of a rule about quantities has whole numbers without decimal places", async () => {
     const rule = decodeRule('{"who":"all","measure":"quantity","is":"equal","threshold":5}')
     if (rule instanceof RuleProblem) throw new Error(rule.message)
     await alertByHand(service.client, alertOf({ owner: "pieces", rule, after: 5n }))
@@ -104,7 +104,7 @@ describe("GET /users/{id}/alerts", () => {
     expect(await pageAt("/users/nobody/alerts")).toEqual({ ids: [], next: undefined, link: undefined })
   })
 
-  it("pages have each alert once, newest first, also if a page ends within the alerts of one purchase", async () => {
+  it("pages have each alert once, newest first, even if a page ends between two alerts of one purchase", async () => {
     const expected: Array<string> = []
     for (let sequence = 1; sequence <= 23; sequence += 1) {
       const numbers = Array.from({ length: 1 + (sequence % 4) }, (_, index) => 20 + index)
@@ -121,7 +121,7 @@ describe("GET /users/{id}/alerts", () => {
     }
   })
 
-  it("alerts that come between two requests do not move the pages", async () => {
+  it("alerts that are stored between the requests for two pages do not change the second page", async () => {
     for (let sequence = 1; sequence <= 4; sequence += 1)
       await alertByHand(service.client, alertOf({ owner: "moving", sequence }))
     const first = await pageAt("/users/moving/alerts?limit=2")
@@ -133,7 +133,7 @@ describe("GET /users/{id}/alerts", () => {
     ])
   })
 
-  it("a message that somebody wrote by hand is passed over", async () => {
+  it("a malformed message that somebody wrote by hand into the stream is skipped", async () => {
     await alertByHand(service.client, alertOf({ owner: "odd", sequence: 1 }))
     await (await service.client.jetstream()).publish(alertSubject("odd"), "no alert")
     await alertByHand(service.client, alertOf({ owner: "odd", sequence: 2 }))
@@ -158,7 +158,7 @@ describe("GET /users/{id}/alerts", () => {
 })
 
 describe("the sequence up to which alerts are complete", () => {
-  it("without any rule alerts are complete, with a rule they are complete up to the position of the judge", async () => {
+  it("alerts are complete if there is no rule, and otherwise complete up to the position of the judge", async () => {
     const alone = await startService()
     const complete = async (query = "") => {
       const { status, body } = await alone.get(`/users/ann/alerts${query}`)
@@ -224,7 +224,7 @@ describe("the feeds of alerts", () => {
     for (const reader of Object.values(readers)) reader.close()
   })
 
-  it("a feed goes on after Last-Event-ID, and ids of one feed of alerts serve every other", async () => {
+  it("a feed goes on after Last-Event-ID, and an id of one feed of alerts is valid in every feed of alerts", async () => {
     const sequences: Array<number> = []
     for (let sequence = 1; sequence <= 3; sequence += 1) {
       sequences.push(await alertByHand(service.client, alertOf({ owner: "gil", sequence })))
@@ -244,7 +244,7 @@ describe("the feeds of alerts", () => {
     for (const reader of [all, rest, query]) reader.close()
   })
 
-  it("a feed is reset if no alert has the last id, and a message that cannot be read is passed over", async () => {
+  it("a feed is reset if no alert has the last id, and an unreadable message is skipped", async () => {
     const beyond = await served.open("/users/ida/alerts/feed", "1000000")
     const wrong = await served.open("/alerts/feed", "p1")
     expect(beyond.events[0]).toMatchObject({

@@ -88,7 +88,7 @@ describe("a back-test over HTTP", () => {
     }
   })
 
-  it("a rule that is not stored is tested on the user's purchases, with ids that end with 0", async () => {
+  it("a back-test of a rule that is not stored gives alerts whose ids end with 0 as the number of the rule", async () => {
     const { alerts, end } = await backTest("/users/ann/backtest", spending)
     expect(idsOf(alerts)).toEqual((await naiveIds("ann", spending, 1)).map((id) => id.replace(/\.1$/, ".0")))
     expect(end).toEqual({ matches: alerts.length, purchases: 30 })
@@ -110,7 +110,7 @@ describe("a back-test over HTTP", () => {
     })
   })
 
-  it("a stored rule is tested with the ids that its alerts have, also while the rule is switched off", async () => {
+  it("a back-test of a stored rule gives the ids of the stored alerts, even while the rule is switched off", async () => {
     const body = JSON.stringify({ ...cheapOfAll, enabled: false })
     const put = await service.edge.app.request("/users/ann/rules/cheap", { method: "PUT", body, headers: json })
     const { number } = (await put.json()) as { readonly number: number }
@@ -143,7 +143,7 @@ describe("a back-test over HTTP", () => {
     await judge.stop()
   })
 
-  it("requests that end early lead on by next, and together give the alerts that one request gives", async () => {
+  it("requests that end early name the next request, and together give the alerts that one request gives", async () => {
     const app = await appWithBounds(7)
     for (const rule of [spending, cheapOfAll]) {
       const whole = await backTest("/users/bob/backtest", rule)
@@ -252,7 +252,7 @@ describe("a back-test over HTTP", () => {
     running[1]?.close()
   })
 
-  it("a caller that leaves a back-test makes room for another back-test", async () => {
+  it("a back-test whose caller has left ends, and makes room for another back-test", async () => {
     const path = "/users/ann/backtest"
     for (let attempt = 0; attempt < 2 * backTestsMax; attempt += 1) {
       const answer = await service.edge.app.request(path, {

@@ -177,7 +177,7 @@ describe("a chunk that cannot be read", () => {
     nothingIsLogged()
   })
 
-  it("an unreadable chunk behind a whole request is answered after the answer of that request", async () => {
+  it("an unreadable chunk behind a whole request gets its answer after the answer to the whole request", async () => {
     const socket = await open(server.port)
     socket.write("GET /readyz HTTP/1.1\r\nhost: x\r\n\r\nNONSENSE\r\n\r\n")
     const answer = await rest(socket)

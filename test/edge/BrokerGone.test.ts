@@ -29,7 +29,7 @@ describe("while the broker is gone", () => {
     ])
   })
 
-  it("while the broker is gone, each line of a body is refused, and the answer ends before the body", async () => {
+  it("while the broker is gone, each line of a body is refused, and the answer ends before the body ends", async () => {
     const detail =
       "Could not store purchases: the broker is not available (not connected). Nothing was changed; try again."
     const problem = (text: string) =>
@@ -102,7 +102,7 @@ describe("while the broker is gone", () => {
 })
 
 describe("when the broker is back", () => {
-  it("the same edge goes on when the broker is back, and accounts have only acknowledged purchases", async () => {
+  it("after the broker is back, the same edge stores again, and accounts have only acknowledged purchases", async () => {
     await service.broker.run()
     await ready(200)
     await until("a read is answered", async () => (await service.get("/total/ann")).status === 200)

@@ -12,7 +12,7 @@ const storedOf = async (userId: string) =>
 const decimal = (cents: number) => `${Math.floor(cents / 100)}.${String(cents % 100).padStart(2, "0")}`
 
 describe("GET /generate/{count}/{id}", () => {
-  it("GET /generate answers when all purchases are stored, each random with a known product and value", async () => {
+  it("GET /generate answers when all purchases are stored, and each purchase has a random known product", async () => {
     expect(await service.get("/generate/1200/gen")).toEqual(
       answered(200, '{"userId":"gen","purchasesGenerated":1200,"status":"success"}')
     )
@@ -38,7 +38,7 @@ describe("GET /generate/{count}/{id}", () => {
     expect(await storedOf("single")).toHaveLength(1)
   })
 
-  it("GET /generate keeps no more than its share of the waiting purchases of an edge", async () => {
+  it("GET /generate never takes more than its share of the room for waiting purchases at an edge", async () => {
     const publisher = Context.get(service.edge.services, PurchasePublisher)
     let most = 0
     const watched = PurchasePublisher.of({

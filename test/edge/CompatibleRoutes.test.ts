@@ -22,7 +22,7 @@ describe("GET /total/{id}", () => {
     )
   })
 
-  it("GET /total is exact beyond what a float holds", async () => {
+  it("GET /total is exact even if no float can hold the total", async () => {
     const publisher = Context.get(service.edge.services, PurchasePublisher)
     const most = { productName: "Yacht", productType: "Outdoor", valueCents: valueMax, quantity: 10_000 }
     const purchases = Array.from({ length: 9_100 }, (_, index) => ({
@@ -45,7 +45,7 @@ describe("GET /total/{id}", () => {
     )
   })
 
-  it("GET /total includes what was acknowledged just before, also if many users are read at once", async () => {
+  it("GET /total includes a purchase that was acknowledged just before, even if many totals are read at once", async () => {
     const users = Array.from({ length: 8 }, (_, index) => `strong${index}`)
     const rounds = Array.from({ length: 6 }, (_, index) => index + 1)
     await Promise.all(

@@ -34,7 +34,7 @@ describe("GET /", () => {
     expect({ status, contentType: headers["content-type"] }).toEqual({ status: 200, contentType: type })
   })
 
-  it("GET / is JSON for callers without an Accept header, and 406 for callers who take neither form", async () => {
+  it("GET / is JSON for callers without an Accept header, and 406 for callers who take neither JSON nor HTML", async () => {
     expect((await get("/")).headers["content-type"]).toBe("application/json")
     expect(await get("/", { accept: "image/png" })).toEqual(
       refusal("not-acceptable", "Answers are application/json or text/html.", "/")
@@ -66,7 +66,7 @@ describe("an edge with DEMO", () => {
     return (await seen(edge.request("/", { headers: { accept: browser } }))).body
   }
 
-  it("the page of a demonstration alone has the buttons that store random purchases", async () => {
+  it("only the page of an edge with DEMO has the buttons that store random purchases", async () => {
     const buttons = ["Generate", "Duplicate", 'id="actions"']
     const demo = await pageOf(true)
     const other = await pageOf(false)
@@ -81,7 +81,7 @@ describe("GET /dashboard/{file}", () => {
   const types = { js: "text/javascript; charset=utf-8", css: "text/css; charset=utf-8", svg: "image/svg+xml" }
 
   it.each(files)(
-    "the file %s is served as it lies in the folder, and is not sent again to callers who have it",
+    "the file %s is served without a change, and is not sent again to callers who have it",
     async (name) => {
       const { status, headers, body } = await get(`/dashboard/${name}`, { accept: "*/*" })
       expect({ status, contentType: headers["content-type"], cacheControl: headers["cache-control"] }).toEqual({
@@ -102,7 +102,7 @@ describe("GET /dashboard/{file}", () => {
     }
   })
 
-  it("any other name of a file of the dashboard is answered with 404", async () => {
+  it("a path below /dashboard/ that names no file of the dashboard is answered with 404", async () => {
     for (const name of ["none.js", "page.html", "tsconfig.json", "..%2Fmain.ts", "constructor"]) {
       expect({ name, status: (await get(`/dashboard/${name}`)).status }).toEqual({ name, status: 404 })
     }

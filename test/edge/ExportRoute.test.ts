@@ -53,7 +53,7 @@ describe("an export", () => {
     ])
   })
 
-  it("a history is exported as NDJSON, with the entries of its pages", async () => {
+  it("a history is exported as NDJSON, with the same entries as the pages of the history", async () => {
     const { body, headers } = await service.get(`${path}?format=ndjson`)
     expect(headers["content-type"]).toBe("application/x-ndjson")
     expect(headers["content-disposition"]).toContain(`filename="purchases-ex@port.ndjson"`)
@@ -74,7 +74,7 @@ describe("an export", () => {
     expect(answer.headers["content-type"]).toBe(type)
   })
 
-  it("an export refuses another format", async () => {
+  it("an export refuses a format other than csv and ndjson", async () => {
     const { status } = await service.get(path, { accept: "application/json" })
     expect(status).toBe(406)
     expect(await service.get(`${path}?format=xls`)).toEqual(
@@ -93,7 +93,7 @@ describe("an export", () => {
     expect(sumOf(lines.map((line) => /"total":([0-9.]+),/.exec(line)?.[1] ?? ""))).toBe(total)
   })
 
-  it("an export has the entries that fit its filters, in the order that the request asks for", async () => {
+  it("an export has the entries that meet its filters, in the order that the request asks for", async () => {
     const rows = rowsOf((await service.get("/users/many/export?after=1200&before=2300&order=newest")).body)
     expect(rows.map((row) => Number(row.split(",")[0]))).toEqual(
       Array.from({ length: 1_099 }, (_, index) => 2_299 - index)
@@ -170,7 +170,7 @@ describe("an export over a socket", () => {
     expect((await (await exported(query)).text()).split("\n").length).toBeGreaterThan(2_500)
   })
 
-  it("the body of an export that breaks off has neither an end nor words of the failure", async () => {
+  it("the body of an export that breaks off has no end, and no text about the failure", async () => {
     ;[pagesAsked, pagesMax] = [0, 2]
     const socket = await open(server.port)
     socket.on("error", () => undefined)

@@ -198,7 +198,7 @@ describe("an edge with open feeds", () => {
     await other.stop()
   })
 
-  it("an edge without a worker ends a feed that catches up, and a reader that returns misses nothing", async () => {
+  it("an edge without a worker ends a feed that reads older events; a reader that returns misses no event", async () => {
     const alone = await startService({ withoutWorker: true })
     const edge = await serveEdge(alone.edge)
     const line = (userId: string, unsealed: number, previous: ReadonlyArray<number>) => {

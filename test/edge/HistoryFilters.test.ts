@@ -51,7 +51,7 @@ beforeAll(async () => {
 describe("a filtered history", () => {
   const numbersOf = (wanted: (entry: Entry) => boolean) => all.filter(wanted).map(({ number }) => number)
 
-  it("a filter by a number, a product or a type gives the entries that fit, in either order", async () => {
+  it("a filter by a number, a product or a type gives the matching entries, oldest or newest first", async () => {
     for (const [query, fits] of [
       ["", () => true],
       ["&after=7", ({ number }: Entry) => number > 7],

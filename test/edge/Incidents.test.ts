@@ -78,7 +78,7 @@ describe("an incident", () => {
     ])
   })
 
-  it("requests that run into one failure have one id, and the log has one line", async () => {
+  it("requests that fail for one cause at once have one incident id, and the log has one line", async () => {
     const { app, logged } = loggingApp(failingWith(inWordsOfTheBroker))
     const answers = await Promise.all(Array.from({ length: 20 }, () => post(app)))
     const ids = await Promise.all(
@@ -89,7 +89,7 @@ describe("an incident", () => {
     expect(logged.map(({ annotations }) => annotations["incident"])).toEqual([...new Set(ids)])
   })
 
-  it("a wrong request has no id, and the log does not name it", async () => {
+  it("the problem of a wrong request has no incident id, and the log has no line about the request", async () => {
     const { app, logged } = loggingApp(service.edge.services)
     const answer = await app.request("/purchases", {
       method: "POST",
@@ -113,7 +113,7 @@ describe("an incident", () => {
 })
 
 describe("Incidents", () => {
-  it("the same failure has one id for a second, and another id after that", () => {
+  it("the same failure has one incident id for a second, and another incident id after that second", () => {
     const incidents = new Incidents()
     const first = incidents.of("gone", 0)
     expect(first.isNew).toBe(true)

@@ -76,7 +76,7 @@ describe("POST /purchases with lines", () => {
     })
   })
 
-  it("a body without lines is answered with nothing", async () => {
+  it("a body without lines gets an empty answer", async () => {
     expect(await answersTo("")).toEqual([])
     expect(await answersTo("\r\n \n")).toEqual([])
   })
@@ -106,7 +106,7 @@ describe("POST /purchases with lines", () => {
     expect((await service.get("/users/again/total")).body).toContain('"purchaseCount":2')
   })
 
-  it("thousands of lines are stored, each user's in their order", async () => {
+  it("thousands of lines are stored, and the lines of each user in the order of the body", async () => {
     const users = ["many-a", "many-b", "many-c"]
     const all = Array.from({ length: 6_000 }, (_, index) => ({
       userId: users[(index * index) % 3] ?? "",
@@ -195,7 +195,7 @@ describe("a body that is packed with gzip", () => {
     expect(await service.post("no gzip", gzip)).toEqual(refusal("malformed-request", detail, "/purchases"))
   })
 
-  it("a packed body that is cut off is stored as far as it is answered", async () => {
+  it("of a packed body that is cut off, exactly the answered lines are stored", async () => {
     const lines = Array.from({ length: 4_000 }, (_, index) => line("cut", `p${index}-${Math.random()}`)).join("")
     const packed = gzipSync(lines)
     const answers = await answersTo(packed.subarray(0, packed.length >> 1), gzip)

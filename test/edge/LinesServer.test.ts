@@ -46,7 +46,7 @@ const received = (response: IncomingMessage) => {
 }
 
 describe("a body of lines over a socket", () => {
-  it("a body of lines over a socket is answered while it comes", async () => {
+  it("a line of a body over a socket is answered while the caller still sends the body", async () => {
     const { sending, answer } = begin(await serve())
     sending.write(linesOf("talks", 3))
     const [response] = await answer
@@ -61,7 +61,7 @@ describe("a body of lines over a socket", () => {
     expect(lines()).toEqual([0, 1, 2, 3].map((number) => stored(number + 1, "talks", `p${number}`)))
   })
 
-  it("of a body that breaks off, the answered lines are stored, and nothing of a line that did not end", async () => {
+  it("of a body that breaks off, the answered lines are stored, and a line that did not end is not stored", async () => {
     const port = await serve()
     const { sending, answer } = begin(port)
     const last = line("breaks", "last").slice(0, -1)
@@ -144,7 +144,7 @@ describe("a body of lines over a socket", () => {
     }
   )
 
-  it("a body of lines is given up when nothing comes any more", async () => {
+  it("an edge ends the answer to a body of lines if no more bytes of the body come", async () => {
     const socket = await open(await serve({ lines: 1_000 }))
     socket.write(
       "POST /purchases HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-ndjson\r\ncontent-length: 1000\r\n\r\n{"

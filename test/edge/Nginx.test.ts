@@ -97,13 +97,13 @@ describe("an edge behind the documented nginx", needs(nginxNeeded), () => {
     expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8")
   })
 
-  it("an edge behind nginx answers plain checks in HTTP/1.0 without a Host", async () => {
+  it("an edge behind nginx answers a health check in HTTP/1.0 without a Host", async () => {
     const socket = await open(proxy.port)
     socket.write("GET /ledger/livez HTTP/1.0\r\n\r\n")
     expect((await rest(socket)).slice(0, 12)).toBe("HTTP/1.1 200")
   })
 
-  it("an edge behind nginx gives nothing that is not below the prefix", async () => {
+  it("an edge behind nginx answers 404 to every path outside of the prefix", async () => {
     for (const path of ["/total/bob", "/x/../total/bob", "/ledger/../total/bob"]) {
       const socket = await open(proxy.port)
       socket.write(`GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)

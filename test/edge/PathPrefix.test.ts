@@ -80,7 +80,7 @@ describe("an edge behind a proxy's prefix", () => {
     expect(after.status).toBe(200)
   })
 
-  it("a replay leads to its receipt behind a prefix, in its Location and in its trail", async () => {
+  it("behind a prefix, the Location and the trail of a replay lead to the receipt of its purchase", async () => {
     const page = (await (await ask("/rejected?limit=1")).json()) as { rejected: [{ inputSequence: number }] }
     const [{ inputSequence }] = page.rejected
     const path = `/rejected/${inputSequence}/0/replay`

@@ -141,7 +141,7 @@ describe("the header Content-Type", () => {
 })
 
 describe("GET /, /livez and /readyz", () => {
-  it("GET / lists the routes, and the probes report an edge without a worker that can only store", async () => {
+  it("GET / lists the routes, and /livez and /readyz report that an edge without a worker can only store", async () => {
     const { status, body } = await service.get("/")
     expect(status).toBe(200)
     expect(JSON.parse(body)).toEqual({

@@ -90,7 +90,7 @@ describe("an unknown query parameter", () => {
     )
   })
 
-  it("an unknown query parameter is refused with HEAD, too", async () => {
+  it("an unknown query parameter is refused in a request with HEAD", async () => {
     expect((await service.edge.app.request("/users/ann/total?x=1", { method: "HEAD" })).status).toBe(400)
   })
 

@@ -219,7 +219,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
     expect(await account("marked")).toMatchObject({ total: 25, purchaseCount: 1 })
   })
 
-  it("the trail shows the steps of a replay with ids that today's rules refuse", async () => {
+  it("the trail shows the steps of a replay even if their ids would be refused today", async () => {
     const sequence = await service.reject(negative("older"))
     const records = Context.get(service.edge.services, RejectedRecords)
     const purchase = { ...sold("older ", "p1 ", { productName: " " }), valueCents: 1_050n } as unknown as Purchase
@@ -282,7 +282,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
     expect(await account("patient")).toMatchObject({ total: 25, purchaseCount: 1 })
   })
 
-  it("only one of many different replays that are sent at once begins", async () => {
+  it("of many different replays of one record that are sent at once, only one begins", async () => {
     const sequence = await service.reject(negative("crowd"))
     const answers = await Promise.all(
       [1, 2, 3, 4, 5, 6].map((quantity) => replay(sequence, purchaseText({ userId: "crowd", quantity })))
@@ -292,7 +292,7 @@ describe("POST /rejected/{inputSequence}/{index}/replay", () => {
     expect(states((await record(sequence)).trail)).toEqual(["begun", "applied"])
   })
 
-  it("a replay reports if its id belongs to another purchase, and can be sent again with another id", async () => {
+  it("a replay whose purchase id belongs to another purchase says so, and can be sent again with another id", async () => {
     await service.post(purchaseText({ userId: "twice", purchaseId: "taken" }))
     const sequence = await service.reject(negative("twice"))
     const body = purchaseText({ userId: "twice", purchaseId: "taken", quantity: 7 })

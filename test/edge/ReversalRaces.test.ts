@@ -147,7 +147,7 @@ describe("a reversal that the edge refuses", () => {
     expect(await refusedPost(path, broken)).toEqual(refusal("not-found", detail, path))
   })
 
-  it("a reversal of more pieces than are left is answered 422 with the pieces that are left", async () => {
+  it("a reversal of more pieces than are left is answered 422 with the number of pieces left", async () => {
     const detail =
       "Purchase p3 of user ann has 1 piece left, and the reversal asks for 2. Nothing was reversed; ask for at most 1."
     expect(await refusedPost(p3Path, { ...broken, quantity: 2 })).toEqual(moreThanLeft(detail, p3Path, 1))
@@ -230,7 +230,7 @@ describe("the same reversal again", () => {
 })
 
 describe("a reversal with Prefer: wait", () => {
-  it("a reversal that is applied in time is answered 201 with its entry and the total after it", async () => {
+  it("a reversal that is applied in time is answered 201 with its entry and the total after that entry", async () => {
     const { app } = standing(applied(entryOf({})))
     const content = `"kind":"reversal","reversalId":"n1","purchaseId":"p3",${lamp},"value":1.00,"quantity":1,"amount":-1.00,"reason":"broken"`
     expect(await postTo(app, p3Path, broken, wait)).toEqual(
@@ -265,7 +265,7 @@ describe("a reversal with Prefer: wait", () => {
     })
   })
 
-  it("a reversal whose pieces another reversal took first is answered 422 with the pieces that are left", async () => {
+  it("a reversal whose pieces another reversal took first is answered 422 with the number of pieces left", async () => {
     let isDecided = false
     const { app } = standing((question) => {
       if (question.kind === "outcome") isDecided = true

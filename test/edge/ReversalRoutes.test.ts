@@ -99,7 +99,7 @@ describe("a reversal of a purchase", () => {
     )
   })
 
-  it("a reversal without Prefer: wait is answered 202, and its Location becomes its receipt", async () => {
+  it("a reversal without Prefer: wait is answered 202, and its Location gives the receipt once it is applied", async () => {
     await buy("bea", "p1")
     const { status, headers, body } = await reverse("bea", "p1", { quantity: 2 }, { "idempotency-key": "k1" })
     expect({ status, body }).toEqual({
@@ -182,7 +182,7 @@ describe("reversals that race", () => {
     expect(await receipt("race", "p1")).toMatchObject({ reversed: 5, left: 0 })
   })
 
-  it("a stored reversal that the worker refuses becomes a rejected record, which is not replayed", async () => {
+  it("a stored reversal that the worker refuses becomes a rejected record, which cannot be replayed", async () => {
     const line = { reversalId: "r1", userId: "ivy", purchaseId: "p9", quantity: 2, reason: "broken" }
     expect(await sendLines([line])).toMatchObject([{ status: "stored", reversalId: "r1" }])
     await until("the reversal is rejected", async () => (await rejectedOf("ivy")).length === 1)

@@ -77,7 +77,7 @@ const valuesOf = async (userId: string): Promise<number> => {
 }
 
 describe("PUT /users/{id}/rules/{ruleId}", () => {
-  it("PUT stores a new rule, and answers 201 with its version, its place in the ledger and a sentence", async () => {
+  it("PUT stores a new rule, and answers 201 with its version, its ledgerSequence and the rule as a sentence", async () => {
     const stored = await put(
       "/users/ann/rules/cheap",
       '{"threshold":900.0,"is":"less-or-equal","measure":"value","product":"Laptop"}'
@@ -95,7 +95,7 @@ describe("PUT /users/{id}/rules/{ruleId}", () => {
     expect(await service.get("/users/ann/rules/cheap", { "if-none-match": '"1"' })).toMatchObject({ status: 304 })
   })
 
-  it("the same rule again is answered with 200, and changes nothing, however it is written", async () => {
+  it("a PUT of the same rule is answered with 200, and changes nothing, however the rule is written", async () => {
     const first = await put("/users/bob/rules/r", ruleText({ threshold: 12.5 }))
     for (const body of [
       ruleText({ threshold: 12.5 }),
@@ -107,7 +107,7 @@ describe("PUT /users/{id}/rules/{ruleId}", () => {
     expect(await valuesOf("bob")).toBe(1)
   })
 
-  it("a changed rule has a new version, keeps its number, and names the later place in the ledger", async () => {
+  it("a changed rule has a new version, the same number, and a higher ledgerSequence", async () => {
     const first = JSON.parse((await put("/users/cleo/rules/r")).body) as { number: number; ledgerSequence: number }
     const changed = await put("/users/cleo/rules/r", ruleText({ threshold: 800, enabled: false }))
     expect(changed).toMatchObject({ status: 200, headers: { etag: '"2"' } })
@@ -117,14 +117,14 @@ describe("PUT /users/{id}/rules/{ruleId}", () => {
     expect(body.inWords).toContain("The rule is switched off.")
   })
 
-  it("a version never comes twice, also if the rule was removed in between", async () => {
+  it("no two rules under one id have the same version, even if the first rule was removed", async () => {
     await put("/users/dan/rules/r")
     expect(await ask("DELETE", "/users/dan/rules/r")).toMatchObject({ status: 204, body: "" })
     const again = await put("/users/dan/rules/r")
     expect(again).toMatchObject({ status: 201, headers: { etag: '"3"' } })
   })
 
-  it("every kind of rule comes back as it was sent", async () => {
+  it("every kind of rule is read back as it was sent", async () => {
     const rules = [
       ruleText({
         who: "all",
@@ -186,7 +186,7 @@ describe("the conditions of a change", () => {
     expect(await put(path, ruleText({ threshold: 5 }), { "if-none-match": '"3"' })).toMatchObject({ status: 200 })
   })
 
-  it("If-Match of a rule that does not exist gets 412, and a removal gets 404", async () => {
+  it("a PUT with If-Match of a rule that does not exist gets 412, and a DELETE of such a rule gets 404", async () => {
     const detail =
       "User fay has no rule new, so If-Match cannot hold. Nothing was changed. Leave out If-Match to create the rule."
     const expected = refusal("precondition-failed", detail, "/users/fay/rules/new")
@@ -321,7 +321,7 @@ describe("a rule that is refused", () => {
 })
 
 describe("the bounds of the rules of a user", () => {
-  it("the 101st rule gets 409, a rule that is there can be changed, and a removed rule makes room", async () => {
+  it("the 101st rule gets 409, an existing rule can be changed, and a removed rule makes room for a new rule", async () => {
     for (let number = 1; number <= 100; number += 1) await put(`/users/kim/rules/r${number}`)
     const before = await valuesOf("kim")
     const path = "/users/kim/rules/r101"
@@ -332,7 +332,7 @@ describe("the bounds of the rules of a user", () => {
     expect((await put(path)).status).toBe(201)
   })
 
-  it("the eleventh rule about all users gets 409, also if a rule about its owner becomes one", async () => {
+  it("the eleventh rule about all users gets 409, even if it replaces a rule about its owner", async () => {
     for (let number = 1; number <= 10; number += 1) await put(`/users/lou/rules/a${number}`, ruleText({ who: "all" }))
     await put("/users/lou/rules/own")
     for (const path of ["/users/lou/rules/a11", "/users/lou/rules/own"]) {
@@ -357,7 +357,7 @@ describe("the bounds of the rules of a user", () => {
     subscription.unsubscribe()
   })
 
-  it("a new rule gets 409 while a judge says that all users together have no room, and is taken later", async () => {
+  it("a new rule gets 409 while a judge reports that all users together have too many rules, and no longer", async () => {
     const path = "/users/mel/rules/r"
     await put("/users/mel/rules/old")
     const tell = async (judge: string, rules: number) => {
@@ -460,7 +460,7 @@ describe("a change whose outcome is unknown", () => {
   const unknown = new OutcomeUnknown({ operation: "change the rules", reason: "no answer in time" })
 
   it.each([true, false])(
-    "a change of unknown outcome gets 504, and the same change again a sure answer (stored before: %s)",
+    "a change of unknown outcome gets 504, and its repetition gets a sure answer (stored before: %s)",
     async (wasStored) => {
       const userId = `pat-${wasStored}`
       const path = `/users/${userId}/rules/r`
@@ -473,7 +473,7 @@ describe("a change whose outcome is unknown", () => {
     }
   )
 
-  it("a removal whose answer was lost gets 504, and 404 when it comes again", async () => {
+  it("a removal of unknown outcome gets 504, and the repeated removal gets 404", async () => {
     const path = "/users/quin/rules/r"
     await put(path)
     const app = await appOver((real) => ({
@@ -483,7 +483,7 @@ describe("a change whose outcome is unknown", () => {
     expect(await ask("DELETE", path)).toMatchObject({ status: 404 })
   })
 
-  it("a read without an answer gets 503, because it changes nothing", async () => {
+  it("a read of rules without an answer of the broker gets 503, because a read changes nothing", async () => {
     const app = await appOver(() => ({ newest: () => unknown }))
     expect(await askOn(app, "GET", "/users/ray/rules")).toEqual(
       refusal(

@@ -94,7 +94,7 @@ describe("GET /users/{id}/spending", () => {
     }
   })
 
-  it("an answer with spending has a link to the windows that do not fit into this answer", async () => {
+  it("an answer with spending has a link to the windows that do not fit into the answer", async () => {
     await accountOf("pages", days)
     const windows: Array<unknown> = []
     let count = 0
@@ -115,7 +115,7 @@ describe("GET /users/{id}/spending", () => {
     expect(count).toBe(5)
   })
 
-  it("spending is up to date with what was acknowledged before, and ends with the current window", async () => {
+  it("spending includes all purchases that were acknowledged before, and ends with the current window", async () => {
     const { status } = await service.post(purchaseText({ userId: "now", purchaseId: "n1" }))
     expect(status).toBe(202)
     for (const [by, windows] of [

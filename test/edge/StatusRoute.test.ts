@@ -97,7 +97,7 @@ describe("GET /status", () => {
   })
 })
 
-describe("a reading of the status", () => {
+describe("a read of the status", () => {
   const leaseMilliseconds = 3_000
   const unused = () => Effect.die("is not asked for")
   /** Services that count their calls. */
@@ -174,7 +174,7 @@ describe("a reading of the status", () => {
   const troubleIn = async (...given: Parameters<typeof counted>) =>
     (await counted(...given).run(current)).partitions.map(({ trouble }) => trouble)
 
-  it("the status names only the partitions without a worker that was heard within its lease", async () => {
+  it("the status reports only the partitions whose worker was not heard within its lease", async () => {
     const waiting = Effect.succeed(queue())
     expect(await troubleIn(waiting, [sign(leaseMilliseconds)])).toEqual([undefined])
     expect(await troubleIn(waiting, [sign(leaseMilliseconds + 1)])).toEqual(["of-7 was not heard for 3 seconds"])
@@ -208,7 +208,7 @@ describe("a reading of the status", () => {
     expect(await ageOf(many)).toEqual({ oldestAge: 19_019, ages: many.slice(4).toReversed() })
   })
 
-  it("callers share two readings of the status a second, and an owner is looked up once an epoch", async () => {
+  it("all callers share two reads of the status a second, and an edge looks an owner up once an epoch", async () => {
     let epoch = 7
     const { asked, run } = counted(Effect.sync(() => queue({ epoch })))
     const owners = await run(
@@ -232,7 +232,7 @@ describe("a reading of the status", () => {
     expect(asked.owners).toEqual([7, 9])
   })
 
-  it("after the broker did not answer, all callers share the failure, and the broker is not asked again", async () => {
+  it("if the broker does not answer, all callers share this failure, and the broker is asked only once", async () => {
     const gone = new BrokerUnavailable({ operation: "list", reason: "gone" })
     const { asked, run } = counted(Effect.fail(gone))
     const failures = await run(Effect.all(Array.from({ length: 5 }, () => Effect.flip(current))))
@@ -240,7 +240,7 @@ describe("a reading of the status", () => {
     expect(asked.queues).toBe(1)
   })
 
-  it("a reading of the status is given up when it takes too long", async () => {
+  it("an edge stops a read of the status that takes too long", async () => {
     const { run } = counted(Effect.never)
     const failure = await run(
       Effect.gen(function* () {

@@ -56,7 +56,7 @@ describe("a broker that takes no more messages", () => {
     )
   })
 
-  it("the edge uses a broker whose stream was full again as soon as the stream has room", async () => {
+  it("the edge stores purchases again as soon as the full stream of the broker has room", async () => {
     const manager = await service.client.jetstreamManager()
     await manager.streams.purge("PURCHASES")
     const answer = await service.post(purchaseText({ purchaseId: "room" }), { prefer: "wait=30" })

@@ -57,7 +57,7 @@ describe("GET /users", () => {
     }
   })
 
-  it("a user is listed with all members, and the next page as a link", async () => {
+  it("the list has each user with all members, and a link to the next page", async () => {
     const one = await service.get("/users?prefix=anna")
     expect(one.body).toContain('{"userId":"anna","total":2.00,"currency":"USD","purchaseCount":2,"reversalCount":0}')
     const { headers, body } = await service.get("/users?limit=2")

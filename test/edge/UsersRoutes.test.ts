@@ -42,7 +42,7 @@ const storedAt = async (purchaseId: string) => {
 }
 
 describe("GET /users/{id}/total", () => {
-  it("a user's total is exact and has the count, and its ETag is the account's revision", async () => {
+  it("a user's total is exact, has the number of purchases, and has the account's revision as its ETag", async () => {
     await buy("totals", "t1", 0.1)
     await buy("totals", "t2", 0.05)
     const answer = await service.get("/users/totals/total")
@@ -66,7 +66,7 @@ describe("GET /users/{id}/total", () => {
     )
   })
 
-  it("a total distinguishes a user who was never seen from a user whose total was 0 at a time", async () => {
+  it("a total distinguishes a user who was never seen from a user whose total was 0 at the asked time", async () => {
     await buy("seen", "s1")
     const known = async (path: string) => (JSON.parse((await service.get(path)).body) as { known: unknown }).known
     for (const query of ["", "?consistency=eventual", "?at=2020-01-01T00:00:00Z"]) {
@@ -146,7 +146,7 @@ describe("GET /users/{id}/purchases", () => {
   const numbers = ({ purchases }: Page) => purchases.map(({ number }) => number)
   const down = (from: number, to: number) => Array.from({ length: from - to + 1 }, (_, index) => from - index)
 
-  it("a history gives each purchase on one page, also if purchases come between two pages", async () => {
+  it("a history gives each purchase on one page, even if new purchases are applied between two pages", async () => {
     await service.get("/generate/60/reader")
     const path = "/users/reader/purchases"
     expect(numbers(await page(path))).toEqual(down(60, 41))
@@ -200,7 +200,7 @@ describe("GET /users/{id}/purchases", () => {
     )
   })
 
-  it("a history refuses a cursor of another user, of the future, or past the revision in the cursor", async () => {
+  it("a history refuses a cursor of another user, of a later sequence, or beyond the entries of its revision", async () => {
     await service.get("/generate/2/other")
     expect((await service.get("/users/other/total")).status).toBe(200)
     const other = await newestRevision("other")
@@ -362,7 +362,7 @@ describe("two accounts with a revision in one commit", () => {
     }
   })
 
-  it("two accounts of one commit have feeds with the places of their own lines", async () => {
+  it("in the feeds of two accounts of one commit, each event has the place of its own line of the commit", async () => {
     const feed = async (path: string, lastEventId: string, count: number) => {
       const reader = await served.open(path, lastEventId)
       await until("all is told", () => reader.applied.length >= count)

@@ -100,7 +100,7 @@ describe("the routes of a webhook, with the rules of an installation", () => {
     expect((await get("bad-url")).status).toBe(404)
   })
 
-  it("a refused URL leaves the webhook of a user as it was", async () => {
+  it("a PUT with a refused URL does not change the webhook of the user", async () => {
     await put("bob", { url })
     expect((await put("bob", { url: "https://10.0.0.1/" })).status).toBe(422)
     expect(await read(get("bob"))).toMatchObject({ url, state: "delivering" })
@@ -126,7 +126,7 @@ describe("the routes of a webhook, with the rules of an installation", () => {
     expect(JSON.parse(made.body).secret).not.toBe(secret)
   })
 
-  it("a rotation gives a new secret, and says until when the old secret signs too", async () => {
+  it("a rotation gives a new secret, and says until when deliveries are also signed with the old secret", async () => {
     const { secret } = await read(put("eve", { url }))
     const before = Date.now()
     const rolled = await read(ask("POST", "/users/eve/webhook/secret"))
@@ -168,7 +168,7 @@ describe("the routes of a webhook, with the rules of an installation", () => {
     expect((await askOn(app, "PUT", "/users/ira/webhook", { url })).status).toBe(200)
   })
 
-  it("a change that another change overtakes is tried again, and gets 503 after some attempts", async () => {
+  it("a change of a webhook that another change overtakes is tried again, and gets 503 after some attempts", async () => {
     let conflicts = 0
     const overtaken = (times: number) =>
       appOver((real) => ({
@@ -180,7 +180,7 @@ describe("the routes of a webhook, with the rules of an installation", () => {
     expect((await askOn(overtaken(99), "PUT", "/users/joe/webhook", { url })).status).toBe(503)
   })
 
-  it("a change without an answer of the broker gets 504, and the answer says that the outcome is unknown", async () => {
+  it("a change of a webhook gets 504 with an unknown outcome if the broker does not answer", async () => {
     const app = appOver(() => ({
       write: () => Effect.fail(new OutcomeUnknown({ operation: "store", reason: "silence" }))
     }))
@@ -237,7 +237,7 @@ describe("the routes of a webhook, with a judge that delivers", () => {
     expect(() => verify(rolled.secret, 0)).toThrow("No matching signature found")
   })
 
-  it("a paused webhook shows its reason, and a PUT goes on with the same alert", async () => {
+  it("a paused webhook shows the reason of its pause, and after a PUT the same alert is delivered", async () => {
     const path = "/users/bob/webhook"
     endpoint.answerWith(answer(410))
     const { run } = await startFor(path)

@@ -113,14 +113,14 @@ describe("the audit log", () => {
     return page.next === undefined ? [page] : [page, ...(await pagesFrom(page.next))]
   }
 
-  it("pages with one record each give every record of the log once, newest first", async () => {
+  it("pages of one audit record each give every audit record once, newest first", async () => {
     const pages = await pagesFrom("/audit?limit=1")
     expect(pages.every(({ records: found }) => found.length <= 1)).toBe(true)
     const sequences = pages.flatMap(({ records: found }) => found.map(({ sequence }) => sequence))
     expect(sequences).toEqual(Array.from({ length: (await records()).length }, (_, index) => index + 1).toReversed())
   })
 
-  it("a page has only the records of the caller, the change and the time that the request names", async () => {
+  it("a page has only the audit records of the caller, the change and the time that the request names", async () => {
     const all = (await pageOf("/audit?limit=100")).records
     const [, id] = token.split("_")
     const since = all[1]?.at ?? ""
@@ -133,7 +133,7 @@ describe("the audit log", () => {
     expect(await wanted("by=nobody")).toEqual([])
   })
 
-  it("a malformed record is listed too, so that nobody can hide other records behind it", async () => {
+  it("a page lists a malformed audit record, so that this record does not hide the audit records before it", async () => {
     const before = (await records()).length
     await service.client.jetstream().publish("audit.putRule", "no record")
     const [first, ...others] = (await pageOf("/audit?limit=100")).records
@@ -141,7 +141,7 @@ describe("the audit log", () => {
     expect(others).toHaveLength(before)
   })
 
-  it("no record can be removed through the broker's interface", async () => {
+  it("no client of the broker can remove an audit record", async () => {
     const manager = await service.client.jetstreamManager()
     await expect(manager.streams.deleteMessage("AUDIT", 1)).rejects.toThrow(/delete/)
     await expect(manager.streams.purge("AUDIT")).rejects.toThrow(/purge/)
@@ -149,7 +149,7 @@ describe("the audit log", () => {
 })
 
 describe("an edge with AUDIT_POSTS", () => {
-  it("each post and each body of lines is one record before it is stored, and a read has no record", async () => {
+  it("each post and each body of lines has one audit record before it is stored, and a read has none", async () => {
     const service = await startService({ environment: { AUTH: "tokens", AUDIT_POSTS: "true" } })
     const tokens = new TestTokens(service.broker.url)
     const token = await tokens.create({ name: "shop" })
@@ -208,7 +208,7 @@ describe("a change whose audit record cannot be written", () => {
   })
   const audited = routes.filter(({ stores, scope }) => stores && !["public", "purchases:write"].includes(scope))
 
-  it("some routes write audit records for their requests", () => {
+  it("the routes that write audit records include replays, changes of rules and bulk purchases", () => {
     expect(audited.map(({ name }) => name)).toEqual(expect.arrayContaining(["replayRejected", "putRule", "generate"]))
   })
 

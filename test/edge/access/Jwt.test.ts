@@ -127,7 +127,7 @@ describe("an edge with AUTH=jwt", () => {
     rmSync(directory, { recursive: true })
   })
 
-  it("an edge serves callers with a token of the issuer, and refuses others", async () => {
+  it("an edge serves callers with a token of the issuer, and refuses all other callers", async () => {
     const edge = await startEdge(
       testSettings({ NATS_URL: broker.url, AUTH: "jwt", JWT_KEYS: keys, JWT_ISSUER: issuer, JWT_AUDIENCE: audience })
     )

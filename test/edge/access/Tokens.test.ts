@@ -58,7 +58,7 @@ describe("the tokens in memory", () => {
     expect(again.record.secrets).toHaveLength(1)
   })
 
-  it("an older record that comes late does not make a revoked token valid", () => {
+  it("an older record of a revoked token that comes late does not make the token valid", () => {
     const tokens = new Tokens(() => start)
     const { id, token, record } = newToken(rights)
     tokens.take(stored(id, revokedToken(record, start), 2))
@@ -107,7 +107,7 @@ describe("the tokens in memory", () => {
     )
   })
 
-  it("the record of a token has no secret, and two tokens have nothing in common", () => {
+  it("the record of a token has no secret, and two new tokens share neither id nor secret", () => {
     const [one, other] = [newToken(rights), newToken(rights)]
     const secret = one.token.slice(one.token.indexOf("_", 3) + 1)
     expect(Buffer.from(secret, "base64url")).toHaveLength(32)
@@ -172,7 +172,7 @@ describe("an edge with tokens", () => {
   const line = (userId: string, purchaseId: string): string =>
     `${JSON.stringify({ purchaseId, userId, productName: "Lamp", productType: "Office", value: 1, quantity: 1 })}\n`
 
-  it("a body of lines stores the purchases of the token's users, and refuses each other line", async () => {
+  it("a body of lines stores the purchases of the token's users, and refuses the lines of all other users", async () => {
     const token = await known({ users: { only: ["ann", "cleo"] } })
     const body = line("ann", "l1") + line("bob", "l2") + line("cleo", "l3") + line("anna", "l4")
     const answer = await post(token, body, "application/x-ndjson")

@@ -207,7 +207,7 @@ describe("a header of one value other than Idempotency-Key", () => {
     expect((await ask(path, [latin1("last-event-id: \u00e9")])).status).toBe(400)
   })
 
-  it("a header that is a list goes on in a second line", async () => {
+  it("a header with a list of values may go on in a second line", async () => {
     const answer = await post(newUser(), ["prefer: respond-async", "prefer: wait=20"], { purchaseId: "p1" })
     expect(answer.status).toBe(201)
   })

@@ -70,7 +70,7 @@ describe("readPurchase", () => {
   })
 
   const texts = string({ unit: "grapheme", minLength: 1, maxLength: 64 })
-  it("every purchase within the rules is read as it was written, in any order and spelling", () => {
+  it("every valid purchase is read as it was written, with its members in any order and spelling", () => {
     const cents = integer({ min: 1, max: 100_000_000 }).map(BigInt)
     const order = array(integer(), { minLength: 6, maxLength: 6 })
     assert(
@@ -109,7 +109,7 @@ describe("readPurchase", () => {
     )
   })
 
-  it("reading any JSON or text gives a purchase or a problem of the caller, and never throws", () => {
+  it("for any JSON or text the reader returns a purchase or a problem of the caller, and never throws", () => {
     const bodies = oneof(
       json(),
       string(),

@@ -166,7 +166,7 @@ describe("A feed on a socket", () => {
     expect(items.observed).toBe(false)
   })
 
-  it("a feed with a reader who does not read ends with a reason, before many bytes wait", async () => {
+  it("a feed whose reader reads nothing ends with a reason, before many bytes wait for the reader", async () => {
     const items = new Subject<FeedItem>()
     const { asking, outgoing } = await connected(() => items)
     items.next({ kind: "start", place: behindCommit(0) })
@@ -202,7 +202,7 @@ describe("A feed on a socket", () => {
     expect(items.observed).toBe(false)
   })
 
-  it("a feed waits for a reader who catches up", async () => {
+  it("a feed does not cut off a slow reader who still reads older events", async () => {
     const items = new Subject<FeedItem>()
     let ready = async () => undefined as void
     const { asking, outgoing } = await connected((given) => {

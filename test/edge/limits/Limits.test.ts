@@ -85,7 +85,7 @@ describe("an edge with limits", () => {
   const get = (path: string, token: string, leave?: AbortController) =>
     fetch(urlOf(path), { headers: bearer(token), ...(leave === undefined ? {} : { signal: leave.signal }) })
 
-  it("a caller without points left gets 429 with its bound, and another caller is served", async () => {
+  it("a caller without points left gets 429 with the caller's limit, and another caller is served", async () => {
     const [greedy, honest] = [await known({ limits: { pointsPerSecond: 50 } }), await known()]
     const answers = await Promise.all(Array.from({ length: 8 }, () => get("/users/ann/spending", greedy)))
     const refused = answers.find(({ status }) => status === 429)
@@ -203,7 +203,7 @@ describe("the connections of a server", () => {
     if (!socket.closed) await new Promise<void>((resolve) => socket.once("close", () => resolve()))
   }
 
-  it("a server closes connections above its bounds, and accepts new ones when others have ended", async () => {
+  it("a server closes connections above its bounds, and accepts new connections when others have ended", async () => {
     for (const connections of [
       { connectionsMax: 100, connectionsOfAddressMax: 2 },
       { connectionsMax: 2, connectionsOfAddressMax: 100 }

@@ -22,7 +22,7 @@ describe("the bound of wrong tokens", () => {
   const isRefused = (network = guesser, token = "guess"): boolean =>
     isProblem(wrongTokens.problemOf(network, token) ?? {})
 
-  it("tokens of a network below the bound are looked up, and a network at the bound is refused for a minute", () => {
+  it("a network may send wrong tokens up to the bound, and is then refused for a minute", () => {
     guess(guesser, 2)
     expect(isRefused()).toBe(false)
     guess(guesser, 1)
@@ -37,7 +37,7 @@ describe("the bound of wrong tokens", () => {
     expect(isRefused()).toBe(true)
   })
 
-  it("while a network at the bound is refused, another network is not refused", () => {
+  it("while a network with too many wrong tokens is refused, another network is not refused", () => {
     guess()
     expect(isRefused("203.0.113.8")).toBe(false)
   })

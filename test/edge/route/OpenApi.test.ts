@@ -45,7 +45,7 @@ describe("GET /openapi.json", () => {
     expect(new Set(operations.map(({ operation }) => operation.operationId)).size).toBe(routes.length)
   })
 
-  it("the document names the scope that each route needs, and public routes need none", () => {
+  it("the document names the scope that each route needs, and public routes need no scope", () => {
     expect(document.components.securitySchemes["token"]).toMatchObject({ type: "http", scheme: "bearer" })
     const scopeOf = ({ security }: (typeof operations)[number]["operation"]) =>
       security.find((one) => "token" in one)?.["token"] ?? []
@@ -87,7 +87,7 @@ describe("GET /openapi.json", () => {
     expect(route(declared).scope).toBeUndefined()
   })
 
-  it("the document has no reference that leads nowhere", () => {
+  it("each reference in the document leads to a part of the document", () => {
     const references = [...JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]*)"/g)].map(([, place = ""]) => place)
     expect(references.length).toBeGreaterThan(100)
     for (const place of references) {
@@ -214,7 +214,7 @@ describe("a field of the OpenAPI document", () => {
   )
 
   const count = wholeNumberField("count", "malformed-request", 1, 1_000)
-  it("the field count reads the numbers of its schema if they are written in digits, and nothing else", () => {
+  it("the field count reads the numbers of its schema that are written in digits, and refuses all other texts", () => {
     const isDocumented = documentedBy(count)
     assert(
       property(numbers, (text) => {

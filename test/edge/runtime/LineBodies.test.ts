@@ -17,7 +17,7 @@ describe("an edge that reads as many bodies of lines as it may", () => {
   const detail = `${bodiesOpenMax} bodies of purchases are read already. Nothing was stored.`
   const tooMany = refusal("unavailable", detail, "/purchases", { "retry-after": "1" })
 
-  it("a full edge refuses a body of lines until another body ends, and counts its own bodies only", async () => {
+  it("a full edge refuses a body of lines until another body ends, and another edge is not full then", async () => {
     const app = appOn(service.edge.services)
     const open = await Promise.all(Array.from({ length: bodiesOpenMax }, () => beginOn(app)))
     expect(open.map(({ response }) => response.status)).toEqual(open.map(() => 200))

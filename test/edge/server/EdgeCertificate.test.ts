@@ -76,7 +76,7 @@ describe("an edge that speaks TLS", needs(opensslNeeded), () => {
     socket.destroy()
   })
 
-  it("after SIGHUP an edge uses the new certificate, or keeps the former one if the new one is wrong", async () => {
+  it("after SIGHUP an edge uses the new certificate, or keeps the former certificate if the new one is wrong", async () => {
     const files = { certificate: join(made.directory, "current.crt"), key: join(made.directory, "current.key") }
     const take = (name: string) => {
       const { certificate, key } = made.make(name)
@@ -98,7 +98,7 @@ describe("an edge that speaks TLS", needs(opensslNeeded), () => {
     expect(await subjectAt(port)).toBe("second")
   })
 
-  it("an edge does not start with a key that others may read, or that does not fit its certificate", async () => {
+  it("an edge does not start if other users may read its key file, or if the key does not fit the certificate", async () => {
     const { certificate, key } = made.make("edge")
     const other = made.make("other")
     expect(await refusalOf(certificate, other.key)).toContain("cannot be used")
@@ -108,7 +108,7 @@ describe("an edge that speaks TLS", needs(opensslNeeded), () => {
     )
   })
 
-  it("an edge ends a connection whose caller takes nothing of its answer, and none whose caller reads", async () => {
+  it("an edge ends a connection whose caller takes nothing of the answer, and keeps it if the caller reads", async () => {
     const { certificate, key } = made.make("edge")
     const answerBytes = 20_000_000
     const answering: Array<Socket> = []

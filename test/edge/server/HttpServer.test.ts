@@ -128,7 +128,7 @@ describe("a request that the application does not see", () => {
     )
   })
 
-  it("a request with an expectation that the server cannot meet is answered with 417", async () => {
+  it("a request whose header Expect the server cannot meet is answered with 417", async () => {
     const answer = await answerTo("GET /livez HTTP/1.1\r\nhost: x\r\nexpect: foo\r\n\r\n")
     const detail = "The expectation foo cannot be met. Send 100-continue, or leave Expect out."
     expect(readAnswer(answer)).toEqual(lastProblem("expectation-failed", "417 Expectation Failed", detail))
@@ -165,7 +165,7 @@ describe("a request that the application does not see", () => {
     }
   )
 
-  it("a refused request is closed also when its caller keeps the connection open", async () => {
+  it("the server closes the connection of a refused request, even if the caller keeps it open", async () => {
     const socket = await open((await serve({ linger: 20 })).port)
     // The caller does not end the connection, so only the server can end it.
     socket.allowHalfOpen = true
@@ -260,7 +260,7 @@ describe("an answer over a socket", () => {
 })
 
 describe("an HTTP port that is taken", () => {
-  it("a port that is taken is reported with the remedy", async () => {
+  it("if the port is taken, the edge reports the port and the remedy", async () => {
     const { port } = await serve()
     const failure = await Effect.runPromise(Effect.flip(Effect.scoped(serveHttp(service.edge.app, "127.0.0.1", port))))
     expect(failure).toBeInstanceOf(PortUnavailable)
@@ -328,7 +328,7 @@ describe("a server that stops", () => {
     await failed
   })
 
-  it("a server that stops answers accepted requests, and has no connection left after that", async () => {
+  it("a server that stops answers the accepted requests, and then closes all connections", async () => {
     const { port, close } = await serve()
     const idle = await open(port)
     const { answered } = await askAndWait(port, "answered")

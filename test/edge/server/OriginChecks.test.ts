@@ -77,7 +77,7 @@ describe("the origin of a request", () => {
   it.each([
     ["http://127.0.0.1:8081", "127.0.0.1:8081"],
     ["https://ledger.example", "Ledger.example"]
-  ])("a page of %s may ask the host %s", (origin, host) => {
+  ])("a page of the origin %s may send requests to the host %s", (origin, host) => {
     expect(originStatus(origin, host)).toBe(200)
   })
 
@@ -88,11 +88,11 @@ describe("the origin of a request", () => {
     "http://127.0.0.1:8082",
     "http://localhost:8081",
     "file://127.0.0.1:8081"
-  ])("a page of the origin %j may not ask", (origin) => {
+  ])("a page of the origin %j may send no requests", (origin) => {
     expect(originStatus(origin)).toBe(403)
   })
 
-  it("a page of an origin in ALLOWED_ORIGINS may ask", () => {
+  it("a page of an origin in ALLOWED_ORIGINS may send requests", () => {
     expect(originStatus("https://shop.example", undefined, ["https://shop.example"])).toBe(200)
     expect(originStatus("http://shop.example", undefined, ["https://shop.example"])).toBe(403)
   })
@@ -161,7 +161,7 @@ describe("a server that checks hosts and origins", () => {
   ]
 
   it.each(storing.map(({ method, path }) => [method, path]))(
-    "%s %s stores nothing for a page of another site, or for a browser that fetches ahead",
+    "%s %s stores nothing for a page of another site, or for a prefetch of a browser",
     async (method, path) => {
       const before = (await inputMessages(service.client)).length
       for (const headers of foreign) expect((await askStoring(method, path, headers)).status).toBe(403)

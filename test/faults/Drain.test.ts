@@ -87,7 +87,7 @@ describe("A process that is told to stop", () => {
     expect(await acknowledged()).toEqual(positions.map((position) => [position, 0]))
   })
 
-  it("a worker told to stop amid its work leaves the rest to the next worker, which keeps the order", async () => {
+  it("a worker that is told to stop amid its work leaves the rest to the next worker, which keeps the order", async () => {
     const first = start("worker")
     await until("it works", async () => (await consumersInUse()).length === 4)
     for (const sales of lanes) await system.publish(sales, 1)
@@ -112,7 +112,7 @@ describe("A process that is told to stop", () => {
     return purchases
   }
 
-  it("an edge that is told to stop answers the requests that it has accepted, and takes no others", async () => {
+  it("an edge that is told to stop answers the requests that it has accepted, and takes no new requests", async () => {
     const port = await freePort()
     const edge = start("edge", { PORT: String(port) })
     const ask = askAt(port)

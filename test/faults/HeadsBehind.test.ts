@@ -14,7 +14,7 @@ const sale = sold("user", "p1")
 describe("A worker that ends after it wrote heads", () => {
   const system = startedBeforeEach(() => TestSystem.start({ PARTITIONS: "1" }))
 
-  it("the next owner reads the commits that came while its predecessor wrote its last manifest", async () => {
+  it("the next owner reads the commits that were stored while the former owner wrote its last manifest", async () => {
     const gate = makeGate()
     let isStoring = false
     const first = await system.startWorker(

@@ -259,7 +259,7 @@ describe("The feed", () => {
     }
   })
 
-  it("a feed also gives the revisions that came and left memory while the feed read an empty page", async () => {
+  it("a feed gives the revisions that came into memory and left it while the feed read an empty page", async () => {
     ledger.grow(50)
     await read().begun()
     const gate = makeGate()
@@ -291,7 +291,7 @@ describe("The feed", () => {
     expect(reader.sequences()).toEqual(evenNumbers(0, 700))
   })
 
-  it("a feed repeats nothing to a reader that has read further at another edge", async () => {
+  it("a feed repeats no revision to a reader that has read later revisions at another edge", async () => {
     ledger.grow(3)
     await read().begun()
     ledger.ahead = 10
@@ -349,7 +349,7 @@ describe("The feed", () => {
     }
   })
 
-  it("a user's feed reads the commits of that user alone", async () => {
+  it("a user's feed reads only the commits that change the account of this user", async () => {
     ledger.commit(["bob", "ann"])
     ledger.commit(["bob"])
     ledger.commit(["ann", "carl"], 3)
@@ -384,7 +384,7 @@ describe("The feed", () => {
     expect(back.sequences()).toEqual(evenNumbers(0, 200))
   })
 
-  it("a user's feed ends if the owner of the account is gone, and goes on after the reader's last id", async () => {
+  it("a user's feed ends if the owner of the account is gone; the reader's next feed goes on after the last id", async () => {
     ledger.grow(100, "ann")
     let taken = Promise.withResolvers<void>()
     const reader = read({ userToken: "ann", lastEventId: "0", ready: () => taken.promise })
@@ -422,7 +422,7 @@ describe("The feed", () => {
     })
   })
 
-  it("all feeds end when another ledger replaces the ledger, and the next reader follows the new ledger", async () => {
+  it("all feeds end when the ledger is replaced by another, and the next reader follows the new ledger", async () => {
     const reader = read()
     await reader.begun()
     ledger.replace()
@@ -550,7 +550,7 @@ describe("A reader of a feed in the course of time", () => {
   const inVirtualTime = (check: Parameters<TestScheduler["run"]>[0]) =>
     new TestScheduler((actual, expected) => expect(actual).toEqual(expected)).run(check)
 
-  it("a reader gets a heartbeat every 15 seconds until the end", () => {
+  it("a reader gets a heartbeat every 15 seconds until the feed ends", () => {
     inVirtualTime(({ cold, expectObservable }) => {
       const values = {
         p: { kind: "start", place: behindCommit(1) },

@@ -21,7 +21,7 @@ it("an honest caller is served while each attack runs, and every attacker is ref
   expect(refused).toEqual(expect.arrayContaining(["5 slow bodies of lines", "7 huge generate", "8 many feeds"]))
 })
 
-it("a percentile of some times is the time below which that share of them is", () => {
+it("the 50th percentile of some times is the least time that half of the times do not exceed", () => {
   expect(percentile([3, 1, 2, 4], 0.5)).toBe(2)
   expect(percentile([3, 1, 2, 4], 0.99)).toBe(4)
   expect(percentile([], 0.5)).toBeNaN()

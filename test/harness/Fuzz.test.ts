@@ -13,7 +13,7 @@ const changing = (part: string, change: (answer: Response) => Response) => (app:
 }
 
 describe("requests that strangers may send", () => {
-  it("2,000 requests get no status of 500 or more, log no error, and leave no memory behind", async () => {
+  it("2,000 requests get no status of 500 or more, log no error, and do not let the heap grow", async () => {
     const { mistakes, cases, statuses } = await fuzz({ cases: 2_000, seed: Math.floor(Math.random() * 2 ** 31) })
     expect(mistakes).toEqual([])
     expect(cases).toBe(2_000)
@@ -21,13 +21,13 @@ describe("requests that strangers may send", () => {
     for (const status of ["200", "202", "400", "401", "404", "422"]) expect(statuses[status], status).toBeGreaterThan(0)
   })
 
-  it("the check sees an answer of 500", async () => {
+  it("the check reports an answer with the status 500", async () => {
     const around = changing("/total", () => new Response("{}", { status: 500 }))
     const { mistakes } = await fuzz({ cases: 300, seed: 1, around })
     expect(mistakes.some((text) => text.includes("/total"))).toBe(true)
   })
 
-  it("the check sees memory that stays", async () => {
+  it("the check reports memory that is never freed", async () => {
     const kept: Array<Buffer | ReadonlyArray<number>> = []
     const cases = 200
     const around = changing("", (answer) => {

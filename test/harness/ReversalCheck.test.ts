@@ -95,7 +95,7 @@ describe("The check of reversals in a history", () => {
 })
 
 describe("The check of all reversals of a ledger", () => {
-  it("the check reads histories in the commits, and compares the rejected records with them", () => {
+  it("the check reads all histories from the commits, and compares the rejected records with the histories", () => {
     const twice = [p, takenBack(2, { id: "r", of: "p", quantity: 2 }), takenBack(3, { id: "s", of: "p", quantity: 2 })]
     expect(ledgerReversalProblems(journalOf(twice), [])).toEqual([expect.stringMatching("^I4 disagreeing: ann/")])
     expect(ledgerReversalProblems(journalOf([p]), [recordAt9()])).toEqual([expect.stringMatching("^I1 lost: ann/")])

@@ -40,14 +40,14 @@ describe("a message of the input log", () => {
     })
   })
 
-  it("the same message with purchases has the same id, so the broker drops it", () => {
+  it("the same message of purchases has the same message id each time, so the broker drops the second copy", () => {
     for (const ids of [["p1"], ["p1", "p2"]]) {
       const [first, again] = [1, 2].map(() => messageOf(...ids.map(purchase)).messageId)
       expect(again).toBe(first)
     }
   })
 
-  it("the same message with a reversal has another id, so a refused reversal is decided again", () => {
+  it("the same message with a reversal has a new message id each time, so a refused reversal is decided again", () => {
     for (const requests of [[reversal("p1")], [purchase("p1"), reversal("p1")]]) {
       const ids = Array.from({ length: 3 }, () => messageOf(...requests).messageId)
       expect(new Set([...ids, messageOf(purchase("p1")).messageId]).size).toBe(4)

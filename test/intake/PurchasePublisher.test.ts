@@ -154,7 +154,7 @@ describe("purchases behind a message that found no leader", () => {
 })
 
 describe("a broker that does not answer", () => {
-  it.effect("a broker that does not answer is sent the same message under the same id", () =>
+  it.effect("if the broker does not answer, the publisher sends the same message under the same message id again", () =>
     Effect.gen(function* () {
       const { publisher, sent } = yield* publisherOver((attempt) =>
         attempt < 3 ? Effect.fail(unknown) : Effect.succeed({ sequence: 7, duplicate: true })
@@ -271,7 +271,7 @@ describe("the messages of a publisher", () => {
     })
   )
 
-  it.effect("if each copy has to be stored, each copy of a message has its own message id", () =>
+  it.effect("if the broker has to store each copy of a purchase, each message has a message id of its own", () =>
     Effect.gen(function* () {
       const { publisher, sent } = yield* publisherOver(() => Effect.succeed({ sequence: 1, duplicate: false }))
       for (const storeEveryCopy of [true, true, false, false]) {
@@ -328,7 +328,7 @@ describe("a purchase that is waited for", () => {
     })
   )
 
-  it.effect("a notice of a refusal is not heard as applied, so the purchase counts as stored", () =>
+  it.effect("after the notice of a refusal, the purchase is answered as stored, and not as applied", () =>
     Effect.gen(function* () {
       const { publisher, tell } = yield* publisherOver(() => Effect.succeed(stored))
       const refused = yield* awaited(publisher)
@@ -339,7 +339,7 @@ describe("a purchase that is waited for", () => {
     })
   )
 
-  it.effect("a notice that comes twice or has no listener does not count for another purchase", () =>
+  it.effect("a notice that comes twice, or that nobody waits for, does not count for another purchase", () =>
     Effect.gen(function* () {
       const { publisher, tell } = yield* publisherOver(() => Effect.succeed(stored))
       yield* publisher.publish([purchase("first")])
@@ -354,14 +354,12 @@ describe("a purchase that is waited for", () => {
     })
   )
 
-  it.effect(
-    "if the broker already had a purchase, its outcome is asked for at once, without waiting for a notice",
-    () =>
-      Effect.gen(function* () {
-        const { publisher } = yield* publisherOver(() => Effect.succeed({ sequence: 7, duplicate: true }))
-        const published = { sequence: 7, duplicate: true, index: 0 }
-        expect(yield* publisher.publishAndWait(purchase("p1"), onlyStored)).toEqual({ kind: "stored", published })
-      })
+  it.effect("if the broker already had a purchase, the edge asks for the outcome at once, without a notice", () =>
+    Effect.gen(function* () {
+      const { publisher } = yield* publisherOver(() => Effect.succeed({ sequence: 7, duplicate: true }))
+      const published = { sequence: 7, duplicate: true, index: 0 }
+      expect(yield* publisher.publishAndWait(purchase("p1"), onlyStored)).toEqual({ kind: "stored", published })
+    })
   )
 
   it.effect("a purchase that cannot be stored fails, and a later notice of that purchase changes nothing", () =>
@@ -395,7 +393,7 @@ describe("an edge that holds as much as it may", () => {
 describe("bodies of lines", () => {
   const stored = { sequence: 1, duplicate: false }
 
-  it.effect("bodies of lines wait in turn if they fill their room, and single purchases still have room", () =>
+  it.effect("bodies of lines wait in turn if they fill their share of the room; single purchases still fit", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<Stored>()
       const { publisher, sent } = yield* publisherOver(() => Deferred.await(gate))

@@ -135,7 +135,7 @@ describe("changes of the rules of one owner", () => {
     { does: "delete", rule: "c" }
   ] as const
 
-  it("each answered change is in the value, with any number of lost answers", () => {
+  it("the stored rules of the owner have each answered change, however many answers are lost", () => {
     const exploration = explore(ruleChanges(["c"], requests), { statesMax })
     print("changes of rules", exploration)
     expect(exploration.violation, historyOf(exploration.violation)).toBeUndefined()

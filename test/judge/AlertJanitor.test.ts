@@ -45,7 +45,7 @@ describe("the janitor of alerts", () => {
     expect(await kept()).toHaveLength(1)
   })
 
-  it("a removal of alerts before a time keeps the alerts that were stored after the time", async () => {
+  it("the removal of the alerts before a time keeps the alerts that were stored after that time", async () => {
     await system.startWorker()
     const { runtime } = await system.startJudge()
     await new RuleBook(system.admin).put("ann", "all", everyPurchase)

@@ -96,7 +96,7 @@ describe("A judge", () => {
     }
   )
 
-  it("the process of a judge has the niceness of the setting JUDGE_NICE, so that purchases go first", async () => {
+  it("the process of a judge has the niceness of JUDGE_NICE, so that workers get processor time first", async () => {
     await system.startWorker()
     await new RuleBook(system.admin).put("ann", "all", everyPurchase)
     const process = new TestProcess("judge", { NATS_URL: system.broker.url, WORKER_ID: "first", JUDGE_NICE: "7" })
@@ -224,7 +224,7 @@ describe("A judge", () => {
     expect(await positionsOf(system.admin)).toHaveLength(1)
   })
 
-  it("a judge stops with a message at rules that it cannot read, and judges no purchase behind these rules", async () => {
+  it("a judge stops with a message at rules that it cannot read, and judges no purchase after them", async () => {
     await system.startWorker()
     const rules = new RuleBook(system.admin)
     await rules.put("ann", "all", everyPurchase)

@@ -12,7 +12,7 @@ const coveredBy = ({ through, messages }: AlertPosition, commits: ReadonlyArray<
   commits.slice(0, through).reduce((sum, count) => sum + count, 0) + messages
 
 describe("The outbox of a judge", () => {
-  it("the outbox gives out each message once and in order, whenever a judge dies and another judge goes on", () => {
+  it("each message of the outbox is stored once and in order, whenever a judge dies and another goes on", () => {
     fc.assert(
       fc.property(anyCommits, fc.infiniteStream(fc.boolean()), (commits, isDue) => {
         const stored: Array<string> = []

@@ -60,7 +60,7 @@ describe("The check of alerts", () => {
     await until("an alert is stored twice", isDoubled)
   })
 
-  it("the check finds wrong alerts if a judge begins with the newest rules, and not those at its position", async () => {
+  it("the check finds wrong alerts if a judge begins with the newest rules instead of the rules at its position", async () => {
     await system.startWorker()
     const rules = new RuleBook(system.admin)
     const costly = (threshold: number) => ({ measure: "value", is: "greater-or-equal", threshold })

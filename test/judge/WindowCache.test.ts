@@ -53,7 +53,7 @@ describe("The cache of window states", () => {
     expect(cache.take(placed("user-999", 0)).entries).toBe(100)
   })
 
-  it("the cache keeps no user whose states alone exceed the bound", () => {
+  it("the cache keeps no window state of a user whose window states alone exceed the bound", () => {
     const cache = new WindowCache(1_000)
     const windows = cache.take(placed("ann", 0))
     fill(windows, 2_000)
@@ -62,7 +62,7 @@ describe("The cache of window states", () => {
     expect(cache.take(placed("ann", 0)).entries).toBe(0)
   })
 
-  it("the cache gives empty states if its states lack the newest revision of the user", () => {
+  it("the cache gives empty window states of a user if it lacks the user's newest revision", () => {
     const cache = new WindowCache(1_000)
     const windows = cache.take(placed("ann", 5))
     fill(windows, 3)

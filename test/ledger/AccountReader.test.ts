@@ -204,14 +204,14 @@ describe("an incomplete account, which would take a repeat for a new purchase", 
     }
   })
 
-  it("an account is refused if its segment is another user's", async () => {
+  it("an account is refused if one of its segments belongs to another user", async () => {
     const { made, first } = makeSealed()
     const own = decodeSegment(made.journal.at(first)?.text ?? "")
     made.journal.spoil(first, encodeSegment({ ...own, userToken: "bob" }))
     expect(await problemOf(made)).toBe(`account ann: segment ${first} is missing`)
   })
 
-  it("an account is refused if its newest or an unsealed revision is missing or another user's", async () => {
+  it("an account is refused if its newest or an unsealed revision is missing, or belongs to another user", async () => {
     for (const which of ["newest", "unsealed"] as const) {
       for (const text of [undefined, encodeCommit(head, ['["anna","another one"]'])]) {
         const sealed = makeSealed()
@@ -221,7 +221,7 @@ describe("an incomplete account, which would take a repeat for a new purchase", 
     }
   })
 
-  it("an account is refused if its head names a segment, or another user's revision", async () => {
+  it("an account is refused if its head is the sequence of a segment, or of another user's revision", async () => {
     const { made, first, newest } = makeSealed()
     for (const sequence of [first, newest - 1, newest + 1]) {
       expect(await made.load("ann", sequence)).toMatchObject({
@@ -230,7 +230,7 @@ describe("an incomplete account, which would take a repeat for a new purchase", 
     }
   })
 
-  it("an account is refused if the number of its ids differs from its count", async () => {
+  it("an account is refused if its number of ids differs from its number of entries", async () => {
     const { made, first } = makeSealed()
     const own = decodeSegment(made.journal.at(first)?.text ?? "")
     const less = { ...own, revisions: [] }
@@ -241,7 +241,7 @@ describe("an incomplete account, which would take a repeat for a new purchase", 
     expect(await problemOf(made)).toBe("account ann: it has 515 ids for 514 entries")
   })
 
-  it("an account is refused if a revision that is not its first names no earlier revision", async () => {
+  it("an account is refused if a later revision than its first names no earlier revision", async () => {
     const { made, newest } = makeSealed()
     const last = made.ledger.revisions.at(-1)?.revision
     if (last === undefined) throw new Error("no revision")

@@ -113,7 +113,7 @@ const setUp = Effect.gen(function* () {
 })
 
 describe("the writer of a chain", () => {
-  it.effect("the writer has one commit in flight, and the next commit holds the proposals that came meanwhile", () =>
+  it.effect("the writer has one commit in flight, and proposals that come meanwhile go into the next commit", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       writer.submit(proposal("ann", [epoch.receive()]))
@@ -132,7 +132,7 @@ describe("the writer of a chain", () => {
     })
   )
 
-  it.effect("the writer reports a stored commit to its epoch, then to its proposers, and last its messages", () =>
+  it.effect("the writer reports a stored commit to the epoch, then to its proposers, and last its messages", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       const seen: Array<unknown> = []
@@ -169,7 +169,7 @@ describe("the writer of a chain", () => {
     })
   )
 
-  it.effect("the writer commits the position alone if the input was decided before", () =>
+  it.effect("the writer stores a commit with the position and no revision if all input was decided before", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       writer.submit({ userToken: "ann", line: () => undefined, parts: [epoch.receive()], committed: () => undefined })
@@ -199,7 +199,7 @@ describe("the writer of a chain", () => {
     })
   )
 
-  it.effect("the writer is settled when everything that was proposed is stored", () =>
+  it.effect("the writer is settled when all proposals are stored", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       yield* writer.settled
@@ -314,7 +314,7 @@ describe("the question whether an epoch still owns its partition", () => {
     })
   )
 
-  it.effect("a refused commit answers that the epoch no longer owns its partition", () =>
+  it.effect("after a refused commit, the answer is that the epoch no longer owns its partition", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
       writer.submit(proposal("ann", [epoch.receive()]))
@@ -326,7 +326,7 @@ describe("the question whether an epoch still owns its partition", () => {
     })
   )
 
-  it.effect("the leader is asked for the owner of the partition if there is nothing to commit", () =>
+  it.effect("the writer asks the leader for the owner of the partition if there is nothing to commit", () =>
     Effect.gen(function* () {
       const { chain, writer } = yield* setUp
       expect(yield* writer.stillOwner).toBe(true)

@@ -77,7 +77,7 @@ describe("a table of heads", () => {
     expect(table.bytes / users).toBeLessThan(73)
   })
 
-  it("a table of heads restores only from a base with the same key", () => {
+  it("a table of heads is restored only from a base whose hashes were made with the same key", () => {
     const table = new HeadTable(key)
     table.set("ann", 7)
     const other = new HeadTable(Uint32Array.of(5, 6, 7, 8))

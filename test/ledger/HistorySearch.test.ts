@@ -152,7 +152,7 @@ const inOrder = (order: HistoryAsked["order"], entries: ReadonlyArray<LedgerEntr
 const numbersOf = (entries: ReadonlyArray<LedgerEntry>) => entries.map(({ number }) => number)
 
 describe("pages of a filtered history", () => {
-  it("the pages of a filter hold the fitting entries of the whole history, each once and in order", () =>
+  it("the pages of a filtered history hold each matching entry of the whole history once and in order", () =>
     assert(
       asyncProperty(revisions, filters, orders, limits, async (drawn, filter, order, sizes) => {
         const account = accountOf(drawn)
@@ -163,7 +163,7 @@ describe("pages of a filtered history", () => {
       { numRuns: 500 }
     ))
 
-  it("the pages of a filter miss and repeat nothing while purchases are added", () =>
+  it("the pages of a filtered history neither miss nor repeat an entry while purchases are added", () =>
     assert(
       asyncProperty(revisions, revisions, filters, orders, limits, async (drawn, later, filter, order, sizes) => {
         const account = accountOf(drawn)
@@ -186,7 +186,7 @@ describe("pages of a filtered history", () => {
       { numRuns: 300 }
     ))
 
-  it("a search is right after many searches of the same account, and while the account grows", () =>
+  it("a search finds the right entries after many searches of the same account, and while the account grows", () =>
     assert(
       asyncProperty(revisions, array(tuple(revisions, filters, orders), { maxLength: 8 }), async (drawn, steps) => {
         const account = accountOf(drawn)
@@ -211,7 +211,7 @@ describe("pages of a filtered history", () => {
     return account
   }
 
-  it("a page without a fitting entry ends at its bound of revisions, and its cursor goes on", async () => {
+  it("a page without a matching entry ends at the bound of revisions, and its cursor leads on", async () => {
     const account = singles(3 * revisionsScannedMax, (index) => index)
     const asked = { order: "newest", filter: { product: "Desk" }, limit: 20 } as const
     const page = await account.page(asked)
@@ -223,7 +223,7 @@ describe("pages of a filtered history", () => {
     expect(numbersOf(await walk(account, asked, [20]))).toEqual([3 * revisionsScannedMax + 1])
   })
 
-  it("a page ends when it has looked at its bound of entries", async () => {
+  it("a page ends when the number of its inspected entries is at the bound", async () => {
     const account = new GrowingAccount()
     const size = 500
     for (let index = 0; index < 100; index += 1) {
@@ -263,7 +263,7 @@ describe("pages of a filtered history", () => {
     }
   })
 
-  it("a page at any date of an account that was searched before reads little more than the first page", async () => {
+  it("after an earlier search, a page at any date reads only a few revisions more than the first page", async () => {
     const account = singles(65_536, (index) => Math.floor(index / 5_000) * 86_400_000 + (index % 5_000) * 10)
     const dateAt = (index: number) => account.entries()[index]?.storedAt ?? 0
     for (let share = 0.01; share < 1; share += 0.02) {
@@ -279,7 +279,7 @@ describe("pages of a filtered history", () => {
     expect(reads.toSorted((one, other) => one - other)[reads.length >> 1]).toBeLessThanOrEqual(45)
   })
 
-  it("a page refuses a cursor of a commit without entries of the account, and a cursor beyond its entries", async () => {
+  it("a page refuses a cursor at a commit without the account, and a cursor beyond the entries of its commit", async () => {
     const account = singles(5, (index) => index)
     const asked = { order: "newest", filter: {}, limit: 2 } as const
     for (const place of [

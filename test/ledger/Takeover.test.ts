@@ -41,7 +41,7 @@ const makeJournal = () => {
 }
 
 describe("a take-over", () => {
-  it.effect("the take-over of a new partition is its first record, from position 0", () =>
+  it.effect("the take-over record of a new partition is the first record of the chain, and has the position 0", () =>
     Effect.gen(function* () {
       const { journal, take, position } = makeJournal()
       expect(yield* position).toBe(0)
@@ -55,7 +55,7 @@ describe("a take-over", () => {
     })
   )
 
-  it.effect("a take-over keeps the position of the newest commit, and so does the next take-over", () =>
+  it.effect("a take-over keeps the position of the newest commit, and a second take-over keeps it, too", () =>
     Effect.gen(function* () {
       const { commit, take, position } = makeJournal()
       yield* commit(12)

@@ -83,7 +83,7 @@ describe("totals before moments", () => {
       })
     ))
 
-  it("totals rise from moment to moment up to the present total, also when the clock stepped back", () =>
+  it("totals never fall from moment to moment up to the present total, even if the clock stepped back", () =>
     assert(
       asyncProperty(stepping, sizes, async (purchases, size) => {
         const { totals } = await totalsOver(revisionsOf(purchases, size), everyMoment)
@@ -94,7 +94,7 @@ describe("totals before moments", () => {
       })
     ))
 
-  it("totals of the past stay the same when more is bought later, also when the clock stepped back before", () =>
+  it("later purchases do not change the totals of the past, even if the clock stepped back before", () =>
     assert(
       asyncProperty(stepping, sizes, nat(40), nat(62), async (purchases, size, more, moment) => {
         const whole = purchases.slice(0, purchases.length - (purchases.length % size))

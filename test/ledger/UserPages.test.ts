@@ -91,7 +91,7 @@ describe("pages of users", () => {
       { numRuns: 50 }
     ))
 
-  it("a user that buys while the pages are read is listed once", () =>
+  it("a user who buys while the pages are read is listed once", () =>
     assert(
       asyncProperty(commits, commits, limits, async (drawn, later, sizes) => {
         const chain = chainOf(drawn)
@@ -139,7 +139,7 @@ describe("pages of users", () => {
 })
 
 describe("the first users of a table", () => {
-  it("the first users are those with the lowest places from a place on, and all users at the last place", () =>
+  it("the first users have the lowest places from a given place on, with all users at the last of these places", () =>
     assert(
       property(array(nat(50)), nat(50), integer({ min: 1, max: 8 }), (words, from, limit) => {
         const first = new FirstUsers(from * 2 ** 21, limit)

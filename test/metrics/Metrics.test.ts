@@ -56,7 +56,7 @@ it("purchases are counted where they are stored and applied, and commits with th
   expect(by('commits_total{outcome="failed"}')).toBe(0)
 })
 
-it("repeats are counted by what recognised them, the broker or the account, and conflicts as rejected", async () => {
+it("repeats of the broker and of the account are counted apart, and conflicts are counted as rejected", async () => {
   await post({ purchaseId: "p2" })
   const window = await grown(() => post({ purchaseId: "p2" }))
   expect(window('repeats_total{net="broker-window"}')).toBe(1)
@@ -71,7 +71,7 @@ it("repeats are counted by what recognised them, the broker or the account, and 
   expect(conflict('rejected_purchases_total{reason="conflict"}')).toBe(1)
 })
 
-it("gauges show each partition's waiting messages, the actors, the partitions and the broker", async () => {
+it("gauges show the waiting messages, the actors, the owned partitions and the broker connection", async () => {
   await post({ purchaseId: "p3" })
   const now = await series()
   expect(now).toMatchObject({
@@ -85,7 +85,7 @@ it("gauges show each partition's waiting messages, the actors, the partitions an
   expect(now["process_resident_memory_bytes"]).toBeGreaterThan(1_000_000)
 })
 
-it("the depth of a partition is the depth of the most advanced consumer of its newest epoch", () => {
+it("the waiting messages of a partition are those of the most advanced consumer of the newest epoch", () => {
   const consumer = (name: string, num_pending: number, num_ack_pending: number) => ({
     name,
     num_pending,

@@ -34,7 +34,7 @@ const endpoints: ReadonlyArray<readonly [string, (accept?: string) => Promise<Se
 ]
 
 describe.each(endpoints)("the metrics of %s", (_name, ask) => {
-  it("metrics name their format and its version", async () => {
+  it("the answer with metrics names the format and the version of the format", async () => {
     const answer = await ask()
     expect({ status: answer.status, contentType: answer.headers["content-type"] }).toEqual({
       status: 200,
@@ -43,7 +43,7 @@ describe.each(endpoints)("the metrics of %s", (_name, ask) => {
     for (const [, mediaType] of formats) expect((await ask(mediaType)).headers["content-type"]).toBe(mediaType)
   })
 
-  it("metrics are refused to callers who take neither format", async () => {
+  it("metrics are refused to callers who take neither Prometheus's text format nor OpenMetrics", async () => {
     expect((await ask("application/json")).status).toBe(406)
     expect((await ask("application/openmetrics-text; version=9")).status).toBe(406)
   })
@@ -100,7 +100,7 @@ describe("a caller that takes several formats", () => {
 })
 
 describe("OpenMetrics", () => {
-  it("OpenMetrics text names units, gives a counter's family its plain name and ends with its mark", async () => {
+  it("OpenMetrics text names units, names a counter's family without _total, and ends with # EOF", async () => {
     const { body } = await service.get("/metrics", { accept: "application/openmetrics-text" })
     const lines = body.split("\n")
     expect(lines.slice(-2)).toEqual(["# EOF", ""])
@@ -110,7 +110,7 @@ describe("OpenMetrics", () => {
     expect(lines.some((line) => line.includes('le="1.0"'))).toBe(true)
   })
 
-  it("a refusal offers OpenMetrics to a caller that takes neither format", async () => {
+  it("the refusal of a caller that takes neither format of metrics names OpenMetrics", async () => {
     const detail = `Metrics are ${prometheus} or ${openmetrics}.`
     const refused = await service.get("/metrics", { accept: "text/plain; version=9" })
     expect(refused).toEqual(refusal("not-acceptable", detail, "/metrics"))

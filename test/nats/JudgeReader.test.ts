@@ -55,7 +55,7 @@ describe("The journal as a judge reads it", () => {
   }
 
   it.each([0, 1, 2, 100, 777, 1_400, 1_499, 1_500, 1_000_000])(
-    "the rules as of the sequence %i are the newest values up to it, whatever was written later",
+    "the rules as of the sequence %i are the rules that each user had at that sequence",
     async (through) => {
       const expected = new Map<string, RulesValue>()
       for (const value of written) if (value.sequence <= through) expected.set(value.ownerToken, value)
@@ -63,7 +63,7 @@ describe("The journal as a judge reads it", () => {
     }
   )
 
-  it("a reading gives every commit and value of rules behind a sequence, in order and each once", async () => {
+  it("a judge reads each commit and each change of rules behind a sequence once and in order", async () => {
     const all = [...written.map(({ sequence }) => sequence), ...commits].toSorted((one, other) => one - other)
     const found = await runtime.runPromise(
       Effect.scoped(
@@ -80,7 +80,7 @@ describe("The journal as a judge reads it", () => {
     expect(found).toEqual(all.filter((sequence) => sequence > 300))
   })
 
-  it("the first value of rules and the next commit are found, and the next commit is undefined at the end", async () => {
+  it("the first stored rules and the next commit are found, and there is no next commit at the end", async () => {
     const found = await runtime.runPromise(
       Effect.flatMap(JudgeReader, ({ firstRules, firstCommitAfter }) =>
         Effect.all([firstRules, firstCommitAfter(commits[3] ?? 0), firstCommitAfter(1_000_000)])
@@ -89,7 +89,7 @@ describe("The journal as a judge reads it", () => {
     expect(found).toEqual([written[0]?.sequence, expect.objectContaining({ sequence: commits[4] }), undefined])
   })
 
-  it("a reading ends if its consumer is deleted, because no further deliveries would come", async () => {
+  it("a judge's read of the journal ends if the consumer of the read is deleted", async () => {
     const ended = await runtime.runPromise(
       Effect.scoped(
         Effect.gen(function* () {

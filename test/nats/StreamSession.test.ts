@@ -36,11 +36,11 @@ describe("A session of the commit stream", () => {
     expect(outcomeOf(commit(3, 1), commit(9, 2))).toEqual({ heard: [3, 9], ends: [], published: [] })
   })
 
-  it("a session ends at a delivery after a missing one, and does not pass the later delivery on", () => {
+  it("a session ends at a delivery that comes after a missing delivery, and does not pass it on", () => {
     expect(outcomeOf(commit(3, 1), commit(9, 3))).toMatchObject({ heard: [3], ends: ["a delivery is missing"] })
   })
 
-  it("a session ends at a heartbeat that names a later delivery than the newest received delivery", () => {
+  it("a session ends at a heartbeat that names a delivery which has not come", () => {
     const { ends } = outcomeOf(commit(3, 1), status({ "Nats-Last-Consumer": "2" }))
     expect(ends).toEqual(["a delivery before the newest heartbeat is missing"])
   })

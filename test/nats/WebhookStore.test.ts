@@ -68,7 +68,7 @@ describe("the webhooks on a broker", () => {
     expect(await counts("ann")).toEqual({ "$KV.alerts.webhook.ann": 1 })
   })
 
-  it("a state of deliveries replaces the state before, and a write that expects an older state is refused", async () => {
+  it("a new state of deliveries replaces the former state, and a write that expects an older one is refused", async () => {
     const state = { through: 3, begunAt: 1, failures: 0 }
     const first = Number(await store((real) => real.writeState("bob", state, 0)))
     await store((real) => real.writeState("bob", { ...state, through: 4 }, first))

@@ -48,7 +48,7 @@ describe("a worker that acknowledges messages", () => {
 
   const floor = async () => (await system.admin.consumers()).map(({ ack_floor }) => ack_floor.stream_seq)
 
-  it("a worker acknowledges a purchase to the broker only when its commit is stored", async () => {
+  it("a worker acknowledges the message of a purchase only when the commit of the purchase is stored", async () => {
     const held = holdCommits()
     const { replace, received, acknowledged } = watchConsumer()
     await system.startWorker({ ...held.replace, ...replace })
@@ -63,7 +63,7 @@ describe("a worker that acknowledges messages", () => {
     expect(await system.admin.revisions("ann")).toBe(1)
   })
 
-  it("a worker acknowledges a redelivered purchase only if the commit of the purchase is stored", async () => {
+  it("a worker acknowledges the redelivered message of a purchase only if the purchase's commit is stored", async () => {
     const held = holdCommits()
     const { replace, received, acknowledged, again } = watchConsumer()
     await system.startWorker({ ...held.replace, ...replace })

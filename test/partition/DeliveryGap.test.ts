@@ -37,7 +37,7 @@ describe("A delivery that does not arrive", () => {
 
   const epochs = async () => (await system.admin.epochs(0)).length
 
-  it("a delivery that shows a gap begins a new epoch, and nothing is lost or reordered", async () => {
+  it("a gap in the numbers of deliveries begins a new epoch, and no purchase is lost or reordered", async () => {
     const lossy = dropOnce(({ sequence }) => sequence === 77)
     await system.startWorker(lossy.replace)
     await system.publish(sales, 1)
@@ -59,7 +59,7 @@ describe("A delivery that does not arrive", () => {
     expect(mistakesAfter(account, sales)).toEqual([])
   })
 
-  it("a delivery that arrives twice counts once, and moves no position back", async () => {
+  it("a delivery that arrives twice counts once, and does not move the position back", async () => {
     const first: Array<Delivery> = []
     await system.startWorker({
       consumer: (real) => ({

@@ -45,7 +45,7 @@ describe("Lease", () => {
     expect(lease.partitions.size).toBe(partitions)
   })
 
-  it("the age of earlier signs of life is measured by the broker's clock", () => {
+  it("a new worker measures the age of earlier signs of life by the broker's clock", () => {
     const lease = newLease()
     lease.recall([sign("young", { storedAt: 90_000 }), sign("old", { storedAt: 90_000 - leaseMilliseconds })], 10)
     lease.reassign(10)

@@ -12,14 +12,14 @@ describe("Long pages", () => {
     await system.startWorker()
   })
 
-  it("a worker answers a page of the longest texts", async () => {
+  it("a worker answers a question for a page whose entries have the longest texts", async () => {
     const sales = wideSold("page", 1_000)
     await system.publish(sales, 250)
     await system.admin.untilApplied()
     expect(mistakesAfter(await readAccount(system.ask, "page", 1_000), sales)).toEqual([])
   })
 
-  it("a worker answers many long pages at once", async () => {
+  it("a worker answers many questions for long pages at once", async () => {
     const sales = manySold("pages", 1_000)
     await system.publish(sales)
     await system.admin.untilApplied()

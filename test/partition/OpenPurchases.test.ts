@@ -13,8 +13,8 @@ const given = Effect.gen(function* () {
   return { first: yield* Scope.provide(ofPartition, scope), second: yield* ofPartition, scope }
 })
 
-describe("open purchases", () => {
-  it.effect("a partition with open purchases waits at the bound until another partition has committed", () =>
+describe("the bound on purchases that are not committed", () => {
+  it.effect("at the bound on purchases that are not committed, a partition waits until another partition commits", () =>
     Effect.gen(function* () {
       const { first, second } = yield* given
       first.opened(openPurchasesMax - 1)
@@ -28,7 +28,7 @@ describe("open purchases", () => {
     }).pipe(Effect.scoped, Effect.provide(OpenPurchases.layer))
   )
 
-  it.effect("a partition without open purchases goes on while another partition has many open purchases", () =>
+  it.effect("a partition without uncommitted purchases goes on while another partition has many of them", () =>
     Effect.gen(function* () {
       const { first, second } = yield* given
       first.opened(10 * openPurchasesMax)
@@ -40,7 +40,7 @@ describe("open purchases", () => {
     }).pipe(Effect.scoped, Effect.provide(OpenPurchases.layer))
   )
 
-  it.effect("an epoch that ends takes its purchases out of the count of open purchases", () =>
+  it.effect("when an epoch ends, its purchases no longer count as purchases that are not committed", () =>
     Effect.gen(function* () {
       const { first, second, scope } = yield* given
       first.opened(openPurchasesMax)
@@ -68,7 +68,7 @@ describe("open purchases", () => {
     }).pipe(Effect.scoped, Effect.provide(OpenPurchases.layer))
   )
 
-  it.effect("the reports of an epoch after its end change no count", () =>
+  it.effect("reports of an epoch after its end do not change the count of purchases that are not committed", () =>
     Effect.gen(function* () {
       const { first, second, scope } = yield* given
       second.opened(openPurchasesMax)

@@ -65,7 +65,7 @@ describe("Repeats", () => {
     expect(mistakesAfter(await readAccount(system.ask, "again"), [sale])).toEqual([])
   })
 
-  it("a known id with other content is a conflict, which is recorded and counted", async () => {
+  it("a purchase with an applied id and another content is a conflict, which is recorded and counted", async () => {
     const sale = sold("clash", "one")
     const other = sold("clash", "one", { valueCents: 1_051 })
     await post(system.ask, sale)
@@ -84,7 +84,7 @@ describe("Repeats", () => {
     expect(mistakesAfter(await readAccount(system.ask, "clash"), [sale])).toEqual([])
   })
 
-  it("a purchase id belongs to its user", async () => {
+  it("two users may have the same purchase id", async () => {
     const sales = ["ann", "ben"].map((user) => sold(user, "same"))
     for (const sale of sales) expect((await post(system.ask, sale)).headers.has("idempotent-replayed")).toBe(false)
     for (const sale of sales) {
@@ -101,7 +101,7 @@ describe("Repeats", () => {
     expect(mistakesAfter(await readAccount(system.ask, "burst"), [sale])).toEqual([])
   })
 
-  it("8 × 500 posts at once for one user make no repeats, and keep each poster's order", async () => {
+  it("8 callers with 500 posts each for one user make no repeat, and the order of each caller stays", async () => {
     const lanes = Array.from({ length: 8 }, (_, lane) => manySold("shared", 500, `lane${lane}-`))
     const postAll = async (sales: ReadonlyArray<Sold>) => {
       for (const sale of sales) {

@@ -122,7 +122,7 @@ describe("Reversals in the input log", () => {
     expect(await total("clash")).toMatchObject({ total: 1_050n, count: 2, reversals: 1 })
   })
 
-  it("a reversal of more pieces than are left, or of an unknown purchase, leaves a record and no entry", async () => {
+  it("a reversal of too many pieces, or of an unknown purchase, leaves a rejected record and no entry", async () => {
     const { publish, refusals, total } = client()
     await publish(sold("more", "one", { quantity: 3 }), reversed("more", "r1", { quantity: 2 }))
     const beyond = reversed("more", "r2", { quantity: 2 })
@@ -175,7 +175,7 @@ describe("Reversals in the input log", () => {
     expect(await total("ann")).toMatchObject({ total: 2_100n, reversals: 0 })
   })
 
-  it("the receipt of a purchase has its newest 100 reversals, newest first, and the pieces taken back", async () => {
+  it("a purchase's receipt has its newest 100 reversals, newest first, and the number of reversed pieces", async () => {
     const { publish, receipt, receiptAlone } = client()
     await publish(sold("many", "one", { quantity: 200 }), sold("many", "two"))
     for (let from = 0; from < 105; from += 7) {
@@ -193,7 +193,7 @@ describe("Reversals in the input log", () => {
     )
   })
 
-  it("totals of the past count a reversal from its own moment on", async () => {
+  it("the total at a past time counts a reversal if the reversal was stored by that time", async () => {
     const { publish, page, totalsBefore } = client()
     await publish(sold("past", "one"))
     await publish(reversed("past", "r1", { quantity: 1 }))

@@ -92,7 +92,7 @@ describe("an account whose records cannot be read", () => {
     expect(await metrics.text()).toMatch(/^purchase_ledger_accounts_stopped 1$/m)
   })
 
-  it("an account that names a record which is gone stops after some seconds, and other accounts go on", async () => {
+  it("an account that names a missing record is stopped after some seconds, and other accounts go on", async () => {
     await startForged('["ann","2",2,0,[],[],[1],2,0]')
     const asked = problemOf("/users/ann/total")
     const more = [await sellBob(2), await sellBob(3)]
@@ -102,7 +102,7 @@ describe("an account whose records cannot be read", () => {
     expect(await problemOf("/users/ann/total")).toEqual(unreadable)
   })
 
-  it("a revision that names itself is not read for ever", async () => {
+  it("the read of an account ends if a revision names itself as an earlier revision", async () => {
     const next = async () => (await system.admin.commits(0)).at(-1)?.sequence ?? 0
     await startForged('["bob","x"]')
     await system.stopWorkers()

@@ -75,14 +75,14 @@ describe("An epoch that may be stuck", () => {
     })
   )
 
-  it.effect("an epoch is stuck when a query waits for a sequence, and no message comes at all", () =>
+  it.effect("an epoch is stuck when a question waits for an input sequence, and no message comes at all", () =>
     Effect.gen(function* () {
       expect(yield* watch(waited.slice(1), { awaited: 7 })).toBeUndefined()
       expect(yield* watch(waited, { awaited: 7 })).toBe("input that a question waits for did not come")
     })
   )
 
-  it.effect("an epoch is not stuck while messages come, commits are stored or no query waits", () =>
+  it.effect("an epoch is not stuck while messages come, commits are stored, or no question waits", () =>
     Effect.gen(function* () {
       const slowly = [1, 2, 3, 4, 5, 6].map((reached): Turn => ({ reached }))
       expect(yield* watch(slowly, { awaited: 7 })).toBeUndefined()

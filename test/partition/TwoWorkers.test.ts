@@ -33,7 +33,7 @@ describe("Two workers", () => {
     }
   }
 
-  it("two workers that take all partitions from each other apply everything once, in order", async () => {
+  it("two workers that take all partitions from each other apply each purchase once and in order", async () => {
     // Each worker counts the other worker as gone at once, and so claims all partitions.
     const alone = { workerLease: Duration.millis(1), workerHeartbeat: Duration.millis(40) }
     await system.startWorker({}, { ...alone, workerId: "one" })
@@ -48,7 +48,7 @@ describe("Two workers", () => {
     await expectExact()
   })
 
-  it("two workers that share the partitions hand partitions over when a worker comes or goes", async () => {
+  it("workers that share the partitions hand partitions over when another worker starts or stops", async () => {
     // With these names each of the two workers is assigned four partitions. No lease ends in this test, because a
     // worker that leaves says so.
     const forEver = { workerLease: Duration.hours(1) }

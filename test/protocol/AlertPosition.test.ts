@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest"
 import { decodeAlertPosition, encodeAlertPosition } from "../../src/protocol/AlertPosition.ts"
 
 describe("the position of a shard", () => {
-  it("a position is a line of JSON with its version, and is read back", () => {
+  it("a position is written as a line of JSON with a version, and is read back", () => {
     const position = { through: 39, messages: 900 }
     expect(encodeAlertPosition(position)).toBe('{"v":1,"through":39,"messages":900}')
     expect(decodeAlertPosition(encodeAlertPosition(position))).toEqual(position)

@@ -47,7 +47,7 @@ describe("the notices of a payload", () => {
     expect(encodeNotices(notices)).toBe('[[4,0,"250"],[4,1,"250","nothing-left"]]')
   })
 
-  it("more notices than a worker sends are not read", () => {
+  it("a payload with more notices than a worker sends gives an empty list", () => {
     const notices = Array.from({ length: noticesMax + 1 }, (_, message) => ({ message, index: 0, totalAfter: 1n }))
     expect(decodeNotices(encodeNotices(notices))).toEqual([])
     expect(decodeNotices(encodeNotices(notices.slice(1)))).toHaveLength(noticesMax)
@@ -70,14 +70,14 @@ describe("the address of notices", () => {
 })
 
 describe("noticesOf", () => {
-  it("the total after an entry is less by each purchase that follows it, and more by each reversal", () => {
+  it("the total after an entry is the newest total without the later purchases and reversals", () => {
     const taken = { reversalId: "r1", reason: "Broken", asked: 0, previous: 0 }
     const purchases = [applied(7, 0, 100n), { ...applied(7, 1, 100n), reversal: taken }, applied(7, 2, 1n)]
     const notices = noticesOf({ total: 1_002n, purchases }, new Map([[7, { edge: "one", message: 1 }]]))
     expect(notices.map(({ notice }) => notice.totalAfter)).toEqual([1_002n, 1_000n, 1_200n])
   })
 
-  it("a notice goes only to the edge whose address the message carries, with the total after a purchase", () => {
+  it("a notice has the total after its purchase, and goes only to the edge whose address the message carries", () => {
     const purchases = [applied(7, 0, 100n), applied(8, 0, 10n), applied(9, 3, 1n)]
     const one = { edge: "one", message: 1 }
     const two = { edge: "two", message: 5 }

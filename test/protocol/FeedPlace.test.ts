@@ -59,7 +59,7 @@ describe("a place of a feed as text", () => {
 })
 
 describe("the order of places", () => {
-  it("places are ordered by commit and then by line, and a commit's last place is behind its lines", () => {
+  it("places are ordered by commit and then by line, and the last place of a commit is behind all its lines", () => {
     const ordered = ["3.0", "3.1", "3.2", "3.10", "3", "4.1", "4", "10.1"].map((text) => decodeFeedPlace(text))
     for (const [index, one] of ordered.entries()) {
       for (const [other, than] of ordered.entries()) {

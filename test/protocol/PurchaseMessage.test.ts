@@ -58,13 +58,13 @@ const bytes = (written: string) => new TextEncoder().encode(written)
 const message = (...candidates: ReadonlyArray<string>) => bytes(encodePurchases(candidates))
 
 describe("a message of the input log", () => {
-  it("a message of purchases is encoded as this JSON", () => {
+  it("a message of purchases is encoded as JSON with its version and its purchases", () => {
     expect(encodePurchases([encodePurchaseText(lamp), encodePurchaseText(lamp)])).toBe(
       `{"version":1,"purchases":[${lampText},${lampText}]}`
     )
   })
 
-  it("a message gives back its purchases as they were, each with its index", () => {
+  it("purchases are read back from a message as they were written, each with its index", () => {
     assert(
       property(array(purchases, { minLength: 1, maxLength: 20 }), (all) => {
         expect(decodePurchases(message(...all.map(encodePurchaseText)))).toEqual({
@@ -75,7 +75,7 @@ describe("a message of the input log", () => {
     )
   })
 
-  it("a message gives back its purchases and reversals as they were, in their order", () => {
+  it("purchases and reversals are read back from a message as they were written, in their order", () => {
     const either = oneof(
       purchases.map((purchase) => ({ purchase, written: encodePurchaseText(purchase) })),
       reversals.map((reversal) => ({ reversal, written: encodeReversalText(reversal) }))
@@ -90,7 +90,7 @@ describe("a message of the input log", () => {
     )
   })
 
-  it("a reversal is encoded as this JSON, with a quantity and without a quantity", () => {
+  it("a reversal is encoded as JSON with its quantity, and without the member if it has no quantity", () => {
     const reversal = { reversalId: "r1", userId: "ann", purchaseId: "p1", quantity: 2, reason: "Broken" } as Reversal
     const { quantity: _quantity, ...whole } = reversal
     expect(encodeReversalText(reversal)).toBe(reversalText)
@@ -200,7 +200,7 @@ describe("a message with parts that cannot be read", () => {
 })
 
 describe("contentFingerprint", () => {
-  it("a fingerprint is the same for the same content, and another for other content", () => {
+  it("equal contents of purchases have the same fingerprint, and different contents have different fingerprints", () => {
     assert(
       property(tuple(purchases, purchases), ([one, other]) => {
         expect(contentFingerprint(one) === contentFingerprint(other)).toBe(sameContent(one, other))

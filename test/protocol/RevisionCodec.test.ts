@@ -34,7 +34,7 @@ const revision: fc.Arbitrary<Revision> = fc.record({
 })
 
 describe("a revision as a line of a commit", () => {
-  it("a revision is read back from its line, and is found by its user among others", () => {
+  it("a revision is read back from its line, and is found by its user among the lines of other users", () => {
     fc.assert(
       fc.property(revision, revision, (one, other) => {
         const lines = [encodeRevision("ann", one), encodeRevision("bob", other)]
@@ -48,7 +48,7 @@ describe("a revision as a line of a commit", () => {
     )
   })
 
-  it("a line keeps a total exact beyond what a float holds", () => {
+  it("a line has the exact total, even if no float can hold that total", () => {
     const [one] = fc.sample(revision, 1) as [Revision]
     const written = encodeRevision("ann", { ...one, total: 9_007_199_254_740_993n })
     expect(written).toContain('"9007199254740993"')

@@ -74,7 +74,7 @@ describe("encodeToken", () => {
 })
 
 describe("readToken", () => {
-  it("a token is read as it is encoded, and with each byte escaped in lower case", () => {
+  it("a token is read back to its user, also with the hexadecimal digits in lower case", () => {
     assert(
       property(ids, (id) => {
         expect(readToken(encodeToken(id))).toBe(id)
@@ -112,7 +112,7 @@ describe("the subjects of the buckets", () => {
     expect(commitFilter).toBe("$KV.journal.commit.*")
   })
 
-  it("the rules of a user are a key of the journal, and its alerts and webhook are keys of the alerts", () => {
+  it("the rules of a user are a key of the bucket journal, and its alerts and webhook keys of the bucket alerts", () => {
     const owner = encodeToken("ann@x")
     expect(rulesSubject(owner)).toBe("$KV.journal.rules.ann=40x")
     expect(rulesFilter).toBe("$KV.journal.rules.*")

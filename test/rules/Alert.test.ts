@@ -74,7 +74,7 @@ const laptop: Alert = {
 }
 
 describe("an alert as text", () => {
-  it("the text of an alert has exact decimal amounts, and the rule in the version that the purchase met", () => {
+  it("the text of an alert has exact decimal amounts, and the version of the rule that the purchase met", () => {
     expect(encodeAlert(laptop)).toBe(
       '{"v":1,"id":"39.2.0.17","owner":"ann","rule":{"ruleId":"budget","number":17,"version":3,"asJudged":' +
         '{"who":"all","productType":"Electronics","measure":"spent","within":"P7D","is":"crosses","threshold":200.00,"enabled":true}},' +

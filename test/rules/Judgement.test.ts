@@ -282,7 +282,7 @@ describe("the judgement", () => {
     expect(trial.alerts).toBeGreaterThan(1_000)
   })
 
-  it("a reversal gives no alert, lowers the sum, and does not count as a purchase", () => {
+  it("a reversal gives no alert, lowers the measure `spent`, and does not raise the measure `count`", () => {
     const judgement = new Judgement()
     const atLeast = (measure: string, threshold: number) =>
       `{"measure":"${measure}","productType":"Electronics","within":"P1D","is":"greater-or-equal","threshold":${threshold}}`
@@ -304,7 +304,7 @@ describe("the judgement", () => {
     ])
   })
 
-  it("a revision with only reversals keeps the user's windows, and a sum may be below zero", () => {
+  it("a revision with only reversals keeps the user's window states, and a sum may be below zero", () => {
     const judgement = new Judgement()
     const within = '{"measure":"spent","product":"Laptop","within":"PT1M","is":"less-or-equal","threshold":900}'
     judgement.changeRules("ann", 1, valueOf(within))
@@ -352,7 +352,7 @@ describe("the judgement", () => {
     expect([windows.through, windows.entries]).toEqual([10, 1])
   })
 
-  it("the judgement needs no window if no rule looks at the purchase, or if the account has the sums", () => {
+  it("the judgement needs no window if no rule looks at the purchase, or if the revision has the sums", () => {
     const judgement = new Judgement()
     judgement.changeRules("bob", 1, valueOf(spent))
     judgement.changeRules("ann", 2, valueOf('{"measure":"spent","threshold":900}'))
@@ -360,7 +360,7 @@ describe("the judgement", () => {
     expect(judgement.judge(ann([laptop]), new UserWindows(0))).toMatchObject([{ owner: "ann", before: 0n }])
   })
 
-  it("the judgement asks for all windows again if the window states do not end with the revision before", () => {
+  it("the judgement asks for all windows again if the window states lack the user's revision before this one", () => {
     const judgement = new Judgement()
     judgement.changeRules("ann", 1, valueOf(spent))
     const windows = new UserWindows(0)
@@ -383,7 +383,7 @@ describe("the judgement", () => {
     expect(windows.entries).toBe(0)
   })
 
-  it("the judgement keeps its rules if a new value of rules cannot be read", () => {
+  it("the judgement keeps its rules if the changed rules of a user cannot be read", () => {
     const judgement = new Judgement()
     judgement.changeRules("ann", 1, valueOf(spent))
     expect(() => judgement.changeRules("ann", 2, '{"v":1,"changes":2}\n["a",0,2,{}]\n')).toThrow("measure")

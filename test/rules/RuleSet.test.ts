@@ -143,7 +143,7 @@ describe("a set of rules", () => {
     expect(putRule(set, "a", onAll, rulesMax)).not.toBeInstanceOf(RulesFull)
   })
 
-  it("a set takes no second change before the first one is stored, because a new rule needs its number", () => {
+  it("a set takes a second change only after the first change is stored, because a new rule needs its number", () => {
     const changed = putRule(emptyRuleSet, "a", onSelf, 0) as RuleSet
     expect(() => putRule(changed, "b", onSelf, 0)).toThrow("has to be stored")
   })
@@ -155,7 +155,7 @@ describe("a set of rules", () => {
     }
   )
 
-  it("the same texts are accepted as rule ids and as purchase ids", () => {
+  it("a text is accepted as the id of a rule exactly if it is accepted as a purchase id", () => {
     expect([ruleIdProblem("laptop 900"), ruleIdProblem("a/b")]).toEqual([undefined, expect.stringContaining("/")])
   })
 })

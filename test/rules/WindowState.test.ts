@@ -118,7 +118,7 @@ describe("the state of a window", () => {
     expect(state.runningSince(2)).toEqual({ spent: 4, count: 1 })
   })
 
-  it("the state keeps no purchase that is too old, and keeps no purchase at all for the window ever", () => {
+  it("the state keeps no purchase that is too old, and for the window `ever` keeps no purchase at all", () => {
     const window = new WindowState(start)
     const all = new WindowState(Number.NEGATIVE_INFINITY)
     for (let minute = 1; minute <= 10_000; minute += 1) {
@@ -130,7 +130,7 @@ describe("the state of a window", () => {
     expect(all.runningSince(Number.NEGATIVE_INFINITY)).toEqual({ spent: 10_000, count: 10_000 })
   })
 
-  it("a sum is exact up to 2^53 - 1 cents, is that number above it, and is exact again when it falls", () => {
+  it("a sum is exact up to 2^53 - 1 cents, stays at this number above it, and is exact again below it", () => {
     const state = new WindowState(0)
     state.add(1, BigInt(measureMax) - 1n)
     expect(state.runningSince(0).spent).toBe(measureMax - 1)
@@ -141,7 +141,7 @@ describe("the state of a window", () => {
     expect(state.runningSince(1).spent).toBe(1_000_000_000_001)
   })
 
-  it("the state throws for a window that begins before the purchases that it kept", () => {
+  it("the state throws for a window that begins before the kept purchases", () => {
     const state = new WindowState(5)
     expect([state.reaches(4), state.reaches(5)]).toEqual([false, true])
     expect(() => state.runningSince(4)).toThrow("before the purchases that were kept")
@@ -166,7 +166,7 @@ describe("the cutoff of a window", () => {
 })
 
 describe("the length of a window", () => {
-  it("a length is read from the text as which it is written", () => {
+  it("the text of a length is read back as the same length", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 40 * 86_400 }), (seconds) => {
         expect(readLength(lengthAsText(seconds * 1_000))).toBe(seconds * 1_000)
@@ -178,7 +178,7 @@ describe("the length of a window", () => {
     ["P1W", 7 * 24 * hour],
     ["PT90M", 1.5 * hour],
     ["P1DT1H", 25 * hour]
-  ])("the length %s is read in milliseconds", (text, milliseconds) => {
+  ])("the length %s is read as a number of milliseconds", (text, milliseconds) => {
     expect(readLength(text)).toBe(milliseconds)
   })
 

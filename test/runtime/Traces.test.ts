@@ -9,7 +9,7 @@ const traceId = "0af7651916cd43dd8448eb211c80319c"
 const callerSpan = "b7ad6b7169203331"
 
 describe("the header traceparent", () => {
-  it("a header that was written is read again", () => {
+  it("a traceparent is read back as it was written", () => {
     expect(readTraceparent(traceparentOf({ traceId, spanId: callerSpan }))).toEqual({
       traceId,
       spanId: callerSpan,
@@ -47,14 +47,14 @@ describe("the traces of a process", () => {
   })
   const request = { name: "GET /", kind: "server" } as const
 
-  it("the flag of the caller decides whether its request is traced, and the share decides without a header", () => {
+  it("the flag in the header decides whether a request is traced, and without a header TRACES_SHARE decides", () => {
     expect(traces.request(`00-${traceId}-${callerSpan}-00`, request)).toBeUndefined()
     expect(traces.request(undefined, request)).toBeUndefined()
     expect(traces.request(`00-${traceId}-${callerSpan}-01`, request)).toBeDefined()
     expect(begun.map(({ parent }) => Option.getOrUndefined(parent)?.spanId)).toEqual([callerSpan])
   })
 
-  it("a second has a bound of spans, whatever callers ask for", () => {
+  it("a process begins a bounded number of spans in a second, however many traces callers ask for", () => {
     const ask = () => traces.request(`00-${traceId}-${callerSpan}-01`, request)
     const asked = Array.from({ length: 2 * spansPerSecondMax }, ask)
     expect(asked.filter((span) => span !== undefined)).toHaveLength(spansPerSecondMax)
@@ -100,7 +100,7 @@ describe("a service whose traces are switched on", () => {
     expect(began.every((at) => at > BigInt(Date.now() - 60_000) * 1_000_000n)).toBe(true)
   })
 
-  it("each of some purchases that are posted at once has its whole trace", async () => {
+  it("each of several purchases that are posted at once has a whole trace of its own", async () => {
     const ids = ["a", "b", "c"].map((letter) => letter.repeat(32))
     const answers = await Promise.all(
       ids.map((id, index) =>
@@ -149,7 +149,7 @@ describe("a service whose traces are switched on", () => {
 })
 
 describe("a service whose collector is away", () => {
-  it("a request is served, and the service stops as before", async () => {
+  it("without its collector, the service answers requests and stops as it does without traces", async () => {
     const environment = { TRACES_URL: "http://127.0.0.1:1/v1/traces", TRACES_SHARE: "1" }
     const service = await startService({ environment })
     expect((await service.post(purchaseText(), { prefer: "wait=5" })).status).toBe(201)

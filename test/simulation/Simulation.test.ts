@@ -10,7 +10,7 @@ const seeds = 2_000
 const threads = 2
 
 describe("The simulation", () => {
-  it("the simulation of one seed is the same each time, and that of another seed differs", () => {
+  it("the simulation of one seed is the same each time, and the simulation of another seed differs", () => {
     for (const seed of [1, 2, 3, 4, 5]) {
       const { events } = simulate(planOf(seed))
       expect(events.length).toBeGreaterThan(20)
@@ -44,7 +44,7 @@ describe("The simulation", () => {
     expect(simulate(plan).problems).toEqual([])
   })
 
-  it("most clients get a notice that their purchase is applied, and the other clients have to ask", () => {
+  it("most clients get the notice of their purchase, and the other clients have to ask for its outcome", () => {
     const told = { applied: 0, stored: 0 }
     for (let seed = 1; seed <= 50; seed += 1) {
       const run = simulate(planOf(seed))

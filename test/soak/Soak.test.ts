@@ -20,7 +20,7 @@ describe("memory and handles of edge, worker and broker", () => {
     expect(mistakes).toEqual([])
   }, 600_000)
 
-  it("the soak sees an edge that keeps subscriptions and buffers, and a worker that forgets its actors", async () => {
+  it("the soak reports an edge that keeps subscriptions and buffers, and a worker that never frees its actors", async () => {
     const { grown, mistakes } = await soaked(leakingLoad, {
       edge: ["ForgottenSubscriptions", "KeptBuffers"],
       worker: ["EndlessActors"]

@@ -7,7 +7,7 @@ describe("the passes over the former layout", () => {
     expect(passesOf(3, 0, 1_000)).toEqual([[0, 1, 2]])
   })
 
-  it("an upgrade has as many passes as its accounts need, and each partition is in one pass", () => {
+  it("an upgrade has as many passes as its accounts need, and reads each partition in one of the passes", () => {
     expect(passesOf(8, 2_001, 1_000)).toEqual([
       [0, 3, 6],
       [1, 4, 7],

@@ -158,7 +158,7 @@ describe("an installation of the former layout with accounts of every kind", () 
     expect(lines.join("\n")).toContain(`Compared: ${purchases} purchases of ${accounts.size} accounts`)
   })
 
-  it("the upgrade writes chains of one take-over and commits within the bounds of a worker", async () => {
+  it("the upgrade writes a chain as one take-over record, and commits within the bounds of a worker", async () => {
     for (let partition = 0; partition < partitions; partition += 1) {
       const commits = await former.admin.commits(partition)
       expect(commits.map(({ kind }) => kind)).toEqual(["takeover", ...commits.slice(1).map(() => "commit")])
@@ -246,7 +246,7 @@ describe("an installation with more users than a commit may have lines", () => {
     for (const message of piecesOf(users, 100)) await former.apply(message)
   })
 
-  it("the upgrade fills one commit and begins another, also if the broker leaves commits without an answer", async () => {
+  it("the upgrade fills a commit and begins the next, even if the broker does not answer some commits", async () => {
     const unanswered = new OutcomeUnknown({ operation: "commit", reason: "planted" })
     let commits = 0
     const upgraded = await upgradeHere(former.broker.url, {

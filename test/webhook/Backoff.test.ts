@@ -26,7 +26,7 @@ describe("The step after an attempt", () => {
     expect(new Set(outcomes.map((outcome) => kindAfter(outcome)))).toEqual(new Set(["again"]))
   })
 
-  it("a redirection, another refusal and a refused address make the alert a dead letter", () => {
+  it("a redirection, a final status or a refused address makes the alert a dead letter", () => {
     const outcomes: ReadonlyArray<Outcome> = [
       ...[301, 302, 307, 308, 400, 401, 403, 404, 409, 422, 451].map((status) => answered(status)),
       { kind: "refused", reason: "The host has no public address." }

@@ -36,7 +36,7 @@ describe("a deliverer", () => {
     expect(endpoint.received[0]?.headers["content-type"]).toBe("application/json")
   })
 
-  it("alerts from before the webhook are not delivered; alerts from times without a deliverer are delivered", async () => {
+  it("alerts older than the webhook are not delivered, and alerts from times without a deliverer are", async () => {
     await run.alert()
     await run.set(endpoint.url)
     const ids = [await run.alert(), await run.alert()]
@@ -204,7 +204,7 @@ describe("a deliverer", () => {
     ])
   })
 
-  it("an owner who asks for a test gets one signed delivery with the outcome, also while the webhook is paused", async () => {
+  it("a test that the owner asks for is one signed delivery, even while the webhook is paused", async () => {
     endpoint.answerWith(answer(410))
     await run.set(endpoint.url)
     await run.start()
@@ -226,7 +226,7 @@ describe("a deliverer", () => {
     expect(run.verified(endpoint.received[2])).toMatchObject({ type: "webhook.test", data: { owner: run.userId } })
   })
 
-  it("a dead letter that is delivered again under its id is no dead letter any more", async () => {
+  it("a dead letter that is delivered again under its id leaves the list of dead letters", async () => {
     endpoint.answerWith(answer(422))
     await run.set(endpoint.url)
     await run.start()
@@ -243,7 +243,7 @@ describe("a deliverer", () => {
     expect(await again(Number(id) + 1)).toEqual({ kind: "gone" })
   })
 
-  it("two deliverers of one user deliver every alert in order, under the same ids, and both reach the end", async () => {
+  it("two deliverers of one user both deliver every alert in order and under the same ids, to the last alert", async () => {
     const rival = new DelivererRun(broker.url, run.userId)
     await run.set(endpoint.url, { secret: rival.secret })
     await Promise.all([run.start(), rival.start()])
@@ -258,7 +258,7 @@ describe("a deliverer", () => {
     await rival.stop()
   })
 
-  it("a deliverer that stops writes its states, and the next deliverer repeats no delivery", async () => {
+  it("a deliverer that stops writes the states of its deliveries, and the next deliverer repeats no delivery", async () => {
     await run.set(endpoint.url)
     await run.start()
     await run.alert()
@@ -281,7 +281,7 @@ describe("a deliverer", () => {
     expect(run.logged.join("\n")).not.toMatch(/whsec_|\/alerts/)
   })
 
-  it("the state of the deliveries does not pass an alert whose delivery is not answered", async () => {
+  it("the stored state of the deliveries stays before an alert whose delivery has no answer", async () => {
     let respond = () => {}
     endpoint.answerWith((response) => void (respond = () => void response.writeHead(204).end()))
     await run.set(endpoint.url)

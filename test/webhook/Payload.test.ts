@@ -18,7 +18,7 @@ describe("The body of a delivery", () => {
     })
   })
 
-  it("a body with alerts that would have 20,000 bytes has the ids and a link, even with fewer characters", () => {
+  it("a body has ids and a link if its alerts would have 20,000 bytes, even with fewer characters than that", () => {
     const note = "☂".repeat(3_000)
     const alerts = Array.from({ length: 3 }, (_, index) => ({ id: `7.1.0.${index + 1}`, note }))
     expect(JSON.parse(String(bodyOf(alerts.slice(0, 2))))).toMatchObject({ type: "purchase.alerts" })

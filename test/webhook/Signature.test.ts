@@ -16,7 +16,7 @@ describe("The signature of a delivery", () => {
     expect(Redacted.value(newSecret())).not.toBe(secret)
   })
 
-  it("the package standardwebhooks accepts the signature, and refuses it for another body, id or secret", () => {
+  it("the package standardwebhooks accepts a signature, and refuses it with another body, id or secret", () => {
     const secret = newSecret()
     const headers = signedHeaders([secret], { id: "17", timestamp, body })
     expect(verifierOf(secret).verify(body, headers)).toEqual(JSON.parse(body))

@@ -50,7 +50,7 @@ describe("The URL of a webhook", () => {
     }
   })
 
-  it("the rules for tests allow http, any port and the machine itself, and still refuse inner networks", () => {
+  it("the settings for tests allow http, any port and the machine itself, and still refuse inner networks", () => {
     expect(urlProblem("http://127.0.0.1:3000/", openTargetRules)).toBeUndefined()
     expect(urlProblem("http://169.254.169.254/", openTargetRules)).toMatch(notPublic)
     expect(urlProblem("https://[::ffff:10.0.0.1]/", openTargetRules)).toMatch(notPublic)

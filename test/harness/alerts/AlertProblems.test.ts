@@ -89,7 +89,7 @@ const changed = (record: CheckedRecord, change: object): CheckedRecord => ({
 })
 
 describe("The check of alerts", () => {
-  it("the check finds no problem in right alerts in one batch, or in batches that end within a commit", () => {
+  it("the check finds no problem in right alerts of one batch, or of batches that end within a commit", () => {
     expect(messages.length).toBe(4)
     expect(kindsOf([...messages, position(5)])).toEqual([])
     expect(kindsOf([first, position(2), second, last, position(4, 1), crossed, position(5)])).toEqual([])
@@ -122,7 +122,7 @@ describe("The check of alerts", () => {
     sequence
   })
 
-  it("the check finds a change of a rule that is lost, and a purchase that came before an earlier change", () => {
+  it("the check finds a lost change of a rule, and a purchase whose commit is before an earlier change", () => {
     const values = [rulesRecord(1, "ann", [["one", 0, each]]), rulesRecord(2, "ann", [["two", 0, third]])]
     const kept = [
       rulesRecord(1, "ann", [["one", 0, each]]),

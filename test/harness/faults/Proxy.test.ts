@@ -47,7 +47,7 @@ describe("The proxy of fault runs", () => {
     await until("both came through", () => broker.text.includes(`${name}>`) && client.text.includes(`${name}<`))
   }
 
-  it("the proxy passes bytes in both directions, and when one side closes, it closes the other side", async () => {
+  it("the proxy passes bytes in both directions, and closes the other side when one side closes", async () => {
     const ends = await connected()
     await exchange("a", ends)
     ends.client.socket.destroy()

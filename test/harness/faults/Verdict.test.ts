@@ -45,7 +45,7 @@ describe("The verdict on a fault run", () => {
     expect(isAsPromised({ ...good, unexpected: ["POST /purchases: 500"] })).toBe(false)
   })
 
-  it("a run is good if nearly all planned faults happened, and invalid if fewer did", () => {
+  it("a run is good if nearly all planned faults happened, and invalid if fewer faults happened", () => {
     const planned = new Map([["death at a step of a commit", 100]] as const)
     const happened = (count: number): RunResult => ({
       ...good,

@@ -25,7 +25,7 @@ describe("the files of credentials", () => {
     return Exit.isSuccess(exit) ? undefined : failureOf(exit)?.message
   }
 
-  it("a key file that only its owner may read is accepted, and {role} in its path stands for the role", async () => {
+  it("a key file that no other user may read is accepted, and {role} in its path stands for the role", async () => {
     ensureKeys(directory, ["edge"])
     const options = await Effect.runPromise(
       connectionOptions({ nkey: join(directory, "{role}.nk") }, "edge", inTheClear)
@@ -86,7 +86,7 @@ describe("the files of credentials", () => {
     expect(edge.output).toContain(`Run: chmod 600 ${path}`)
   })
 
-  it("existing keys are not changed, and each role has a key of its own", async () => {
+  it("the script that makes keys leaves existing keys alone, and gives each role a key of its own", async () => {
     const before = ensureKeys(directory, ["edge", "worker"])
     const after = ensureKeys(directory, ["edge", "worker", "admin"])
     expect([after.get("edge"), after.get("worker")]).toEqual([before.get("edge"), before.get("worker")])
@@ -161,7 +161,7 @@ describe("a broker with TLS", needs(opensslNeeded), () => {
 })
 
 describe("credentials in one file", () => {
-  it("a file with a JWT and its seed that only its owner may read proves the role", async () => {
+  it("a process connects in its role with a file that has a JWT and the seed of its key", async () => {
     const directory = mkdtempSync(join(tmpdir(), "credentials-"))
     const seed = new TextDecoder().decode(nkeys.createUser().getSeed())
     const path = join(directory, "edge.creds")

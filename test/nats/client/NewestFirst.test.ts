@@ -37,7 +37,7 @@ describe("newest first", () => {
     )
   })
 
-  it("a search takes at most 2 log2(range) reads for each message, for any distance between messages", () => {
+  it("a search takes at most 2 log2(range) reads for each found message, however far apart the messages are", () => {
     assert(
       property(uniqueArray(integer({ min: 1, max: 1e12 }), { minLength: 1, maxLength: 40 }), (stored) => {
         const { visited, looks } = visitedOf(stored, 1, 1e12 + 1, 20)

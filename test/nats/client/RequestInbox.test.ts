@@ -77,7 +77,7 @@ describe("Requests with several answers", () => {
     expect(await failureOf(ask("nobody"))).toMatchObject({ value: { _tag: "BrokerUnavailable", unserved: true } })
   })
 
-  it("a request fails if no process is left to answer after its first answer", async () => {
+  it("a request fails if no process can answer any more after the first of its answers", async () => {
     const replies = await answer("left", "1")
     const asked = Effect.runFork(ask("left"))
     await until("it is asked", () => replies.length === 1)

@@ -16,7 +16,7 @@ export class EventQueue {
   private readonly heap: Array<Event> = []
   private planned = 0
 
-  /** Plans an event. Returns a function that cancels it. */
+  /** Plans an event. Returns a function that cancels the event. */
   plan(at: number, happens: () => void): () => void {
     this.planned += 1
     const event: Event = { at, number: this.planned, happens }
@@ -34,7 +34,7 @@ export class EventQueue {
     return () => void (event.happens = undefined)
   }
 
-  /** The time of the next event that is not cancelled; `undefined` if there is none. */
+  /** The time of the next event that is not cancelled; `undefined` if no such event is left. */
   get nextAt(): number | undefined {
     for (let next = this.heap[0]; next !== undefined; next = this.heap[0]) {
       if (next.happens !== undefined) return next.at

@@ -25,8 +25,8 @@ import type { StreamMessage } from "./MemoryStream.ts"
 import { partitions } from "./Plan.ts"
 
 /**
- * A purchase or a reversal that a client sent. The outcome `fail` means that surely nothing was stored. `info` means
- * that the client does not know whether the request was stored.
+ * A purchase or a reversal that a client sent. The outcome `fail` means that surely nothing was stored. The outcome
+ * `info` means that the client does not know whether the request was stored.
  */
 export interface Sent {
   readonly client: number
@@ -38,7 +38,7 @@ export interface Sent {
   stored?: { readonly sequence: number; readonly index: number }
   /** The account's total after the entry, if the client was told that the request is applied. */
   toldTotal?: bigint
-  /** Whether the client was told that its reversal is not applied. */
+  /** Whether the client was told that its reversal is refused. */
   isToldRefused?: boolean
 }
 
@@ -88,7 +88,7 @@ const sumOf = (entries: ReadonlyArray<AppliedPurchase>): bigint => {
 
 /**
  * Reads each message of the journal and of the input log when it is stored, and collects the problems in these
- * messages. So it also sees messages that are removed later.
+ * messages. So the watch sees even the messages that the broker removes later.
  */
 export class LedgerWatch {
   readonly histories = new Map<string, Array<AppliedPurchase>>()
@@ -150,7 +150,7 @@ export class LedgerWatch {
     }
   }
 
-  /** Checks an acknowledgement. Each purchase of the message must be applied or rejected. */
+  /** Checks that each purchase of an acknowledged message is applied or rejected. */
   acknowledged({ sequence }: InputMessage): void {
     const early = this.undecided(sequence)
     if (early !== "") this.problems.push(`I8 acknowledged early: input ${sequence}, of which ${early} is not written`)
@@ -220,11 +220,13 @@ export class LedgerWatch {
   }
 
   /**
-   * Returns the parts of a message that are neither applied nor rejected, as text. The text is empty if there are none.
+   * Returns the indices of the parts of a message that are neither applied nor rejected, as text. The text is empty if
+   * all parts are applied or rejected.
    */
   private undecided(sequence: number): string {
     const { purchases, unreadable } = this.inputs.get(sequence) ?? { purchases: [], unreadable: [] }
-    // A reversal that was refused may be applied when it comes again, so only an entry up to its place counts.
+    // A reversal that was refused may be applied when it comes again, so only an entry up to the place of the message
+    // in the input log counts.
     const isApplied = (request: EntryRequest, inputIndex: number) =>
       this.histories.get(request.userId)?.some((entry) => {
         const isLater = comparePlaces(entry, { inputSequence: sequence, inputIndex }) > 0
@@ -303,13 +305,13 @@ export class LedgerWatch {
   }
 }
 
-/** The index in its history of each entry, by user and name. */
+/** The index of each entry in the history of its user, by user and name. */
 type Places = ReadonlyMap<string, number>
 type Histories = ReadonlyMap<string, ReadonlyArray<AppliedPurchase>>
 
 /**
- * Returns the index of the entry that an acknowledged request must have in its history. Returns `undefined` if it has
- * none. A reversal that was refused has no entry of its own, even if it came again later and was applied then.
+ * Returns the index of the entry that an acknowledged request must have in its history. Returns `undefined` if there is
+ * no such entry. A refused reversal has no entry, even if a later request with the same reversal was applied.
  */
 const placeOfSent = (histories: Histories, placeOf: Places, { request, outcome, stored }: Sent): number | undefined => {
   if (outcome !== "ok") return undefined
@@ -374,8 +376,8 @@ const checkReads = (
 }
 
 /**
- * Checks the reversals in the receipt of a purchase. They are the first reversals of the purchase, and have every
- * reversal that was acknowledged before the question.
+ * Checks the reversals in the receipt of a purchase. The receipt must have the first reversals of the purchase, with
+ * every reversal that was acknowledged before the question.
  */
 const checkReversed = (
   histories: Histories,
@@ -440,7 +442,7 @@ const checkReceipt = (
 const isAppliedAs = (entry: AppliedPurchase, request: EntryRequest): boolean =>
   isReversalRequest(request) ? sameReversal(entry, request) : sameContent(entry, request)
 
-/** Checks what clients were told about one request, and that an acknowledged request is applied or recorded. */
+/** Checks the answers to one request, and that an acknowledged request is applied or recorded. */
 const checkSent = (watch: LedgerWatch, placeOf: Places, sent: Sent): Array<Problem> => {
   const { request, outcome, stored, toldTotal, isToldRefused = false } = sent
   const problems: Array<Problem> = []
@@ -463,9 +465,9 @@ const checkSent = (watch: LedgerWatch, placeOf: Places, sent: Sent): Array<Probl
 }
 
 /**
- * Compares the requests and answers of clients with the final chain. A problem begins with the number of the invariant
- * that it breaks, as in docs/protocol.md. Problems with the fence, positions and heads begin with a name, because they
- * break a rule that the invariants rest on.
+ * Compares the requests and answers of clients with the final chain. The text of a problem begins with the id of the
+ * broken invariant, as in docs/protocol.md. A problem with the fence, a position or the heads begins with a name,
+ * because it breaks a rule on which the invariants rest.
  */
 export const checkHistory = (
   watch: LedgerWatch,
@@ -507,7 +509,7 @@ export const checkCounts = (watch: LedgerWatch): Array<Problem> => {
   const refusals = watch.refusals()
   return [...watch.deliveries].flatMap(([id, { came, counted }]): Array<Problem> => {
     const refused = refusals.get(id) ?? 0
-    // A reversal that was always refused is never counted.
+    // A reversal that was always refused is never counted as a repeat or conflict.
     const least = Math.max(0, came - refused - 1)
     return counted < least ? [`repeats: ${id} came ${came} times, and again ${counted}`] : []
   })

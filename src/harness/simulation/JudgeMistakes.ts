@@ -33,7 +33,7 @@ const inReader = (swap: (real: SimulatedReader) => Partial<Reader>): Plant =>
 
 const turnedBounds = { messagesMax: 2, bytesMax: Number.POSITIVE_INFINITY }
 
-/** Adds judges that judge the same shards, and that die as they write. */
+/** Adds judges that judge the same shards, or deaths of a judge during a write. */
 const rivalJudges = (plan: Plan): Plan => ({ ...plan, judges: 2, areJudgesAlone: true })
 const dyingJudges = (plan: Plan): Plan => ({
   ...plan,
@@ -49,7 +49,7 @@ const dyingJudges = (plan: Plan): Plan => ({
   ].sort((one, other) => one.at - other.at)
 })
 
-/** Stores the position of a step alone. */
+/** Stores the position of a step without the messages of the step. */
 const positionAlone = (real: SimulatedAlerts, step: AlertCommit) => real.commit({ ...step, messages: [] })
 const messagesAlone = (real: SimulatedAlerts, step: AlertCommit) => real.storeMessages?.(step) ?? Effect.succeed(0)
 
@@ -71,7 +71,10 @@ const withRevisions = (message: PulledMessage, change: (token: string, revision:
   return { ...message, payload: Buffer.from(encodeCommit({ kind, epoch, worker, position }, lines)) }
 }
 
-/** Hands on rules a moment after the commits behind them, as a second consumer may do. */
+/**
+ * Gives a judge rules a moment later than the commits that are behind these rules in the journal, as a second consumer
+ * may do.
+ */
 const secondConsumer = (): Plant =>
   inReader((real) => ({
     read: (after) =>
@@ -102,7 +105,7 @@ const repeatsJudged = (): Plant => {
   )
 }
 
-/** Window states that are of whatever revision the judge asks for. */
+/** Window states that claim to belong to any revision that the judge asks for. */
 class KeptWindows extends UserWindows {
   claimed = 0
   override get through(): number {
@@ -110,7 +113,7 @@ class KeptWindows extends UserWindows {
   }
 }
 
-/** Keeps the states of a user, although the judge has begun anew at an earlier revision. */
+/** Keeps the window states of a user, although the judge has begun anew at an earlier revision. */
 class KeptCache extends WindowCache {
   private readonly kept = new Map<string, KeptWindows>()
 
@@ -125,7 +128,9 @@ class KeptCache extends WindowCache {
   override put(): void {}
 }
 
-/** Measures `before` for the window that ended with the last purchase, and not for the window of this one. */
+/**
+ * Measures `before` in the window that ended with the previous purchase, and not in the window of the judged purchase.
+ */
 class LastWindows extends UserWindows {
   private readonly cutoffs = new Map<string, number>()
 
@@ -154,7 +159,7 @@ class LastCache extends WindowCache {
   }
 }
 
-/** Adds the messages of a commit from its last one to its first. */
+/** Adds the messages of a commit in reverse order. */
 class TurnedOutbox extends Outbox {
   private ofCommit: Array<AlertMessage> = []
 
@@ -169,7 +174,7 @@ class TurnedOutbox extends Outbox {
   }
 }
 
-/** Returns whether the process that is starting is every second one of a run. */
+/** Returns `true` for every second process that starts in a run. */
 const isSecond = (shared: Map<number, number>): boolean => {
   shared.set(shared.size, 0)
   return shared.size % 2 === 0
@@ -182,7 +187,7 @@ const boughtAt = (revision: Revision, now: number): Revision => ({
   purchases: revision.purchases.map((purchase) => ({ ...purchase, storedAt: purchaseTimeAt(now) }))
 })
 
-/** The time in which a consumer delivers all messages, in milliseconds. */
+/** The time that a consumer takes to deliver all messages, in milliseconds. */
 const readingTime = 50
 
 /** Returns the sequence behind the end of the journal. */

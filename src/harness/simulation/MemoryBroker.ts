@@ -7,12 +7,15 @@ export interface InputMessage {
   readonly subject: string
   readonly payload: Uint8Array
   readonly storedAt: number
-  /** The time that workers are told as `storedAt`. */
+  /** The time that workers get as the `storedAt` of the message. */
   readonly toldStoredAt: number
   readonly noticeTo: string | undefined
 }
 
-/** One delivery of a message of the input log, with the consumer's number of the delivery. */
+/**
+ * A message of the input log that a consumer delivers, with its number among all messages that the consumer has
+ * delivered.
+ */
 interface Delivered {
   readonly message: InputMessage
   readonly deliverySequence: number
@@ -25,7 +28,7 @@ interface Consumer {
   readonly unacknowledgedMax: number
   /** The next input sequence to deliver for the first time. */
   next: number
-  /** The number of the last delivery. */
+  /** The number of messages that the consumer has delivered. */
   delivered: number
   /** The delivered messages without an acknowledgement, each with the time at which the broker may deliver it again. */
   readonly unacknowledged: Map<number, number>
@@ -42,13 +45,13 @@ export interface MemoryBrokerOptions {
   readonly duplicateWindow: number
   readonly messageBytesMax: number
   readonly inputBytesMax: number
-  /** The number of shards of the stream of alerts; 1 without it. */
+  /** The number of shards of the stream of alerts; 1 if `shards` is missing. */
   readonly shards?: number
   /** The broker's clock, in milliseconds. */
   readonly now: () => number
   /**
-   * The clock for the times of purchases; the broker's clock without it. A run is short, so windows of rules would not
-   * end on the broker's clock.
+   * The clock for the times of purchases; the broker's clock if `purchaseTime` is missing. A run is short, so on the
+   * broker's clock no window of a rule would end.
    */
   readonly purchaseTime?: () => number
 }
@@ -56,8 +59,8 @@ export interface MemoryBrokerOptions {
 const messageTooLarge = 10_054
 const streamFull = 10_077
 /**
- * The time after which a message without an acknowledgement is delivered again, in milliseconds. The product's
- * consumers wait as long.
+ * The time after which a message without an acknowledgement is delivered again, in milliseconds. The consumers of the
+ * product wait for the same time.
  */
 export const ackWaitMilliseconds = 30_000
 const workersForgottenAfterMilliseconds = 60_000
@@ -77,7 +80,10 @@ export class MemoryBroker {
   readonly journal: MemoryStream<string>
   readonly heads: MemoryStream<Uint8Array>
   readonly alerts: MemoryStream<string>
-  /** The number of restarts. A consumer of the journal is in memory, so it is gone after a restart. */
+  /**
+   * The number of restarts. A consumer of the journal is in the broker's memory, so no such consumer outlives a
+   * restart.
+   */
   restarts = 0
   private readonly consumers = new Map<string, Consumer>()
   private readonly signs = new Map<string, Sign>()
@@ -184,7 +190,10 @@ export class MemoryBroker {
     }
   }
 
-  /** Returns the next delivery of a consumer; `undefined` if there is none. Messages to deliver again come first. */
+  /**
+   * Returns the next delivery of a consumer; `undefined` if the consumer has nothing to deliver. Messages to deliver
+   * again come first.
+   */
   deliver(partition: number, epoch: number): Delivered | undefined {
     const consumer = this.consumers.get(consumerName(partition, epoch))
     if (consumer === undefined) return undefined
@@ -244,8 +253,8 @@ export class MemoryBroker {
   // Functions for tests.
 
   /**
-   * Restarts the broker. Acknowledged writes are on disk and stay. The state of consumers is written to disk later, so
-   * some of that state is lost.
+   * Restarts the broker. Acknowledged writes are on disk and stay. A broker writes the state of consumers to disk
+   * later, so the restart loses some of that state.
    */
   restart(): void {
     this.restarts += 1

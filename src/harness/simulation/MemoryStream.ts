@@ -25,7 +25,9 @@ interface WrittenMessage<Payload> {
 }
 
 export interface MemoryStreamOptions {
-  /** The most messages that the stream keeps of one subject. The stream removes older messages. */
+  /**
+   * The most messages that the stream keeps of one subject. The stream removes the oldest messages beyond this number.
+   */
   readonly perSubjectMax: number
   /** The broker's clock, in milliseconds. */
   readonly now: () => number
@@ -47,7 +49,7 @@ export class MemoryStream<Payload> {
     this.options = options
   }
 
-  /** The sequence of the newest message that was ever stored; 0 before the first one. */
+  /** The sequence of the newest message that was ever stored; 0 if no message was ever stored. */
   get last(): number {
     return this.lastSequence
   }
@@ -61,7 +63,7 @@ export class MemoryStream<Payload> {
   }
 
   /**
-   * Stores all messages of a batch and its last message, or none of them. Returns the sequence of the last message.
+   * Stores all messages of a batch and its last message, or stores nothing. Returns the sequence of the last message.
    * Returns a failure if `after` is given and is not the last sequence of the last message's subject.
    */
   appendBatch(

@@ -17,8 +17,8 @@ import type { Plant } from "./Simulation.ts"
 import { replacedEvents } from "../system/ReplacedEvents.ts"
 
 /**
- * A mistake in one rule of the protocol. The mistake replaces some services of a process with services that break the
- * rule.
+ * A planted mistake, which breaks one rule of the protocol. The mistake replaces some services of a process with
+ * services that break the rule.
  */
 export interface Mistake {
   readonly name: string
@@ -36,7 +36,7 @@ const inWorkers =
   (process, shared = new Map()) =>
     process === "worker" ? swaps(shared) : {}
 
-/** Makes a mistake in the chain only. */
+/** Plants a mistake that replaces only the chain of the workers. */
 const inChain = (swap: (real: SimulatedChain) => Partial<Chain>): Plant =>
   inWorkers(() => ({ chain: (real) => ({ ...real, ...swap(real) }) }))
 
@@ -69,16 +69,16 @@ const readingRevisions = (change: (revision: Revision) => Partial<Revision>): Pl
   }))
 
 /**
- * Appends a commit whatever the newest commit is. The real chain cannot do that, so for the real chain this function
- * reads the newest sequence first.
+ * Appends a commit whatever the newest commit is. The real chain has no such function, so for the real chain this
+ * function reads the newest sequence first.
  */
 const appendUnconditionally = (real: SimulatedChain, partition: number, commit: string) =>
   real.appendUnconditionally?.(partition, commit) ??
   Effect.flatMap(real.newest(partition), (newest) => real.append(partition, commit, newest?.sequence ?? 0))
 
 /**
- * Adds a worker that hears nothing for long, and a second worker that joins meanwhile. The second worker applies the
- * input that the first one missed, and the janitor purges it.
+ * Changes the faults so that a worker gets no messages for long, and a second worker joins meanwhile. The second worker
+ * applies the input that the first worker missed, and the janitor purges this input.
  */
 const deafOwners = (plan: Plan): Plan => ({
   ...plan,
@@ -163,8 +163,8 @@ const headsAhead = (): Swaps => {
 }
 
 /**
- * Writes a manifest that claims to reach to the present end of the chain. The right manifest reaches to the end at the
- * time when its entries were taken.
+ * Writes a manifest that claims to reach to the present end of the chain. A right manifest reaches to the end that the
+ * chain had when the entries of the manifest were taken.
  */
 const manifestBeyond = (): Swaps => {
   let chain: SimulatedChain | undefined
@@ -181,7 +181,10 @@ const manifestBeyond = (): Swaps => {
   }
 }
 
-/** Gives each segment its own name, and stores the segment some time after the account was told that it is stored. */
+/**
+ * Gives each segment a made-up sequence, and stores the segment some time after the account was told that the segment
+ * is stored.
+ */
 const segmentsLater = (shared: Map<number, number>): Swaps => ({
   chain: (real) => ({
     ...real,
@@ -197,7 +200,9 @@ const segmentsLater = (shared: Map<number, number>): Swaps => ({
   })
 })
 
-/** Checks the owner before the slow read of the input log, and not after that read. */
+/**
+ * Checks before the slow read of the input log, and not after that read, whether the worker still owns the partition.
+ */
 const checkedEarly = (): Swaps => {
   const answers = new Map<number, JournalRecord | undefined>()
   let next: Chain["next"] | undefined
@@ -229,7 +234,7 @@ const checkedEarly = (): Swaps => {
   }
 }
 
-/** Reads the heads first, and appends the take-over record later, behind whatever commit is the newest by then. */
+/** Reads the heads first, and appends the take-over record later, behind the newest commit at that time. */
 const headsReadFirst = (real: SimulatedChain): Partial<Chain> => {
   const read = new Map<number, Array<JournalRecord>>()
   const readAll = Effect.fnUntraced(function* (partition: number) {
@@ -255,7 +260,7 @@ const headsReadFirst = (real: SimulatedChain): Partial<Chain> => {
 
 /**
  * Makes a process read reversals that take back no piece, and segments without reversed pieces. So an account that is
- * loaded forgets how much of its purchases is reversed, and a purchase can be reversed twice.
+ * loaded forgets how many pieces of its purchases are taken back, and a purchase can be reversed twice.
  */
 const forgettingReversed = (real: SimulatedChain): Partial<Chain> => ({
   at: (sequence) =>

@@ -3,12 +3,12 @@ import { BrokerRefused, BrokerUnavailable, OutcomeUnknown } from "../../protocol
 import type { World } from "./World.ts"
 
 /**
- * The time that a request waits for its answer. The time is shorter than the five seconds of the real services, so that
- * more happens in a run. The order of events is the same.
+ * The longest wait for the answer to a request, in milliseconds. The time is shorter than the five seconds of the real
+ * services, so that more happens in a run. The order of events is the same as with five seconds.
  */
 const answerWaitMilliseconds = 1_000
 const lateMillisecondsMax = 6_000
-/** The broker's code for "insufficient resources", with which it refuses requests without a reason of its own. */
+/** The broker's code for "insufficient resources", with which the simulated broker refuses requests at random. */
 const refusedCode = 10_023
 
 /** The network between one process and the broker. A message in flight arrives even if its sender has died. */
@@ -19,7 +19,7 @@ export class Link {
   isDead = false
   private isHeld = false
   private deafUntil = 0
-  /** The operation at which the process dies, and whether the broker applies the operation before that. */
+  /** The operation at which the process dies, and whether the broker applies the operation before the process dies. */
   private fatal: { readonly operation: string; readonly isApplied: boolean; readonly die: () => void } | undefined
   private readonly held: Array<() => void> = []
   /** The number of the present connection. Messages of an earlier connection may be lost. */
@@ -68,7 +68,7 @@ export class Link {
       if (isLost) return
       const { connection } = this
       const arrive = () => {
-        // An answer may be lost with the connection if that breaks before the answer arrives.
+        // If the connection breaks before the answer arrives, the answer may be lost.
         if (this.connection !== connection && random.chance(0.5)) return
         const fatal = !this.isDead && this.fatal?.operation === operation ? this.fatal : undefined
         const answer = isRefused || fatal?.isApplied === false ? undefined : { value: apply() }
@@ -106,7 +106,7 @@ export class Link {
     this.bringAt(Math.max(this.world.now() + this.world.travel(), this.lastArrival), arrive)
   }
 
-  /** Delivers a message late, so that later messages may overtake it. */
+  /** Delivers a message late, so that messages that are sent afterwards may arrive before the late message. */
   bringLate(arrive: () => void): void {
     const { lastArrival } = this
     this.bringAt(this.world.now() + 4 * this.world.travel(), arrive)
@@ -142,7 +142,10 @@ export class Link {
     for (const happens of this.held.splice(0)) this.world.after(this.world.travel(), () => this.pass(happens))
   }
 
-  /** Loses signs of life and deliveries to the process for a while. Its requests and their answers still arrive. */
+  /**
+   * Loses signs of life and deliveries to the process for a while. The requests of the process and their answers still
+   * arrive.
+   */
   deafen(milliseconds: number): void {
     this.deafUntil = this.world.now() + milliseconds
   }
@@ -151,7 +154,10 @@ export class Link {
     return this.world.now() < this.deafUntil
   }
 
-  /** Makes the process die at the next request of an operation, just before or just after the broker applies it. */
+  /**
+   * Makes the process die at the next request of an operation, just before or just after the broker applies the
+   * request.
+   */
   dieOf(operation: string, isApplied: boolean, die: () => void): void {
     this.fatal = {
       operation,

@@ -41,7 +41,7 @@ const judgeFaultKinds = [
   "a judge dies as it writes"
 ] as const
 
-/** The requests of a worker at which a plan can make it die. */
+/** The requests of a worker at which a plan can make the worker die. */
 export const fatalOperations = [
   "commit",
   "seal",
@@ -56,28 +56,29 @@ export const fatalOperations = [
 export interface Fault {
   readonly at: number
   readonly kind: (typeof workerFaultKinds)[number] | (typeof judgeFaultKinds)[number]
-  /** A number from 0 to 1 that chooses the target of the fault, and its details. */
+  /** A number from 0 to 1 that chooses the target and the details of the fault. */
   readonly choice: number
-  /** How long the fault lasts, in milliseconds, if it ends. */
+  /** The length of a fault that ends, in milliseconds. */
   readonly lasts: number
 }
 
 /**
- * All events of a run, except the fate of each request on the network. The seed decides that fate when the request is
- * sent.
+ * All planned events of a run. The plan does not say which requests the network loses or delays. Random numbers from
+ * the seed decide this when a request is sent.
  */
 export interface Plan {
   readonly seed: number
   readonly workers: number
   readonly judges: number
-  /** The number of shards of alerts. */
+  /** The number of shards of the stream of alerts. */
   readonly shards: number
-  /** Whether each judge hears no other judge, and judges every shard. */
+  /** Whether each judge hears no signs of life of other judges, and so judges every shard. */
   readonly areJudgesAlone: boolean
   readonly duplicateWindow: number
   readonly unkindness: Unkindness
   /**
-   * The time between two runs of the janitor, in milliseconds; 0 if it never runs. Each run removes all applied input.
+   * The time between two runs of the janitor, in milliseconds; 0 if the janitor never runs. Each run of the janitor
+   * removes all applied input.
    */
   readonly cleaningEvery: number
   readonly operations: ReadonlyArray<Operation>
@@ -88,17 +89,20 @@ export const partitions = 2
 export const clients = 3
 const users = ["ann", "bob", "cat", "dan", "eve", "fay", "gus", "hal"] as unknown as ReadonlyArray<UserId>
 /**
- * The time for faults and first attempts of clients, in milliseconds. After that the faults end, and the remaining work
- * is done.
+ * The time for faults and first attempts of clients, in milliseconds. After this time the faults end, and the processes
+ * finish the remaining work.
  */
 export const activeMilliseconds = 4_000
-/** The times of purchases go this much faster than the clock of a run, so that windows of rules end within the run. */
+/**
+ * The factor by which the times of purchases go faster than the clock of a run, so that windows of rules end within the
+ * run.
+ */
 const purchaseTimeRate = 100
 /** Returns the time of a purchase that comes at a moment of a run. An hour ends in the middle of the run. */
 export const purchaseTimeAt = (now: number): number => 3_600_000 + purchaseTimeRate * (now - activeMilliseconds / 2)
 const faultsPlanned = 6
 const judgeFaultsPlanned = 4
-/** The number of users who have rules. They are few, so that clients change the same value at the same time. */
+/** The number of users who have rules. With few such users, clients change the rules of one user at the same time. */
 const ownersPlanned = 3
 const purchasesPlanned = 30
 const readsPlanned = [6, 12, 20]
@@ -118,8 +122,8 @@ const unkindnessOf = (random: Randomness): Unkindness => {
 }
 
 /**
- * Returns a random user. The first users buy most and the last seldom, so that some accounts are long and some are
- * rarely used.
+ * Returns a random user. The first users buy most, and the last users buy seldom. So some accounts are long, and some
+ * accounts are rarely used.
  */
 const someUser = (random: Randomness): UserId => users[Math.floor(random.next() ** 2 * users.length)] as UserId
 
@@ -159,7 +163,7 @@ const operationsOf = (random: Randomness): ReadonlyArray<Operation> => {
   return operations.sort((one, other) => one.at - other.at)
 }
 
-/** Adds reversals to operations. */
+/** Returns the operations of a plan, with reversals added. */
 const reversedOf = (random: Randomness, operations: ReadonlyArray<Operation>): ReadonlyArray<Operation> => {
   const bought = operations.filter((operation) => operation.do === "buy")
   const others = operations.filter((operation) => operation.do !== "buy")
@@ -168,9 +172,9 @@ const reversedOf = (random: Randomness, operations: ReadonlyArray<Operation>): R
 }
 
 /**
- * Returns the faults of a run. A run has few kinds of faults, and each of them often. Otherwise a problem that needs
- * two faults of the same kind would be rare. In some runs workers only die during a write, and each kind of write has
- * its turn.
+ * Returns the faults of a run. A run has few kinds of faults, and has each kind often. Otherwise a problem that needs
+ * two faults of the same kind would be rare. In some runs all faults are deaths of workers during a request, and each
+ * kind of request has its turn.
  */
 const faultsOf = (random: Randomness): ReadonlyArray<Fault> => {
   const kinds: ReadonlyArray<Fault["kind"]> = random.chance(0.25)

@@ -24,17 +24,17 @@ export interface ReceiptOperation {
 interface Planned {
   readonly bought: ReadonlyArray<BuyOperation>
   readonly clients: number
-  /** The time in which operations begin, in milliseconds. */
+  /** The time within which all operations begin, in milliseconds. */
   readonly within: number
 }
 
-/** A run has this many requests for reversals. Some runs have none. */
+/** The numbers of requests for reversals from which a run gets one number. */
 const reversalsPlanned = [0, 5, 10]
-/** The number of purchases that are reversed. They are few, so that one purchase is reversed several times. */
+/** The number of purchases that are reversed. The number is small, so that one purchase is reversed several times. */
 const targetsPlanned = 3
 const receiptsPlanned = 3
 
-/** A purchase that reversals name, and the first message that has it. */
+/** A purchase that reversals name, and the first message that has the purchase. */
 interface Target {
   readonly purchase: Purchase
   readonly first: BuyOperation
@@ -56,8 +56,8 @@ const newReversal = (random: Randomness, { purchase }: Target, number: number): 
 }
 
 /**
- * Adds reversals to the purchases of a plan. They come before and after their purchases, and as lines of one message
- * with their purchases. Some come again under the same id, with the same content or with another.
+ * Adds reversals to the purchases of a plan. Reversals come before and after their purchases, and in one message with
+ * their purchases. Some reversals come again under the same id, with the same content or with another content.
  */
 export const withReversals = (
   random: Randomness,

@@ -10,11 +10,14 @@ export interface RuleOperation {
   readonly at: number
   readonly owner: UserId
   readonly ruleId: string
-  /** The rule to put. The removal of a rule does not use it. */
+  /** The rule to put. An operation that removes a rule does not use this rule. */
   readonly rule: Rule
 }
 
-/** Most runs have rules from the beginning, so that many purchases are judged. */
+/**
+ * The time within which early changes of rules come, in milliseconds. Most runs have early changes, so that many
+ * purchases are judged.
+ */
 const firstChangesWithin = 600
 const changesPlanned = 14
 const ruleIdsOfClient = 2

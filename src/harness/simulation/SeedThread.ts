@@ -6,7 +6,7 @@ import { simulate } from "./Simulation.ts"
 const { first, end, step } = workerData as Share
 const failures: Array<ShareResult["failures"][number]> = []
 let acknowledged = 0
-// Many errors are made and none is read, so stack traces would only take time.
+// A run makes many errors whose stack traces nobody reads, so stack traces would only take time.
 Error.stackTraceLimit = 0
 const before = process.threadCpuUsage()
 for (let seed = first; seed < end; seed += step) {

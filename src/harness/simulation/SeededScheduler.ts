@@ -3,7 +3,7 @@ import type { Randomness } from "./Randomness.ts"
 
 /**
  * Runs the ready tasks of fibers in an order that follows from a seed. So different seeds show different interleavings,
- * and each interleaving can be repeated. The clock of the simulated run calls `run`; nothing runs by itself.
+ * and each interleaving can be repeated. The clock of the simulated run calls `run`; no task runs by itself.
  */
 export class SeededScheduler implements Scheduler.Scheduler {
   readonly executionMode = "async"

@@ -12,7 +12,7 @@ export interface Share {
 export interface ShareResult {
   readonly failures: ReadonlyArray<{ readonly seed: number; readonly problems: ReadonlyArray<string> }>
   readonly acknowledged: number
-  /** The processor time without the start of the thread, in milliseconds. */
+  /** The processor time of the thread without the time of its start, in milliseconds. */
   readonly processorMilliseconds: number
 }
 
@@ -20,8 +20,8 @@ const runShare = async (share: Share): Promise<ShareResult> => {
   const thread = new Worker(new URL("./SeedThread.ts", import.meta.url), {
     workerData: share,
     execArgv: [],
-    // A run makes many objects that soon become garbage. With a larger young generation, collecting them takes less
-    // time.
+    // A run makes many objects that soon become garbage. With a larger young generation, collecting these objects takes
+    // less time.
     resourceLimits: { maxYoungGenerationSizeMb: 96 }
   })
   const [result] = (await once(thread, "message")) as [ShareResult]

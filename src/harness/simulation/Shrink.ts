@@ -2,9 +2,12 @@ import type { Operation, Plan } from "./Plan.ts"
 import { type Outcome, type Plant, simulate } from "./Simulation.ts"
 import { kind, type Unkindness } from "./World.ts"
 
-/** The most runs of a search for a shorter history. */
+/** The most simulated runs in one search for the shortest history of a failure. */
 const attemptsMax = 2_000
-/** A shorter plan meets other random events on the network, so it is tried with several sequences of such events. */
+/**
+ * The number of sequences of random network events with which each shortened plan is tried. A change of a plan changes
+ * the random events that the run meets.
+ */
 const chancesTried = 8
 
 export interface Shrunk {
@@ -12,7 +15,10 @@ export interface Shrunk {
   readonly outcome: Outcome
 }
 
-/** Yields shorter lists: without each half, then without each quarter, down to single members. */
+/**
+ * Yields copies of a list without each of its halves, then without each of its quarters, and so on down to single
+ * members.
+ */
 const shorter = function* <A>(list: ReadonlyArray<A>): Generator<ReadonlyArray<A>> {
   for (let size = Math.ceil(list.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
     for (let from = 0; from < list.length; from += size) yield [...list.slice(0, from), ...list.slice(from + size)]
@@ -40,10 +46,13 @@ const smaller = function* (plan: Plan): Generator<Plan> {
   if (plan.judges > 0) yield { ...plan, judges: 0 }
 }
 
-/** Returns the invariant that a problem breaks. The shorter history has to break the same invariant. */
+/**
+ * Returns the invariant that a problem breaks. A shortened history must break an invariant that the whole history
+ * breaks.
+ */
 const invariantOf = (problem: string): string => problem.split(" ")[0] ?? ""
 
-/** Shortens a plan that fails, while the shorter plan breaks the same invariant. */
+/** Shortens a failing plan step by step, as long as the shortened plan breaks the same invariant. */
 export const shrink = (failing: Plan, plant?: Plant): Shrunk => {
   let plan = failing
   let outcome = simulate(plan, plant)

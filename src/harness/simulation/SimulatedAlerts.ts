@@ -31,13 +31,16 @@ interface Shared {
 /** The judges that listen for signs of life. */
 export type JudgeListeners = Set<{ readonly link: Link; readonly heard: (sign: JudgeSign) => void }>
 
-/** The broker says at least this often that a consumer is alive, in milliseconds. */
+/** The time between two heartbeats with which the broker says that a consumer is alive, in milliseconds. */
 const heartbeatMilliseconds = 1_000
 const silenceMaxMilliseconds = 3 * heartbeatMilliseconds
 
 type AlertService = (typeof AlertStream)["Service"]
 
-/** The stream of alerts, with a way to store whatever the position is. The real stream cannot do that. */
+/**
+ * The stream of alerts, with a function that stores alerts whatever the position of the shard is. The real stream has
+ * no such function.
+ */
 export type SimulatedAlerts = AlertService & {
   readonly commitUnconditionally?: (step: AlertCommit) => Effect.Effect<number, BrokerFailure>
   /** Stores the messages of a step without its position. */
@@ -75,7 +78,10 @@ export const alertStream = ({ broker }: Shared, link: Link): SimulatedAlerts => 
   }
 }
 
-/** The values of rules, with a way to replace whatever value is the newest. The real values cannot do that. */
+/**
+ * The stored rules of users, with a function that replaces rules without a compare-and-set. The real service has no
+ * such function.
+ */
 export type SimulatedRules = (typeof RuleValues)["Service"] & {
   readonly appendUnconditionally?: (userToken: string, text: string) => Effect.Effect<number, BrokerFailure>
 }
@@ -99,7 +105,7 @@ export const ruleValues = ({ broker }: Shared, link: Link): SimulatedRules => {
 const isJudged = ({ subject }: StreamMessage<string>): boolean =>
   subject.startsWith(journalPrefix) && subject.slice(journalPrefix.length).split(".").length === 2
 
-/** A consumer of the journal, and the deliveries that its process holds. */
+/** A consumer of the journal, and the delivered messages that its process holds. */
 class SimulatedJournalPull implements JournalPull {
   readonly pending: number
   readonly take: Effect.Effect<ReadonlyArray<PulledMessage>, ReadingOver>
@@ -110,10 +116,12 @@ class SimulatedJournalPull implements JournalPull {
   private readonly over = Deferred.makeUnsafe<never, ReadingOver>()
   private readonly arrived = Latch.makeUnsafe(false)
   private held: Array<PulledMessage> = []
-  /** The next sequence to deliver, and the number of the last delivery, at the broker. */
+  /** The next sequence that the broker delivers, and the number of messages that the broker has delivered. */
   private next: number
   private sent = 0
-  /** The number of the last delivery that came, and the time of the last sign of the broker, in the process. */
+  /**
+   * The number of the last message that the process got, and the time at which the process last heard from the broker.
+   */
   private delivered = 0
   private heardAt: number
 
@@ -165,7 +173,7 @@ class SimulatedJournalPull implements JournalPull {
     }
   }
 
-  /** Tells the process that the consumer is alive, with the number of its last delivery. */
+  /** Tells the process that the consumer is alive, with the number of messages that the consumer has delivered. */
   beat(): void {
     const { link, sent } = this
     if (this.shared.world.now() - this.heardAt >= silenceMaxMilliseconds) this.end("the broker was silent")
@@ -219,7 +227,9 @@ const openPull = (
     return pull
   })
 
-/** The reader of judges, with a way to read that ignores gaps. The real reader cannot do that. */
+/**
+ * The reader of judges, with a function that reads the journal and ignores gaps. The real reader has no such function.
+ */
 export type SimulatedReader = (typeof JudgeReader)["Service"] & {
   readonly readIgnoringGaps?: (after: number) => Effect.Effect<JournalPull, BrokerFailure, Scope.Scope>
 }

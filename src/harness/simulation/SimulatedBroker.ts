@@ -89,7 +89,7 @@ const inputLog = (exchange: Exchange, link: Link) => {
         }
       ),
     lastSequence: (partition) => link.ask("last sequence", () => broker.lastInput(partition)),
-    // The real service sends two requests, too.
+    // Sends two requests, because the real service sends two requests.
     newestAfter: (partition, sequence) =>
       Effect.flatMap(
         link.ask("newest input", () => broker.lastInput(partition)),
@@ -113,7 +113,8 @@ const inputLog = (exchange: Exchange, link: Link) => {
 }
 
 /**
- * The pull of one epoch. It counts the messages that its process asked for, and those whose request reached the broker.
+ * The pull of one epoch. The pull counts the messages that its process requested, and the messages whose request
+ * reached the broker.
  */
 class SimulatedPull implements Pull {
   private readonly exchange: Exchange
@@ -122,7 +123,7 @@ class SimulatedPull implements Pull {
   private readonly epoch: number
   private readonly events: PullEvents
   private asked = 0
-  /** The number of messages that the broker was asked for. Lost requests do not count. */
+  /** The number of messages that the broker still has to deliver. A request that was lost does not count. */
   private demand = 0
   private unconfirmed = 0
   private readonly allConfirmed = Latch.makeUnsafe(true)
@@ -363,7 +364,7 @@ export interface Swaps {
 
 const same = <A>(real: A): A => real
 
-/** Makes the services of the broker for one process, over its own link. */
+/** Makes the services of the broker for one process, over the link of the process. */
 export const simulatedBrokerLayer = (
   exchange: Exchange,
   link: Link,

@@ -29,12 +29,15 @@ interface Shared {
   readonly world: World
 }
 
-/** The chain, with a way to commit whatever the newest commit is. No owner may do that, and the real chain cannot. */
+/**
+ * The chain, with a function that appends a commit whatever the newest commit is. The real chain has no such function,
+ * because no owner may commit without a condition.
+ */
 export type SimulatedChain = (typeof CommitChain)["Service"] & {
   readonly appendUnconditionally?: (partition: number, commit: string) => Effect.Effect<number, BrokerFailure>
 }
 
-/** Appends over a link. */
+/** Appends a message to a stream over a link. */
 const appendOver = <Payload>(
   link: Link,
   stream: MemoryStream<Payload>,
@@ -42,7 +45,7 @@ const appendOver = <Payload>(
   ...message: Parameters<MemoryStream<Payload>["append"]>
 ): Effect.Effect<number, BrokerFailure | CommitConflict> => writeOver(link, operation, () => stream.append(...message))
 
-/** Reads a message that never changes. Reads it from a replica, and from the leader if the replica lacks it. */
+/** Reads a message that never changes: from a replica, or from the leader if the replica lacks the message. */
 const readOver = <A>(
   { world }: Shared,
   link: Link,
@@ -74,7 +77,7 @@ export const commitChain = (shared: Shared, link: Link): SimulatedChain => {
 
   /**
    * Returns the commits that a replica has of a chain from a sequence on. The replica may have fewer commits than the
-   * leader, or none.
+   * leader, or no commits.
    */
   const pageOfReplica = (partition: number, from: number) =>
     Effect.suspend(() => {

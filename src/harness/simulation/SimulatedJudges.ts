@@ -80,7 +80,7 @@ export class SimulatedJudges {
   private readonly options: JudgesOptions
   private readonly processes: Array<JudgeProcess> = []
   private started = 0
-  /** The newest commit or rules in the journal. */
+  /** The sequence of the newest message of the journal that has a commit or rules. */
   private lastJudged = 0
   private hasRules = false
 
@@ -150,7 +150,7 @@ export class SimulatedJudges {
     }
   }
 
-  /** Ends the faults of all judges. Starts a judge if there is none. */
+  /** Ends the faults of all judges. Starts a judge if no judge runs. */
   heal(): void {
     for (const link of this.links) {
       link.spare()

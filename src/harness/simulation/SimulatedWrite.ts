@@ -4,7 +4,10 @@ import { CommitConflict } from "../../nats/client/ConditionalAppend.ts"
 import { ApiFailure, wrongLastSequence } from "./MemoryStream.ts"
 import type { Link } from "./Network.ts"
 
-/** Writes over a link. Returns the sequence, or the failure that the real services make of the broker's code. */
+/**
+ * Writes to a stream over a link. Returns the sequence of the message, or the failure that the real services return for
+ * the broker's error code.
+ */
 export const writeOver = (
   link: Link,
   operation: string,
@@ -18,6 +21,6 @@ export const writeOver = (
     )
   })
 
-/** Takes a conflict out of the failures of a write without a condition. */
+/** Removes the conflict from the possible failures of a write that has no condition. */
 export const neverConflicts = <A>(written: Effect.Effect<A, BrokerFailure | CommitConflict>) =>
   Effect.catchTag(written, "CommitConflict", (lost) => Effect.die(lost))

@@ -39,8 +39,8 @@ import type { Problem } from "../Invariant.ts"
 import { kind, World } from "./World.ts"
 
 /**
- * A planted mistake: returns the services that a process gets instead of the right ones. All processes of a run share
- * one map, in which mistaken processes can leave notes.
+ * A planted mistake: returns the services that a process gets instead of the right services. All processes of a run
+ * share one map, in which processes with the mistake can keep numbers.
  */
 export type Plant = (process: ProcessKind, shared?: Map<number, number>) => Swaps
 
@@ -51,8 +51,8 @@ export interface Outcome {
   readonly events: ReadonlyArray<string>
   readonly acknowledged: number
   /**
-   * Counts the callers that waited until their purchase was applied: those that a notice told, and those that had to
-   * ask.
+   * Counts the callers that waited until their purchase was applied. `applied` counts the callers that got a notice.
+   * `stored` counts the callers that got no notice in time.
    */
   readonly told: Readonly<Record<"applied" | "stored", number>>
   /** Counts the hints, bases and segments that workers wrote. */
@@ -64,7 +64,7 @@ export interface Outcome {
 
 type Writing = "segment" | "hint" | "base" | "manifest"
 
-/** After the last fault everything has to be applied within this time (I7). */
+/** The longest time from the last fault until all stored input is applied (I7), in milliseconds. */
 const drainMilliseconds = 60_000
 const workersMax = 3
 const brokerDownMillisecondsMax = 700
@@ -76,7 +76,7 @@ const settings: Settings = Effect.runSync(
       ACTORS_RESIDENT_MAX: "2",
       WORKER_HEARTBEAT: "1 second",
       WORKER_LEASE: "2 seconds",
-      // The janitor is one of the faults, and the plan says when it runs.
+      // The plan decides when a janitor runs, so the janitors of the workers never run.
       JANITOR_INTERVAL: "1 day"
     })
   )
@@ -132,8 +132,8 @@ class Run {
     this.plan = plan
     const shared = new Map<number, number>()
     this.plant = (process) => plant(process, shared)
-    // The plan was made from other random numbers than the run. So a shortened plan does not change the numbers of the
-    // run.
+    // The plan was made from other random numbers than the run. So a shortened plan does not change the random numbers
+    // of the run.
     this.world = new World(plan.seed ^ 0x5eed, plan.unkindness)
     this.broker = new MemoryBroker({
       partitions,
@@ -192,7 +192,7 @@ class Run {
 
   private startWorker(name?: string): Process {
     this.workersStarted += 1
-    // The names decide which worker gets which partition, so they differ from run to run.
+    // The names of workers decide which worker gets which partition, so the names differ from run to run.
     const link = new Link(name ?? `worker-${this.workersStarted}${this.world.random.letter()}`, this.world)
     const process: Process = { name: link.name, link, scope: Scope.makeUnsafe(), worker: undefined }
     this.workers.push(process)
@@ -241,7 +241,7 @@ class Run {
     })
   }
 
-  /** Appends a take-over record of a worker that does nothing more. */
+  /** Appends a take-over record of a worker that never commits. */
   private takeOverAstray(partition: number): void {
     const { journal } = this.broker
     const newest = journal.newest(commitSubject(partition))
@@ -395,7 +395,10 @@ class Run {
     })
   }
 
-  /** Sends one request, and waits until it is decided. Returns `undefined` as the place of a purchase that is applied. */
+  /**
+   * Sends one request, and waits until the request is applied or refused. Returns `undefined` instead of the place in
+   * the input log if the request is an applied purchase.
+   */
   private sendAwaited(publisher: Publisher, sent: Sent) {
     const { request } = sent
     return isReversalRequest(request)
@@ -415,7 +418,7 @@ class Run {
     )
   }
 
-  /** Sends a reversal, and asks the owner of the account what became of it, as an edge does. */
+  /** Sends a reversal, and asks the owner of the account for the outcome of the reversal, as an edge does. */
   private reverseAwaited(publisher: Publisher, sent: Sent, reversal: Reversal) {
     return Effect.gen({ self: this }, function* () {
       const { userId, reversalId } = reversal
@@ -524,7 +527,7 @@ class Run {
     return true
   }
 
-  /** Returns when each purchase was sent first. */
+  /** Returns the time at which each purchase was first sent, by user and purchase id. */
   private firstSentAt(): ReadonlyMap<string, number> {
     const first = new Map<string, number>()
     for (const { request, sentAt } of this.sent) {

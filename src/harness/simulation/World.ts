@@ -3,25 +3,25 @@ import { EventQueue } from "./EventQueue.ts"
 import { Randomness } from "./Randomness.ts"
 import { SeededScheduler } from "./SeededScheduler.ts"
 
-/** The chances of problems of the network and of the broker. Each is the chance for one request or message. */
+/** The chances of problems of the network and of the broker. Each chance is for one request or message. */
 export interface Unkindness {
   /** The chance that a request does not arrive. */
   readonly requestLost: number
-  /** The chance that a request arrives, but its answer does not. */
+  /** The chance that a request arrives, and its answer does not arrive. */
   readonly answerLost: number
   /** The chance that a request arrives long after its sender gave up. */
   readonly requestLate: number
   /** The chance that the broker refuses a request and does nothing. */
   readonly refused: number
-  /** The chance that a delivery does not arrive. */
+  /** The chance that a message from the broker does not arrive. */
   readonly deliveryLost: number
-  /** The chance that a delivery comes again before its message is committed. */
+  /** The chance that the broker delivers a message of the input log again before the message is committed. */
   readonly redelivered: number
-  /** The chance that a delivery comes after the next delivery. */
+  /** The chance that a message from the broker arrives after the next message. */
   readonly reordered: number
   /**
-   * The chance that a replica that is behind answers a read. That replica lacks some of the messages that the leader
-   * has.
+   * The chance that a replica that is behind answers a read. A replica that is behind lacks some of the messages that
+   * the leader has.
    */
   readonly behind: number
 }
@@ -42,7 +42,7 @@ const travelMillisecondsMax = 4
 
 /**
  * The time and the randomness of one simulated run. Sleeping fibers and messages in flight wait in one queue, so that
- * the run goes from one event to the next. Fibers get a clock of Effect that is like its TestClock. TestClock itself
+ * the run goes from one event to the next. The clock of the fibers works like Effect's TestClock. TestClock itself
  * would start two fibers for each step of time.
  */
 export class World {
@@ -92,12 +92,12 @@ export class World {
     return 1 + this.random.below(travelMillisecondsMax)
   }
 
-  /** Runs a function after a time. Returns a function that cancels it. */
+  /** Runs a function after a time. Returns a function that cancels the planned run. */
   after(milliseconds: number, happens: () => void): () => void {
     return this.queue.plan(this.now() + Math.max(1, Math.ceil(milliseconds)), happens)
   }
 
-  /** Runs events until a time, or until none is left. */
+  /** Runs events until a time, or until no event is left. */
   run(until: number, isDone: () => boolean = () => false): void {
     this.scheduler.run()
     while (!isDone()) {

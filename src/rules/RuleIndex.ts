@@ -33,6 +33,8 @@ const codes: Record<Comparison, number> = {
   crosses
 }
 
+const comparisonOfCode: ReadonlyArray<Comparison> = ["equal", "greater-or-equal", "less-or-equal", "crosses"]
+
 const measures: ReadonlyArray<Measure> = ["value", "quantity", "total", "spent", "count"]
 
 /**
@@ -180,6 +182,20 @@ export class RuleIndex {
     if (lists !== undefined) this.removeSorted(lists, group, slot)
     else this.chains.remove(group, scannedKey, slot)
     if (size === 0) this.removeGroup(group)
+  }
+
+  /** Returns the fields of the rule of a slot, except its owner. */
+  ruleOf(slot: number): Omit<IndexedRule, "owner"> {
+    const { thresholds, codes, groups, users } = this.columns
+    const group = groups[slot] as number
+    return {
+      who: users[group] === anyUser ? "all" : "self",
+      scope: this.scopeOf(group),
+      measure: this.measureOf(group),
+      within: this.windowOf(group).window,
+      is: comparisonOfCode[codes[slot] as number] as Comparison,
+      threshold: BigInt(thresholds[slot] as number)
+    }
   }
 
   /** Returns whether a rule is about purchases of a user. */

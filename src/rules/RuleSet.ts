@@ -128,6 +128,19 @@ const integerOf = (value: unknown): number => {
   throw new MalformedRuleSet("A number of a set of rules is not whole.")
 }
 
+const ruleLine = /^\["(?:[^"\\]|\\.)*",([0-9]+),([0-9]+),/
+
+/**
+ * Returns the number, the version and the text of the rule in a line of a set of rules, without decoding the rule. The
+ * number of a line that is not a rule is 0, and its text is the whole line.
+ */
+export const splitRuleLine = (
+  line: string
+): { readonly number: number; readonly version: number; readonly text: string } => {
+  const [head = "", number = "0", version = "0"] = ruleLine.exec(line) ?? []
+  return { number: Number(number), version: Number(version), text: line.slice(head.length) }
+}
+
 // JSON escapes quotation marks in texts, so this pattern matches only the field `threshold` itself.
 const thresholdText = /,"threshold":([0-9.]+),/
 

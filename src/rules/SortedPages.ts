@@ -16,19 +16,25 @@ const stretchPages = 1 << stretchBits
 /** Fewer entries than this number are moved faster by a loop than by the built-in functions. */
 const loopMax = 24
 
-/** The pages of one sorted list in their order, with the greatest entry and the number of entries of each page. */
+const noNumbers = new Float64Array(0)
+const noIntegers = new Int32Array(0)
+
+/**
+ * The pages of one sorted list in their order, with the greatest entry and the number of entries of each page. The
+ * arrays are made with the first page, because many lists of small groups stay empty.
+ */
 class Directory {
   size = 0
-  lastKeys = new Float64Array(directoryMin)
-  lastSlots = new Int32Array(directoryMin)
-  pages = new Int32Array(directoryMin)
-  counts = new Int32Array(directoryMin)
+  lastKeys = noNumbers
+  lastSlots = noIntegers
+  pages = noIntegers
+  counts = noIntegers
   /**
    * The number of entries of a stretch before each page of the stretch. `beforeStretch` has the number of entries
    * before each stretch.
    */
-  private beforePage = new Int32Array(directoryMin)
-  private beforeStretch = new Int32Array(1)
+  private beforePage = noIntegers
+  private beforeStretch = noIntegers
 
   /** Inserts a page at an index. The caller then sets the greatest entry of the page. */
   insert(at: number, page: number, count: number): void {
@@ -124,7 +130,7 @@ class Directory {
   }
 
   private grow(): void {
-    const room = 2 * this.pages.length
+    const room = Math.max(directoryMin, 2 * this.pages.length)
     const { lastKeys, lastSlots, pages, counts, beforePage, beforeStretch } = this
     this.lastKeys = new Float64Array(room)
     this.lastSlots = new Int32Array(room)

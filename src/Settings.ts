@@ -76,6 +76,8 @@ const isKeysPlace = (keys: string): boolean => {
   return protocol === "https:" || (protocol === "http:" && isLoopback(host))
 }
 
+/** The most shards of judges. Each shard of a judge holds all rules in memory. */
+const shardsMax = 64
 /** The largest value of a setting that bounds a number of requests. */
 const countMax = 1_000_000_000
 
@@ -155,6 +157,11 @@ export const settings = Config.all({
   ),
   metricsPort: wholeNumber("METRICS_PORT", 0, 0, 65_535),
   partitions: wholeNumber("PARTITIONS", 8, 1, 256),
+  /** The number of shards of a new stream of alerts; none for one shard, or for the number that is stored. */
+  judgeShards: Config.schema(
+    Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: shardsMax })),
+    "JUDGE_SHARDS"
+  ).pipe(Config.option),
   replicas: wholeNumber("REPLICAS", 1, 1, 5),
   duplicateWindow: duration("DUPLICATE_WINDOW", "2 minutes"),
   inputBytesMax: wholeNumber("INPUT_BYTES_MAX", 16 * 1024 ** 3, 1024 ** 2, Number.MAX_SAFE_INTEGER),

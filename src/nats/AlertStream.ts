@@ -19,11 +19,18 @@ import { streamConfigOf } from "./client/StreamSetup.ts"
 const historyMax = 1_000_000_000_000
 /** The key for the number of shards in the metadata of the stream of alerts. */
 const shardsMetadata = "purchases.shards"
-/** The number of shards of a new stream of alerts. An existing stream of alerts keeps its number of shards. */
+/** The number of shards of a stream of alerts whose setup named no number. */
 const shardsDefault = 1
 
-/** Returns the configuration of the stream of alerts, for its creation. */
-export const alertStreamConfig = (replicas: number) => ({
+/** Returns the number of shards that a stream of alerts was created with. */
+export const shardsOf = (metadata: Readonly<Record<string, string>> | undefined): number =>
+  Number(metadata?.[shardsMetadata] ?? shardsDefault)
+
+/**
+ * Returns the configuration of the stream of alerts, for its creation. An existing stream of alerts keeps its number of
+ * shards.
+ */
+export const alertStreamConfig = (replicas: number, shards = shardsDefault) => ({
   name: alertsStream,
   description: "Alerts of each user, the positions of the judges, and the state of webhooks",
   subjects: [`${alertsPrefix}>`],
@@ -40,7 +47,7 @@ export const alertStreamConfig = (replicas: number) => ({
   // The stream allows the broker to drop the mark of a removed webhook after some time.
   allow_msg_ttl: true,
   deny_delete: true,
-  metadata: { [shardsMetadata]: String(shardsDefault) }
+  metadata: { [shardsMetadata]: String(shards) }
 })
 
 /**
@@ -138,7 +145,7 @@ export class AlertStream extends Context.Service<
           after,
           headers: `${judgedByHeader}: ${encodeToken(judge)}\r\n`
         })
-      return AlertStream.of({ shards: Number(metadata?.[shardsMetadata] ?? shardsDefault), position, commit })
+      return AlertStream.of({ shards: shardsOf(metadata), position, commit })
     })
   )
 }

@@ -1,4 +1,4 @@
-import { Context, Duration, Effect, Layer, Schedule, Schema } from "effect"
+import { Context, Duration, Effect, Layer, Option, Schedule, Schema } from "effect"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import {
   alertsStream,
@@ -15,7 +15,7 @@ import { journalConfig } from "./CommitChain.ts"
 import { type BrokerConnection, Connection } from "./client/Connection.ts"
 import { nanosecondsOf } from "./client/Nanoseconds.ts"
 import { ensureStream, type StreamConfig, streamConfigOf } from "./client/StreamSetup.ts"
-import { alertStreamConfig } from "./AlertStream.ts"
+import { alertStreamConfig, shardsOf } from "./AlertStream.ts"
 import { auditConfig } from "./AuditLog.ts"
 import { headsConfig } from "./HeadStore.ts"
 import { tokensConfig } from "./TokenStore.ts"
@@ -50,7 +50,7 @@ export class TopologyMismatch extends Schema.TaggedError<TopologyMismatch>()("To
   }
 }
 
-export interface TopologySettings {
+export interface InputSettings {
   /** The number of partitions that a new input log gets. An existing input log keeps its number of partitions. */
   readonly partitions: number
   readonly replicas: number
@@ -60,7 +60,12 @@ export interface TopologySettings {
   readonly inputBytesMax: number
 }
 
-const inputConfig = (settings: TopologySettings, messageBytesMax: number) => ({
+export interface TopologySettings extends InputSettings {
+  /** The number of shards that the stream of alerts gets, or has to have already. */
+  readonly judgeShards: Option.Option<number>
+}
+
+const inputConfig = (settings: InputSettings, messageBytesMax: number) => ({
   name: inputStream,
   description: "Purchases as they came in; what is applied is purged later",
   // The stream lists a subject for each partition, so that the broker refuses messages to a partition that does not
@@ -174,10 +179,26 @@ const partitionsOf = (input: StreamConfig): Effect.Effect<number, TopologyMismat
 }
 
 /** Creates the input log if it is missing. */
-export const ensureInput = Effect.fnUntraced(function* (settings: TopologySettings) {
+export const ensureInput = Effect.fnUntraced(function* (settings: InputSettings) {
   const connection = yield* Connection
   const { hasJetStream, messageBytesMax } = yield* checkBroker(connection)
   return yield* ensureStream(connection, inputConfig(settings, messageBytesMax)).pipe(orWithoutJetStream(hasJetStream))
+})
+
+/**
+ * Creates the stream of alerts if it is missing. Fails if the stream has another number of shards than the settings
+ * name.
+ */
+const ensureAlerts = Effect.fnUntraced(function* (
+  connection: BrokerConnection,
+  { replicas, judgeShards }: Pick<TopologySettings, "replicas" | "judgeShards">
+) {
+  const { metadata } = yield* ensureStream(connection, alertStreamConfig(replicas, Option.getOrUndefined(judgeShards)))
+  const shards = shardsOf(metadata)
+  if (Option.contains(judgeShards, shards) || Option.isNone(judgeShards)) return
+  return yield* new TopologyMismatch({
+    problem: `The alerts on the broker have ${shards} ${shards === 1 ? "shard" : "shards"}, and the setting JUDGE_SHARDS is ${judgeShards.value}. The number of shards is fixed when the setup creates the stream ${alertsStream}. Set JUDGE_SHARDS=${shards}, or leave JUDGE_SHARDS out.`
+  })
 })
 
 /**
@@ -190,8 +211,9 @@ export const setUpStreams = Effect.fnUntraced(function* (settings: TopologySetti
   if (yield* isFormerLayout(connection)) return yield* formerLayout()
   yield* partitionsOf(input)
   const { replicas } = settings
-  const configs = [journalConfig, headsConfig, workersConfig, alertStreamConfig, tokensConfig, auditConfig]
-  for (const config of configs) yield* ensureStream(connection, config(replicas))
+  for (const config of [journalConfig, headsConfig, workersConfig]) yield* ensureStream(connection, config(replicas))
+  yield* ensureAlerts(connection, settings)
+  for (const config of [tokensConfig, auditConfig]) yield* ensureStream(connection, config(replicas))
 })
 
 /**

@@ -6,7 +6,7 @@ import { BrokerAdmin } from "../../src/harness/system/BrokerAdmin.ts"
 import { askApp, mistakesAfter, post, readAccount } from "../../src/harness/system/Shopper.ts"
 import { sold } from "../../src/harness/system/Sold.ts"
 import { freePort, TestBroker } from "../../src/harness/system/TestBroker.ts"
-import { startEdge, startWorker, testSettings } from "../../src/harness/system/TestLedger.ts"
+import { setUpStreams, startEdge, startWorker, testSettings } from "../../src/harness/system/TestLedger.ts"
 
 const plainConfiguration = "host: 127.0.0.1, port: $NATS_PORT"
 
@@ -106,5 +106,28 @@ describe("A broker with accounts of an earlier version", () => {
     expect(mistakesAfter(await readAccount(ask, "ann"), [sale])).toEqual([])
     await worker.stop()
     await edge.stop()
+  })
+})
+
+describe("The number of shards of the alerts", () => {
+  it("the setup keeps the number of shards of its first run, and refuses another number", async () => {
+    const broker = await TestBroker.start()
+    const setUpWith = (environment: Readonly<Record<string, string>>) =>
+      setUpStreams(testSettings({ NATS_URL: broker.url, ...environment }))
+    try {
+      await setUpWith({ JUDGE_SHARDS: "3" })
+      await setUpWith({ JUDGE_SHARDS: "3" })
+      await setUpWith({})
+      await expect(setUpWith({ JUDGE_SHARDS: "2" })).rejects.toThrow(
+        "The alerts on the broker have 3 shards, and the setting JUDGE_SHARDS is 2. The number of shards is fixed when the setup creates the stream KV_alerts. Set JUDGE_SHARDS=3, or leave JUDGE_SHARDS out."
+      )
+      const edge = await startEdge(testSettings({ NATS_URL: broker.url }))
+      expect(await (await askApp(edge.app)("/status")).json()).toMatchObject({
+        alerts: [{ shard: 0 }, { shard: 1 }, { shard: 2 }]
+      })
+      await edge.stop()
+    } finally {
+      await broker.stop()
+    }
   })
 })

@@ -10,7 +10,8 @@ export const decimalOf = (cents: bigint): Decimal => {
 }
 
 /**
- * Reads a decimal as integer cents: `"12.5"` is `1250n`. Throws a TypeError for every other value, also for a number.
+ * Reads a decimal as integer cents: `"12.5"` is `1250n`. Throws a TypeError for a value that is no text with a decimal,
+ * for example for a number.
  */
 export const centsOf = (text: Decimal): bigint => {
   if (typeof text !== "string") {
@@ -22,8 +23,8 @@ export const centsOf = (text: Decimal): bigint => {
 }
 
 /**
- * The members of answers that hold amounts. The other numbers in answers are counts and sequences, which a float holds
- * exactly.
+ * The members of answers that hold amounts. The numbers of all members that are not listed here are counts and
+ * sequences, which a float holds exactly.
  */
 const amountMembers: ReadonlySet<string> = new Set([
   "value",

@@ -53,11 +53,11 @@ export interface ProblemBody {
 export abstract class ClientFailure extends Error {
   /**
    * The purchases that were sent and may be stored, each with the id under which it was sent. Send the purchases again
-   * with these ids: each purchase counts once. Without these ids the purchases would count as new.
+   * with their ids: each purchase counts once. Without their ids, the purchases would count as new purchases.
    */
   unanswered: ReadonlyArray<NewPurchase & { readonly purchaseId: string }> = []
   /**
-   * The reversals that were sent and may be stored. Send the reversals again with these ids: each reversal counts once.
+   * The reversals that were sent and may be stored. Send the reversals again with their ids: each reversal counts once.
    */
   unansweredReversals: ReadonlyArray<NewReversal & { readonly reversalId: string }> = []
 }
@@ -103,7 +103,7 @@ export class TimedOut extends ClientFailure {
   }
 }
 
-/** The failure of a call that needs a feature that the runtime lacks. Such a call sends nothing. */
+/** The failure of a call that needs a feature that the runtime lacks. The call fails before it sends a request. */
 export class UnsupportedRuntime extends Error {
   override readonly name = "UnsupportedRuntime"
   readonly missing: ReadonlyArray<string>
@@ -114,7 +114,9 @@ export class UnsupportedRuntime extends Error {
   }
 }
 
-/** The failure of a client whose address of the service is no URL. Such a client sends nothing. */
+/**
+ * The failure of a client whose address of the service is no URL. The constructor of the client throws this failure.
+ */
 export class WrongUrl extends Error {
   override readonly name = "WrongUrl"
 }

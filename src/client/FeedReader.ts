@@ -5,7 +5,8 @@ import { lineNeeds } from "./Runtime.ts"
 import { type CallOptions, jsonIn, type Transport } from "./Transport.ts"
 
 /**
- * After a silence of this length, the client opens the feed again. The service sends a comment in each feed every 15 s.
+ * The longest silence of a feed after which the client opens the feed again, in milliseconds. The service sends a
+ * comment in each feed every 15 s.
  */
 const silenceMillisecondsMax = 45_000
 

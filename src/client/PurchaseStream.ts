@@ -33,7 +33,7 @@ type Outcome =
   /** `refused`: the purchase was not stored. `unknown`: send the purchase again under the same purchaseId. */
   | { readonly status: "refused" | "unknown"; readonly problem: Omit<ProblemBody, "instance"> }
 
-/** The outcome of one purchase of many. `index` counts the given purchases from 0. */
+/** The outcome of one of the purchases that a call of `postAll` sends. `index` counts the given purchases from 0. */
 export interface PostedLine {
   readonly index: number
   readonly purchase: Identified

@@ -112,7 +112,7 @@ export class Address {
   link(changes, attributes, text) {
     const link = make("a", { ...attributes, href: this.linkTo(changes) }, text)
     link.addEventListener("click", (event) => {
-      // The browser opens a link in a new tab or window if one of these keys is down during the click.
+      // The browser opens a link in a new tab or window if Ctrl, Meta, Shift or Alt is down during the click.
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
       event.preventDefault()
       this.go(changes)

@@ -1,7 +1,7 @@
 /**
  * Reads JSON with its amounts as text, so that no amount goes through a float. The service writes amounts with a
- * decimal point, and all other numbers without one. Throws an Error if the browser's JSON.parse does not give the
- * source text of numbers.
+ * decimal point, and writes all numbers that are no amounts without a decimal point. Throws an Error if the browser's
+ * JSON.parse does not give the source text of numbers.
  *
  * @param {string} text
  * @returns {any}

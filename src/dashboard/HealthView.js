@@ -79,8 +79,8 @@ const healthyIn = ({ partitions, workers = [], alerts = [] }) => {
 }
 
 /**
- * Returns the health of the service as one sentence with its details: `ok`, `late` if only alerts come late, `troubled`
- * if purchases are stored and not all are applied, and `down` if purchases are not stored.
+ * Returns the health of the service: its state, a sentence, and details. The state is `late` if only alerts come late,
+ * `troubled` if purchases are stored and not all are applied, and `down` if purchases are not stored.
  *
  * @param {Status} status
  * @returns {Health}

@@ -79,8 +79,8 @@ export const reversalProblems = (userId: string, history: ReadonlyArray<AppliedP
 /**
  * Returns the problems of a reversal in a rejected record, given the history of its user. The record is right if the
  * reversal is a conflict, or had to be refused at its place in the input log. A reversal has to be refused if its
- * purchase is not applied before, or too few pieces are left. The texts must be short, because the check does not know
- * refusals of reversals of one message that are too large together.
+ * purchase is not applied before the reversal, or if too few pieces are left. The texts must be short, because the
+ * check does not know refusals of reversals of one message that are too large together.
  */
 export const recordProblems = (
   userId: string,

@@ -36,7 +36,7 @@ class GaugeReads {
 
 /**
  * The reads that set the gauges of a process. `Reads` is a reference, so that an edge and a worker in one process share
- * the reads. Likewise, an edge and a worker in one process share Effect's registry of metrics.
+ * the reads. An edge and a worker in one process share Effect's registry of metrics in the same way.
  */
 const Reads = Context.Reference("purchases/metrics/GaugeReads", { defaultValue: () => new GaugeReads() })
 

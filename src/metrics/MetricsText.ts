@@ -45,8 +45,8 @@ const histogram = (name: string, labels: Labels, state: Metric.HistogramState, f
 ]
 
 /**
- * Returns the samples of one series, which is a counter, a gauge or a histogram. This project uses only these three
- * kinds of metrics.
+ * Returns the samples of one series, which is a counter, a gauge or a histogram. This project uses only counters,
+ * gauges and histograms.
  */
 const samplesOf = (metric: Metric.Metric.Snapshot, format: MetricsFormat): ReadonlyArray<string> => {
   const labels = Object.entries(metric.attributes ?? {})

@@ -97,8 +97,8 @@ interface Drawing {
 
 /** Returns the planned kills of processes, at random moments. */
 const killsOf = ({ random, between, fault, until }: Drawing, minutes: number, isCluster: boolean) => {
-  // When a broker of three is killed, the others need some seconds to elect a leader. A single broker needs no election,
-  // and is ready as soon as it was started again.
+  // When a broker of three is killed, the remaining brokers need some seconds to elect a leader. A single broker needs
+  // no election, and is ready as soon as it was started again.
   const brokerShare = isCluster ? 0.05 : 0.15
   const killed = (): FaultKind => {
     const choice = random()

@@ -61,8 +61,8 @@ const environment = {
   INPUT_RETENTION: "5 seconds",
   JANITOR_INTERVAL: "3 seconds",
   ACTOR_IDLE: "1 second",
-  // A hint is due after four revisions, so that hints and bases are written again and again. Therefore some workers die
-  // or freeze while they write heads.
+  // A hint is due after four revisions, so that hints and bases are written again and again. With so many writes, some
+  // workers die or freeze while they write heads.
   TEST_HEADS_REVISIONS: "4"
 }
 

@@ -284,7 +284,7 @@ export class Fleet {
     await until("all edges are ready", isThere, startWithin)
   }
 
-  /** Kills every process at once with SIGKILL, and starts all of them again. */
+  /** Kills all processes at the same time with SIGKILL, and starts all processes again. */
   async restartAll(): Promise<void> {
     await Promise.all([...this.members].map((member) => this.end(member)))
     await Promise.all(this.brokers.map(({ broker }) => broker.kill()))

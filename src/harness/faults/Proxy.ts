@@ -7,7 +7,7 @@ export type Direction = "out" | "in"
 /**
  * A proxy forwards connections between a client and a server, and can be cut in each direction. Bytes that are sent
  * during a cut arrive when the cut ends, because TCP would send these bytes again. If the sender closes a connection
- * during a cut, the end of the connection arrives when the cut ends, after these bytes.
+ * during a cut, the end of the connection arrives when the cut ends, after the bytes that were sent before.
  */
 export class Proxy {
   readonly port: number

@@ -36,7 +36,8 @@ export class RunLog {
   }
 
   /**
-   * Resolves when the file has taken all written lines. A client waits for this, so that lines do not gather in memory.
+   * Resolves when the file has taken all written lines. Clients wait for this promise, so that lines do not gather in
+   * memory.
    */
   async ready(): Promise<void> {
     await this.writable

@@ -20,7 +20,7 @@ const retryPause = 250
 /** The time for which clients avoid an edge that failed, in milliseconds, as a load balancer would do. */
 const avoidedFor = 1_000
 const thinkMost = 250
-/** The most acknowledged purchases that are remembered, so that clients can send them again. */
+/** The most acknowledged purchases that are remembered. Clients send remembered purchases again. */
 const rememberedMax = 2_000
 /** The share of purchases with an unknown outcome that an impatient client does not send again. */
 const leavesUnknown = 0.2

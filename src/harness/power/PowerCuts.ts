@@ -218,7 +218,7 @@ interface Selling {
   readonly ask: Ask
   readonly log: OperationLog
   readonly enough: AbortSignal
-  /** Whether clients also reverse purchases. A reversal of a purchase that the broker has lost would fail for ever. */
+  /** Whether clients reverse purchases. A reversal of a purchase that the broker has lost would fail for ever. */
   readonly reverses: boolean
 }
 

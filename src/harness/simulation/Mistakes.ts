@@ -69,8 +69,8 @@ const readingRevisions = (change: (revision: Revision) => Partial<Revision>): Pl
   }))
 
 /**
- * Appends a commit whatever the newest commit is. The real chain has no such function, so for the real chain this
- * function reads the newest sequence first.
+ * Appends a commit whatever the newest commit is. For the real chain, which needs a condition, the function reads the
+ * newest sequence first.
  */
 const appendUnconditionally = (real: SimulatedChain, partition: number, commit: string) =>
   real.appendUnconditionally?.(partition, commit) ??

@@ -199,8 +199,7 @@ const judgeFaultsOf = (random: Randomness): ReadonlyArray<Fault> =>
 
 export const planOf = (seed: number): Plan => {
   const random = new Randomness(seed)
-  // Judges, rules and reversals are drawn from other random numbers, so that they do not change the other parts of a
-  // plan.
+  // Judges, rules and reversals are drawn from separate random numbers, so that they do not change the rest of a plan.
   const ofJudges = new Randomness(seed ^ 0x10d6e)
   const ofReversals = new Randomness(seed ^ 0x2e7e2)
   const inOrder = <Timed extends { readonly at: number }>(...lists: ReadonlyArray<ReadonlyArray<Timed>>) =>

@@ -28,7 +28,7 @@ interface Planned {
   readonly within: number
 }
 
-/** The numbers of requests for reversals from which a run gets one number. */
+/** Each run has one of these numbers of requests for reversals. */
 const reversalsPlanned = [0, 5, 10]
 /** The number of purchases that are reversed. The number is small, so that one purchase is reversed several times. */
 const targetsPlanned = 3

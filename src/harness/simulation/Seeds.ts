@@ -1,7 +1,7 @@
 import { once } from "node:events"
 import { Worker } from "node:worker_threads"
 
-/** The seeds of one thread: every `step`th from `first` on, below `end`. */
+/** The seeds of one thread: every `step`th seed from `first` on, below `end`. */
 export interface Share {
   readonly first: number
   readonly end: number

@@ -38,8 +38,8 @@ const silenceMaxMilliseconds = 3 * heartbeatMilliseconds
 type AlertService = (typeof AlertStream)["Service"]
 
 /**
- * The stream of alerts, with a function that stores alerts whatever the position of the shard is. The real stream has
- * no such function.
+ * The stream of alerts, with a function that stores alerts whatever the position of the shard is. The real stream of
+ * alerts is never written without a condition.
  */
 export type SimulatedAlerts = AlertService & {
   readonly commitUnconditionally?: (step: AlertCommit) => Effect.Effect<number, BrokerFailure>
@@ -79,8 +79,8 @@ export const alertStream = ({ broker }: Shared, link: Link): SimulatedAlerts => 
 }
 
 /**
- * The stored rules of users, with a function that replaces rules without a compare-and-set. The real service has no
- * such function.
+ * The stored rules of users, with a function that replaces rules without a compare-and-set. The real service always
+ * uses a compare-and-set.
  */
 export type SimulatedRules = (typeof RuleValues)["Service"] & {
   readonly appendUnconditionally?: (userToken: string, text: string) => Effect.Effect<number, BrokerFailure>
@@ -227,9 +227,7 @@ const openPull = (
     return pull
   })
 
-/**
- * The reader of judges, with a function that reads the journal and ignores gaps. The real reader has no such function.
- */
+/** The reader of judges, with a function that reads the journal and ignores gaps. The real reader ends at a gap. */
 export type SimulatedReader = (typeof JudgeReader)["Service"] & {
   readonly readIgnoringGaps?: (after: number) => Effect.Effect<JournalPull, BrokerFailure, Scope.Scope>
 }

@@ -30,8 +30,8 @@ interface Shared {
 }
 
 /**
- * The chain, with a function that appends a commit whatever the newest commit is. The real chain has no such function,
- * because no owner may commit without a condition.
+ * The chain, with a function that appends a commit whatever the newest commit is. The real chain is never written
+ * without a condition, because no owner may commit in this way.
  */
 export type SimulatedChain = (typeof CommitChain)["Service"] & {
   readonly appendUnconditionally?: (partition: number, commit: string) => Effect.Effect<number, BrokerFailure>

@@ -37,7 +37,9 @@ export const kind: Unkindness = {
   behind: 0
 }
 
-/** The longest time of a message between two processes, in milliseconds. The shortest time is one millisecond. */
+/**
+ * The longest time of a message between two processes, in milliseconds. Each message takes at least one millisecond.
+ */
 const travelMillisecondsMax = 4
 
 /**

@@ -14,7 +14,7 @@ export const projectRoot = new URL("../../..", import.meta.url).pathname
 export const compileCache = join(projectRoot, "node_modules/.cache/node")
 
 /**
- * The ports for tests. All of these ports are below the ephemeral ports, because an outgoing connection could take an
+ * The ports for tests. The ports for tests are below the ephemeral ports, because an outgoing connection could take an
  * ephemeral port before a server does.
  */
 const freePorts = { from: 20_000, to: 32_000 }

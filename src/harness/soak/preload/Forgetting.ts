@@ -8,7 +8,7 @@ export const thingsForgotten = 500
 /**
  * The size of a planted leak, as a multiple of the growth that Allowances.ts allows. A soak without leaks changes a
  * figure by less than the allowed growth. Even if a figure falls by the allowed growth for another reason, a leak makes
- * the figure grow by three times the allowed growth. So the soak finds a leak of this size.
+ * the figure grow by three times the allowed growth. Therefore the soak finds the leak.
  */
 const allowancesLeaked = 4
 

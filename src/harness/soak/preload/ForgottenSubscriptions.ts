@@ -14,8 +14,8 @@ const isForgotten = plantLeak("ForgottenSubscriptions")
  */
 const subjectBytes = 3_500
 /**
- * The subject is below the inbox of the edge, because the permissions of an edge allow subscriptions to few other
- * subjects.
+ * The subject is below the inbox of the edge, because the permissions of an edge allow subscriptions to few subjects
+ * outside of its inbox.
  */
 const subject = `${inboxPrefixOf("edge")}.forgotten.${"x".repeat(subjectBytes)}`
 const subscriptionsOfEach = Math.ceil(bytesOfEach(brokerAllowances.heapBytes) / subjectBytes)

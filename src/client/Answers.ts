@@ -47,7 +47,7 @@ export interface HistoryEntry extends PurchaseContent {
   readonly reversalId?: string
   /** The change of the account's total by a reversal, as a negative amount. */
   readonly amount?: Decimal
-  /** Why the purchase was reversed. */
+  /** The reason for the reversal, for people. */
   readonly reason?: string
 }
 

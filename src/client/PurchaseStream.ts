@@ -88,7 +88,7 @@ class Source {
     return this.taking
   }
 
-  /** Lets `next` go on to the next purchase. */
+  /** After this call, `next` returns the following purchase. */
   kept(): void {
     this.taking = undefined
   }

@@ -145,8 +145,8 @@ export class Transport {
   }
 
   /**
-   * Sends a request, repeats it as long as a repetition may succeed, and returns its answer. `waitSeconds` is as in
-   * {@link patience}.
+   * Sends a request, repeats it as long as a repetition may succeed, and returns its answer. `waitSeconds` has the same
+   * meaning as in {@link patience}.
    */
   answer(path: string, init: RequestInit, signal: AbortSignal | undefined, waitSeconds = 0): Promise<JsonAnswer> {
     return this.repeated(signal, waitSeconds, (patience) => this.received(path, init, patience))

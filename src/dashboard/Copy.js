@@ -8,7 +8,7 @@ const saidMilliseconds = 2_000
 const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`
 
 /**
- * Returns the command that asks for a path of the service. In the command, a variable of the shell stands for the
+ * Returns the curl command that requests a path of the service. In the command, a variable of the shell stands for the
  * token. @param {string} path
  */
 export const curlOf = (path) => {

@@ -80,7 +80,8 @@ const healthyIn = ({ partitions, workers = [], alerts = [] }) => {
 
 /**
  * Returns the health of the service: its state, a sentence, and details. The state is `late` if only alerts come late,
- * `troubled` if purchases are stored and not all are applied, and `down` if purchases are not stored.
+ * and `down` if purchases are not stored. The state is `troubled` if purchases are stored and not all purchases are
+ * applied.
  *
  * @param {Status} status
  * @returns {Health}

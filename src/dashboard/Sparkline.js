@@ -5,7 +5,7 @@ const valuesMax = 120
 const width = 240
 const height = 40
 
-/** A line of the newest values of a figure. The newest value stands beside the line as a number. */
+/** A small line chart of the newest values of a figure. The newest value stands beside the line as a number. */
 export class Sparkline {
   /** @type {Array<number>} */
   values = []

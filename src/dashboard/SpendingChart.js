@@ -63,7 +63,8 @@ const chosen = ({ from, to }) => ({
 const size = ({ total }) => Number(total)
 
 /**
- * Returns the lines of the axis of amounts: multiples of 1, 2 or 5 times a power of ten, which hold all amounts and 0.
+ * Returns the amounts at the lines of the axis: multiples of 1, 2 or 5 times a power of ten. The lines enclose all
+ * amounts and 0.
  *
  * @param {ReadonlyArray<number>} sizes
  */

@@ -13,7 +13,7 @@ const readProcess = Effect.sync(() => {
   setGauge("process_uptime_seconds", "How long the process has been running.", process.uptime())
 })
 
-/** Holds the reads that set gauges each time that the metrics are read. */
+/** Holds the functions that read values and set gauges, and that run each time that the metrics are read. */
 class GaugeReads {
   private readonly reads = new Set([readProcess])
 

@@ -14,7 +14,7 @@ const richPurchases = 5_000
 const unserved = ["503", "504"]
 
 export interface AbuseOptions {
-  /** How long each attack runs, in milliseconds. */
+  /** The length of each attack, in milliseconds. */
   readonly milliseconds: number
   /** Makes a token with all rights on the broker at this URL. */
   readonly createToken: (url: string, name: string) => Promise<string>

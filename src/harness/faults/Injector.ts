@@ -24,7 +24,7 @@ const lateRepeats = 10
 const poisonTries = 50
 const stepDownInterval = 2_000
 
-/** The most times that a process reaches a step of a commit before the process dies at the step. */
+/** A process dies when it has reached a step of a commit for at most this number of times. */
 const workerTimesMax = 20
 const judgeTimesMax = 5
 

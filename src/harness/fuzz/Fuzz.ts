@@ -25,7 +25,7 @@ const answerWithinMilliseconds = 30_000
 const readBytesMax = 1024 ** 2
 /** The growth of the heap that does not count as a leak: caches that fill up, and some bytes for each request. */
 export const heapGrowthMax = { bytes: 32 * 1024 ** 2, bytesOfCase: 200 }
-/** The status of an answer that could not be made in time. */
+/** The status with which an edge answers if the owner of the account does not answer in time. */
 const lateStatus = 504
 /** The names of routes that wait for a judge. A fuzz run has no judge. */
 const withoutJudge = ["testWebhook", "sendDeadLetterAgain"]
@@ -40,7 +40,7 @@ export interface FuzzOptions {
 
 export interface FuzzOutcome {
   readonly cases: number
-  /** The answers by their status. A request that Node cannot make counts as `unsendable`. */
+  /** The number of answers with each status. A request that Node cannot make counts as `unsendable`. */
   readonly statuses: Readonly<Record<string, number>>
   /** The requests with a wrong answer, and the errors of the log, as texts. */
   readonly mistakes: ReadonlyArray<string>

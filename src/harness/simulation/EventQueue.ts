@@ -1,4 +1,4 @@
-/** A function that is called at a time, unless the event is cancelled before. */
+/** A function that is called at a planned time, unless the event is cancelled before. */
 interface Event {
   readonly at: number
   readonly number: number

@@ -76,8 +76,8 @@ export const commitChain = (shared: Shared, link: Link): SimulatedChain => {
     link.ask("next commit", () => recordIfAny(journal.next(commitSubject(partition), after + 1)))
 
   /**
-   * Returns the commits that a replica has of a chain from a sequence on. The replica may have fewer commits than the
-   * leader, or no commits.
+   * Returns the commits of a chain from a sequence on, as far as a replica has these commits. The replica may have
+   * fewer commits than the leader, or no commits.
    */
   const pageOfReplica = (partition: number, from: number) =>
     Effect.suspend(() => {

@@ -252,7 +252,7 @@ class Run {
     )
   }
 
-  /** Loses the heads of a partition, with or without the manifest. */
+  /** Removes the heads of a partition as if they were lost, with or without the manifest. */
   private loseHeads(partition: number, isManifestKept: boolean): void {
     const { heads } = this.broker
     const prefix = `${headsPrefix}${partition}.`

@@ -53,8 +53,8 @@ export const freePort = async (): Promise<number> => {
 }
 
 /**
- * Checks a condition again and again, and returns when the condition holds. Throws an Error with the name of the
- * condition after `withinMilliseconds`.
+ * Checks a condition again and again, and returns when the condition holds. If the condition does not hold within
+ * `withinMilliseconds`, throws an Error with the name of the condition.
  */
 export const until = async (
   what: string,

@@ -54,7 +54,7 @@ export class TestCluster {
   }
 
   /**
-   * Returns the broker that leads a stream, or that leads the group `meta`, which decides on streams. Returns
+   * Returns the broker that leads a stream, or that leads the group `meta`, which assigns streams to brokers. Returns
    * `undefined` while no broker leads.
    */
   async leaderOf(led: string): Promise<TestBroker | undefined> {

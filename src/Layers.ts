@@ -74,7 +74,7 @@ import { openTargetRules, TargetRules } from "./webhook/Target.ts"
 const connectionLayer = (settings: Settings, role: BrokerRole, name: string) =>
   Connection.layer({ url: settings.natsUrl, name, role, files: settings.brokerFiles })
 
-/** Makes everything that talks to the broker in one role: one connection, and the services that use the connection. */
+/** Makes the connection of a process to the broker in one role, and the services that use the connection. */
 export const brokerLayer = (settings: Settings, role: BrokerRole, name = `${role} ${settings.workerId}`) =>
   Layer.mergeAll(
     AlertStream.layer,
@@ -111,7 +111,7 @@ export const setUp = (settings: Settings) =>
     Effect.scoped
   )
 
-/** The rules of webhooks' targets, for edges and judges. */
+/** The rules about the URLs and addresses that webhooks may have, for edges and judges. */
 const targetRulesLayer = ({ testWebhookLoopback }: Pick<Settings, "testWebhookLoopback">) =>
   testWebhookLoopback ? Layer.succeed(TargetRules, openTargetRules) : Layer.empty
 
@@ -139,7 +139,7 @@ export const edgeLayer = (settings: Pick<Settings, "workerLease" | "testWebhookL
     Layer.provideMerge(purchasesLayer)
   )
 
-/** Makes the access of an edge, which needs the services of {@link brokerLayer}. */
+/** Makes the check of callers' tokens for an edge, which needs the services of {@link brokerLayer}. */
 export const accessLayer = (
   settings: Pick<Settings, "auth" | "jwtKeys" | "jwtIssuer" | "jwtAudience">
 ): Layer.Layer<AccessControl, KeysUnreadable | BrokerFailure, AuditLog | Connection> => {
@@ -153,7 +153,7 @@ const janitorLayer = (settings: Settings) =>
   Layer.effectDiscard(
     Effect.gen(function* () {
       const worker = yield* PartitionWorker
-      // Without the check of the janitor's key, a missing key would be noticed only when the input log is full.
+      // Without this check of the janitor's key, a worker would notice a missing key only when the input log is full.
       yield* checkCredentials(settings.brokerFiles, "janitor")
       yield* Effect.forkScoped(
         janitor(
@@ -216,7 +216,7 @@ export const workerLayer = (settings: Settings) =>
 export const measuredWorkerLayer = (settings: Settings) =>
   workerMetricsLayer.pipe(Layer.provideMerge(workerLayer(settings)))
 
-/** Delivers to the webhooks of the users in a judge's shards. */
+/** Delivers alerts to the webhooks of the users in a judge's shards. */
 const webhookLayer = (settings: Settings) =>
   Layer.effectDiscard(
     Effect.gen(function* () {

@@ -51,13 +51,13 @@ const list = (name: string, isItem: (item: string) => boolean, expected: string)
 /** Reads the path of a file. An empty text counts as no path. */
 const file = (name: string) => Config.String(name).pipe(Config.withDefault(""))
 
-/** Returns the files whose paths are given. */
+/** Returns the names and paths of the files whose path is not empty. */
 const given = <Name extends string>(files: Readonly<Record<Name, string>>): Partial<Record<Name, string>> =>
   Object.fromEntries(Object.entries(files).filter(([, path]) => path !== "")) as Partial<Record<Name, string>>
 
 /**
- * The longest path prefix, in characters. References that begin with the prefix are sent in headers, whose size is
- * limited.
+ * The longest path prefix, in characters. Headers carry references that begin with the prefix, and the size of headers
+ * is limited.
  */
 const pathPrefixLengthMax = 200
 
@@ -68,7 +68,7 @@ const pathPrefixLengthMax = 200
 const isPathPrefix = (prefix: string): boolean =>
   prefix.length <= pathPrefixLengthMax && /^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]+)*$/.test(prefix)
 
-/** Returns whether keys can be read from a place safely: a file, or a URL that nobody on the way can answer. */
+/** Returns whether the keys of an issuer come from a safe place: a file, or a URL at which nobody else can answer. */
 const isKeysPlace = (keys: string): boolean => {
   if (!/^[a-z]+:\/\//i.test(keys)) return true
   if (!URL.canParse(keys)) return false
@@ -78,7 +78,7 @@ const isKeysPlace = (keys: string): boolean => {
 
 /** The most shards of judges. Each shard of a judge holds all rules in memory. */
 const shardsMax = 64
-/** The largest value of a setting that bounds a number of requests. */
+/** The largest value of a setting that limits callers or connections. */
 const countMax = 1_000_000_000
 
 /** The memory for this process in bytes: the memory of the machine, or less if a container has a limit. */
@@ -194,7 +194,9 @@ export const settings = Config.all({
    * Only for tests: the name of a step, and how often the worker reaches the step before it kills or freezes itself.
    */
   testCrashPoint: Config.String("TEST_CRASH_POINT").pipe(Config.option),
-  /** Only for tests: the number of revisions of a partition after which its heads are written. */
+  /**
+   * Only for tests: the number of revisions of a partition after which the worker writes the heads of the partition.
+   */
   testHeadsRevisions: Config.schema(
     Schema.NumberFromString.check(Schema.isInt(), Schema.isGreaterThan(0)),
     "TEST_HEADS_REVISIONS"
@@ -232,8 +234,8 @@ const invalid = (error: Config.ConfigError) => {
 }
 
 /**
- * Fails for an edge that other machines can reach and that asks for no token, unless the operator has said that the edge
- * shall be open to them.
+ * Fails for an edge that other machines can reach and that asks for no token, unless the operator has set
+ * `INSECURE_OPEN`.
  */
 export const refuseOpenEdge = ({ host, auth, insecureOpen }: Settings): Effect.Effect<void, SettingInvalid> =>
   isLoopback(host) || auth !== "none" || insecureOpen === "yes"
@@ -245,8 +247,8 @@ export const refuseOpenEdge = ({ host, auth, insecureOpen }: Settings): Effect.E
       )
 
 /**
- * Reads the settings of this process from its environment. Fails with `SettingInvalid`, which names the setting and its
- * value.
+ * Reads the settings of this process from its environment. If a setting is invalid, fails with `SettingInvalid`, which
+ * names the setting and the value.
  */
 export const readEnvironment: Effect.Effect<Settings, SettingInvalid> = Effect.suspend(() =>
   settings.parse(ConfigProvider.fromEnv())

@@ -8,14 +8,17 @@ import type { FeedItem, ResetReason } from "./FeedItem.ts"
 import type { Gathered, FeedTail } from "./FeedTail.ts"
 import { slicesOf } from "./RecentMessages.ts"
 
-/** The request of a reader. */
+/** The request of a reader for a feed. */
 export interface FeedRequest {
   /** The subject token of the feed's user. Without a token, the feed has the messages of all users. */
   readonly userToken?: string
-  /** The place after which to go on, as the reader gave it. Without a place, the feed begins at the newest message. */
+  /**
+   * The place after which the feed goes on, as the text that the reader gave. Without a place, the feed begins at the
+   * newest message.
+   */
   readonly lastEventId?: string
   /**
-   * Resolves when the reader has taken the items that it was given. The feed waits for a reader only while the reader
+   * Resolves when the reader has taken all items that the feed has sent. The feed calls `ready` only while the reader
    * catches up.
    */
   readonly ready: () => Promise<void>
@@ -25,8 +28,8 @@ export interface FeedRequest {
 export interface FeedReads {
   readonly lastSequence: Effect.Effect<number, BrokerUnavailable | BrokerRefused>
   /**
-   * Returns the next messages after a place, of one user or of all. Returns an empty list if there are no later
-   * messages.
+   * Returns the next messages of the stream after a place, of one user or of all users. Returns an empty list if the
+   * stream has no message after the place.
    */
   readonly pageAfter: (
     after: FeedPlace,
@@ -36,7 +39,9 @@ export interface FeedReads {
 
 const unavailable: FeedItem = { kind: "end", reason: "unavailable" }
 
-/** Serves one reader of the feed: first what follows the reader's place, and then new messages as they come. */
+/**
+ * Serves one reader of the feed: first sends the stored messages after the reader's place, and then each new message.
+ */
 export class CatchUp {
   private readonly reads: FeedReads
   private readonly tail: FeedTail
@@ -50,7 +55,7 @@ export class CatchUp {
     this.subscriber = subscriber
   }
 
-  /** Gives the reader its place, then the later messages of the stream, and then new messages as they come. */
+  /** Sends the reader its place, then the stored messages after this place, and then each new message. */
   get run(): Effect.Effect<void> {
     return this.start().pipe(
       Effect.flatMap((from) =>
@@ -84,8 +89,8 @@ export class CatchUp {
       const { userToken } = this.request
       let cursor = from
       while (true) {
-        // Messages that are not in memory are read from the stream. If the stream has no such messages either, the
-        // reader has everything that is older than the messages in memory.
+        // Messages that are not in memory are read from the stream. If neither the memory nor the stream has messages
+        // after the cursor, the reader has caught up with the messages in memory.
         const { floor } = this.tail.recent
         const known = this.tail.recent.after(cursor, userToken)
         const messages = known ?? (yield* this.reads.pageAfter(cursor, userToken))
@@ -93,8 +98,8 @@ export class CatchUp {
         if (last === undefined && !isAfter(floor, cursor)) return this.join(cursor)
         if (last === undefined) cursor = floor
         else {
-          // A page of the stream ends with a whole stored message. A cursor at the last line of that message would read
-          // the message again.
+          // A page of the stream ends with a whole message of the stream. A cursor at the last line of this message
+          // would read the message again.
           cursor = known === undefined ? behindCommit(last.place.sequence) : last.place
           yield* this.give(messages)
         }
@@ -112,8 +117,8 @@ export class CatchUp {
   }
 
   /**
-   * Passes new messages on to the reader from now on. No message is missed, because the reader joins in the same turn
-   * in which nothing was left to read.
+   * Passes new messages on to the reader from now on. No message is missed, because the reader subscribes in the same
+   * turn of the event loop in which no stored message was left to read.
    */
   private join(cursor: FeedPlace): void {
     // The reader may be ahead of this edge, if another edge served the reader before.

@@ -31,7 +31,7 @@ export const readersMax = 4_096
 const pagesAtOnceMax = 8
 /** The time between two heartbeats, which show whether a connection is gone. */
 export const heartbeat = Duration.seconds(15)
-/** The time for which a stream is followed after the last reader has left. */
+/** The time for which an edge still follows a stream after the last reader has left. */
 const linger = Duration.seconds(5)
 
 /** The failure of an edge that has as many readers of feeds as it may have. Another edge may have room for a reader. */
@@ -52,7 +52,7 @@ export const withHeartbeats = (items: Observable<FeedItem>, scheduler: Scheduler
 
 type Run = <A>(effect: Effect.Effect<A>) => Fiber.Fiber<A>
 
-/** Follows the stream once for all readers of the edge, while the edge has readers. */
+/** Follows a stream with one subscription for all readers of the edge, while the edge has readers. */
 const followTail = (stream: FollowedStream, run: Run): Observable<FeedTail> =>
   new Observable<FeedTail>((subscriber) => {
     let tail: FeedTail | undefined
@@ -69,20 +69,21 @@ const followTail = (stream: FollowedStream, run: Run): Observable<FeedTail> =>
     }
   }).pipe(share({ connector: () => new ReplaySubject(1), resetOnRefCountZero: () => timer(Duration.toMillis(linger)) }))
 
-/** Passes the messages of a stream on to many readers, as soon as they are stored. */
+/** Sends each message of a stream to many readers as soon as the message is stored. */
 export interface StreamFeed {
   /**
-   * Returns the items for a reader from its place on, without a gap and without a repeat. The reading of a feed begins
-   * with the subscription. An error of the items is a {@link FeedFailure}, and comes before any item.
+   * Returns the items for a reader from the reader's place on, without a gap and without a repeat. The feed begins when
+   * the returned observable is subscribed. The observable may fail with a {@link FeedFailure}, and fails only before
+   * the first item.
    */
   readonly open: (request: FeedRequest) => Observable<FeedItem>
-  /** Returns the number of readers. */
+  /** Returns the number of readers of the feed. */
   readonly readers: () => number
   /** Ends all present and future feeds, because the process stops. */
   readonly stop: Effect.Effect<void>
 }
 
-/** Makes the feed of a stream. `pageAfter` reads the messages that are not in memory. */
+/** Makes the feed of a stream. `pageAfter` reads messages from the stream that are not in memory. */
 export const makeFeed = Effect.fnUntraced(function* (
   stream: FollowedStream,
   pageAfter: FeedReads["pageAfter"]
@@ -121,10 +122,10 @@ export const makeFeed = Effect.fnUntraced(function* (
   }
 })
 
-/** Returns the turns in which an edge reads pages of a stream for readers that catch up. */
+/** Returns the semaphore that bounds how many pages of a stream an edge reads at once for readers that catch up. */
 export const pageTurns = () => Semaphore.makeUnsafe(pagesAtOnceMax)
 
-/** Passes purchases on to many readers, as soon as they are applied. */
+/** Sends each applied purchase to many readers as soon as the purchase is applied. */
 export class Feed extends Context.Service<Feed, StreamFeed>()("purchases/feed/Feed") {
   static readonly layer = Layer.effect(
     Feed,

@@ -1,22 +1,22 @@
 import type { FeedPlace } from "../protocol/FeedPlace.ts"
 import type { Gathered } from "./FeedTail.ts"
 
-/** Why a feed cannot go on after the id that its reader gave. */
+/** Why a feed cannot go on after the event id that the reader gave. */
 export type ResetReason = "not-a-sequence" | "beyond-the-end"
 
-/** Why a feed ends. A reader that opens the feed again with its last id loses nothing. */
+/** Why a feed ends. A reader that opens the feed again with the id of its last event misses no message. */
 export type EndReason = "stopping" | "too-slow" | "ledger-replaced" | "unavailable" | "token-ended"
 
 /** An item for a reader of a feed: first `start` or `reset`, then `messages` and `heartbeat`, and last `end`. */
 export type FeedItem =
-  /** The feed begins, and everything after this place follows. */
+  /** The feed begins, and all messages after `place` follow. */
   | { readonly kind: "start"; readonly place: FeedPlace }
   /**
-   * The reader's last id is not a place of this feed. The feed goes on after the new place. For everything before the
-   * new place, the reader has to read the accounts, or the pages of alerts.
+   * The event id that the reader gave is not a place of this feed. The feed goes on after `place`. For everything
+   * before `place`, the reader has to read the accounts, or the pages of alerts.
    */
   | { readonly kind: "reset"; readonly place: FeedPlace; readonly reason: ResetReason }
   | { readonly kind: "messages"; readonly messages: Gathered }
   | { readonly kind: "heartbeat" }
-  /** The last item of a feed, with the reason of its end. */
+  /** The last item of a feed, with the reason why the feed ends. */
   | { readonly kind: "end"; readonly reason: EndReason }

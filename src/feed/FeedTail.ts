@@ -4,17 +4,17 @@ import type { FeedMessage } from "../nats/FollowedStream.ts"
 import { RecentMessages } from "./RecentMessages.ts"
 
 /**
- * The time in which messages are gathered for readers. A few large writes to many readers take less work than many
- * small writes.
+ * The time for which a feed gathers messages before it sends them to readers. A few large writes to many readers take
+ * less work than many small writes.
  */
 const gatherTime = Duration.millis(50)
-/** The number of gathered messages at which all of them are passed on at once. */
+/** The number of gathered messages at which a feed sends all gathered messages without waiting. */
 const gatheredMax = 256
 
-/** Messages in the order of the stream. All readers of a feed share the array. */
+/** Gathered messages in the order of the stream. All readers of a feed share one array of gathered messages. */
 export type Gathered = ReadonlyArray<FeedMessage>
 
-/** Gathers messages that come one by one into arrays. */
+/** Gathers single messages into arrays. */
 export const gather = (messages: Observable<FeedMessage>, scheduler: SchedulerLike = asyncScheduler) =>
   messages.pipe(
     bufferTime(Duration.toMillis(gatherTime), null, gatheredMax, scheduler),
@@ -44,7 +44,7 @@ export class FeedTail {
     this.heard.complete()
   }
 
-  /** Returns the messages that are passed on from the subscription on, of one user or of all. */
+  /** Returns an observable of the messages that come after its subscription, of one user or of all users. */
   live(userToken?: string): Observable<Gathered> {
     if (userToken === undefined) return this.ofAll
     return new Observable((reader) => {

@@ -3,12 +3,12 @@ import type { FeedMessage } from "../nats/FollowedStream.ts"
 
 /** The most messages of a stream that an edge keeps for readers that come back soon. */
 export const recentMessagesMax = 2_048
-/** About the most bytes of the recent messages in memory. */
+/** The most bytes of recent messages in memory, approximately. */
 export const recentBytesMax = 8 * 1024 * 1024
 
-/** The most messages of one slice for a reader. */
+/** The most messages that a reader gets in one slice. */
 export const sliceMessagesMax = 128
-/** About the most bytes of one slice. */
+/** The most bytes that a reader gets in one slice, approximately. */
 export const sliceBytesMax = 64 * 1024
 
 /** Cuts messages into slices for a reader. Each slice has at least one message. */
@@ -26,7 +26,7 @@ export function* slicesOf(messages: Iterable<FeedMessage>): Generator<ReadonlyAr
   if (slice.length > 0) yield slice
 }
 
-/** Keeps the newest messages of a stream: all messages after the place `floor`. */
+/** Keeps in memory the newest messages of a stream: all messages after the place `floor`. */
 export class RecentMessages {
   private readonly held: Array<FeedMessage> = []
   private bytes = 0
@@ -39,17 +39,17 @@ export class RecentMessages {
     this.newestPlace = this.below
   }
 
-  /** The place after which all messages are kept. */
+  /** The place after which all messages of the stream are in memory. */
   get floor(): FeedPlace {
     return this.below
   }
 
-  /** The place of the newest message. Before the first message, the place is the end of the stream. */
+  /** The place of the newest message in memory. Before the first message, `newest` is the end of the stream. */
   get newest(): FeedPlace {
     return this.newestPlace
   }
 
-  /** Adds messages, and drops the oldest while a bound is exceeded. */
+  /** Adds messages, and drops the oldest messages while a bound is exceeded. */
   push(messages: ReadonlyArray<FeedMessage>): void {
     for (const message of messages) {
       this.held.push(message)
@@ -67,8 +67,8 @@ export class RecentMessages {
   }
 
   /**
-   * Returns the first slice after a place, of one user or of all. Returns `undefined` if messages after the place
-   * were dropped.
+   * Returns the first slice of messages after a place, of one user or of all users. Returns `undefined` if messages
+   * after the place were dropped.
    */
   after(place: FeedPlace, userToken?: string): ReadonlyArray<FeedMessage> | undefined {
     if (isAfter(this.below, place)) return undefined

@@ -7,21 +7,23 @@ import { revisionOfUser } from "../nats/CommitStream.ts"
 import { type FeedMessage, pageBytesMax } from "../nats/FollowedStream.ts"
 import { NotCurrent, QueryClient } from "../asking/QueryClient.ts"
 
-/** The most revisions of one account that its owner names at once. */
+/** The most revisions of one account that the owner of the partition names in one answer. */
 export const userPageMax = 32
-/** The most commits that are read at once for a page. Each commit has the lines of many accounts. */
+/**
+ * The most commits that an edge reads at once for a page of one account. Each commit has the lines of many accounts.
+ */
 const commitsAtOnceMax = 8
-/** The time that the owner of an account has to name its revisions after a place. */
+/** The time within which the owner of a partition must name the revisions of an account after a place. */
 const ownerWaitMilliseconds = 5_000
 
 const missing = (sequence: number) =>
   new BrokerUnavailable({ operation: "read the journal", reason: `the revision at ${sequence} is missing` })
 
 /**
- * Makes the function that returns the next revisions of one account after a place, oldest first. The list is empty only
- * if the account has no revisions after the place. The owner names the commits, so no commit without this account is
- * read. `inTurn` bounds how many readers read commits at once. A reader that waits for the owner does not count towards
- * this bound, because an answer may take seconds.
+ * Makes the function that returns the next revisions of one account after a place, oldest first. The list of revisions
+ * is empty only if the account has no revisions after the place. The owner of the partition names the commits to read,
+ * so an edge reads only commits with this account. `inTurn` bounds how many readers read commits at once. A reader that
+ * waits for the owner's answer does not take a turn of `inTurn`, because the answer may take seconds.
  */
 export const makeUserPage = Effect.fnUntraced(function* (
   inTurn: <A, E>(reading: Effect.Effect<A, E>) => Effect.Effect<A, E>
@@ -56,7 +58,7 @@ export const makeUserPage = Effect.fnUntraced(function* (
       {
         kind: "revisions",
         userId: decodeToken(userToken),
-        // The place may lie within a commit, and this user's line may come later in the same commit.
+        // The place `after` may lie within a commit, and this user's line may come later in the same commit.
         after: after.sequence - (Number.isFinite(after.line) ? 1 : 0),
         limit: userPageMax
       },

@@ -29,8 +29,8 @@ interface SenderServices {
 
 /**
  * Sends waiting purchases to the input log. Each lane has one message in flight. Purchases that come while a message is
- * in flight share the next message. The load thus sets the size of messages, and the order of each user's purchases is
- * kept.
+ * in flight share the next message. The load of the edge thus sets the size of messages, and each user's purchases stay
+ * in order.
  */
 export class GroupSender {
   private readonly services: SenderServices
@@ -50,7 +50,7 @@ export class GroupSender {
     )
   }
 
-  /** Makes a sender that works until the scope closes. */
+  /** Makes a sender that works until the caller's scope closes. */
   static readonly make = Effect.fnUntraced(function* (
     waiting: WaitingPurchases
   ): Effect.fn.Return<GroupSender, never, InputLog | NoticeInbox | Topology | Scope.Scope> {

@@ -4,39 +4,43 @@ import type { Cents } from "../account/Money.ts"
 import { NoticeTransport } from "../nats/NoticeTransport.ts"
 
 /**
- * The most messages whose notices an edge expects. For further messages the edge asks the owner for the outcome
- * instead.
+ * The most messages whose notices an edge expects at once. For further messages the edge asks the owner of the
+ * partition for the outcome.
  */
 export const messagesExpectedMax = 65_536
 /**
- * How long an edge waits for the notices of a stored message. A notice that is missing after this time was lost, or its
- * worker died.
+ * How long an edge waits for the notices of a stored message. If a notice has not come within this time, the notice was
+ * lost, or the worker died.
  */
 export const noticeWaitMilliseconds = 1_000
 const overdueEvery = Duration.millis(100)
 
 /**
- * Waits for the notice of one purchase. At most one of the functions `applied` and `missed` is called, and only once.
+ * Waits for the notice of one purchase. The inbox calls at most one of the functions `applied` and `missed`, and only
+ * once.
  */
 export interface NoticeListener {
-  /** The purchase is applied. `totalAfter` is the account's total after the purchase, in cents. */
+  /** Called when the purchase is applied. `totalAfter` is the account's total after the purchase, in cents. */
   readonly applied: (totalAfter: Cents) => void
-  /** No notice came in time. */
+  /** Called when no notice of the purchase came in time. */
   readonly missed: () => void
 }
 
-/** A message whose notices are expected. */
+/** A message whose notices the edge expects. */
 export interface Expected {
   /** The address for notices, which the message has to carry; `undefined` if no notices are expected. */
   readonly address: string | undefined
-  /** Says that the broker has stored the message. The wait for the notices of the message begins with this call. */
+  /**
+   * Tells the inbox that the broker has stored the message. The wait for the notices of the message begins with the
+   * call of `stored`.
+   */
   readonly stored: () => void
   /** Stops expecting notices of the message. */
   readonly forget: () => void
 }
 
 interface Open {
-  /** The listeners that still wait, by the index of their purchase in the message. */
+  /** The listeners that still wait for their notice, by the index of the purchase in the message. */
   readonly listeners: Map<number, NoticeListener>
   dueAt: number
 }
@@ -45,7 +49,7 @@ const miss = (listeners: ReadonlyMap<number, NoticeListener>) => {
   for (const { missed } of listeners.values()) missed()
 }
 
-/** Receives the notices that workers send to this edge, and passes them to their listeners. */
+/** Receives the notices that workers send to this edge, and passes each notice to its listener. */
 export class NoticeInbox extends Context.Service<
   NoticeInbox,
   {
@@ -70,8 +74,8 @@ export class NoticeInbox extends Context.Service<
           // Callers ask the owner for the outcome of a reversal, so no listener hears a refusal.
           if (refusal !== undefined) continue
           const waiting = open.get(message)
-          // A notice may have no listener. A message that is delivered again causes notices again, and some callers do
-          // not wait.
+          // A notice may have no listener, because the caller may not wait. A worker that gets a message twice also
+          // sends two notices.
           const listener = waiting?.listeners.get(index)
           if (waiting === undefined || listener === undefined) continue
           waiting.listeners.delete(index)

@@ -1,15 +1,16 @@
-/** The shortest time from the sending of one message to that of the next message, unless many purchases wait. */
+/** The shortest time between the sending of one message and the sending of the next, unless many purchases wait. */
 export const paceMillisecondsMin = 4
 /**
- * The longest time for which the pace holds the next message back. A broker that takes longer to answer is slow for
- * other reasons than its load.
+ * The longest time for which an edge holds the next message back. A broker that takes longer than this time to answer
+ * is slow for other reasons than its load.
  */
 export const paceMillisecondsMax = 16
 
 /**
- * Returns the time from the sending of one message to that of the next message. The argument is the time that the
- * broker took to answer the newest message. Both times are in milliseconds. The cost of a message hardly depends on its
- * size. Under load, fewer and larger messages leave more of the machine to other work, and are answered sooner.
+ * Returns the time between the sending of one message and the sending of the next. The argument is the time that the
+ * broker took to answer the newest message. The argument and the result are in milliseconds. The cost of a message
+ * hardly depends on its size. Under load, fewer and larger messages leave more processor time to other work, and the
+ * broker answers these messages sooner.
  */
 export const paceOf = (answeredAfterMilliseconds: number): number =>
   Math.min(Math.max(answeredAfterMilliseconds, paceMillisecondsMin), paceMillisecondsMax)

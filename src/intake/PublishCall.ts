@@ -3,8 +3,8 @@ import type { PublishResult } from "./PublishResult.ts"
 import type { TraceContext } from "../runtime/Traces.ts"
 
 /**
- * Purchases and reversals that a caller gave together, with their results so far. Calls `done` when every purchase and
- * reversal of the call has its result.
+ * Purchases and reversals that a caller wants to store together, with the results that are known so far. Calls `done`
+ * when every purchase and reversal of the call has its result.
  */
 export class PublishCall {
   readonly purchases: ReadonlyArray<EntryRequest>
@@ -29,14 +29,14 @@ export class PublishCall {
     this.open = purchases.length
   }
 
-  /** Takes the result of the purchase at an index. */
+  /** Takes the result of the purchase at an index of the call. */
   settle(index: number, result: PublishResult): void {
     this.results[index] = result
     this.open -= 1
     if (this.open === 0) this.done(this.results)
   }
 
-  /** Gives all purchases the same result. `settleAll` is for calls whose purchases never reached a lane. */
+  /** Gives all purchases of the call the same result. `settleAll` is for calls whose purchases never reached a lane. */
   settleAll(result: PublishResult): void {
     this.done(this.purchases.map(() => result))
   }

@@ -6,10 +6,10 @@ import { encodeToken, groupSubject, purchaseSubject } from "../protocol/Subject.
 import type { NoticeListener } from "./NoticeInbox.ts"
 import type { PublishCall } from "./PublishCall.ts"
 
-// The bytes of a message around its purchases: the version and the brackets. The bytes of each comma are counted with
-// the purchase before it.
+// The bytes of a message around its purchases: the version and the brackets. The comma after a purchase counts as a
+// byte of the purchase.
 const frameBytes = 64
-// The most bytes of UTF-8 for one UTF-16 unit. An exact count of the bytes would cost a pass over each text.
+// The most bytes of UTF-8 for one UTF-16 unit. An exact count of the bytes would have to go through each text.
 const unitBytesMax = 3
 
 /** A purchase or a reversal that waits in a lane, or is on its way to the broker. */
@@ -19,7 +19,7 @@ export interface WaitingPurchase {
   readonly call: PublishCall
   /** The index of the purchase in its call, from 0. */
   readonly index: number
-  /** Hears the notice that the purchase is applied; `undefined` if the caller waits for no notice. */
+  /** Is called when the notice of the purchase comes; `undefined` if the caller waits for no notice. */
   readonly notice: NoticeListener | undefined
 }
 
@@ -32,11 +32,11 @@ export interface PublishGroup {
 }
 
 /**
- * Returns the id of a message. The id depends on the content alone, so the broker drops the same message if it comes
- * again. The id of a message with one purchase is made of the user, the purchase id and the fingerprint of the content.
- * The id of a message with several purchases is a digest of its payload. If every copy has to be stored, the id is
- * random. The id of a message with a reversal is random too. A refused reversal may be sent again, and is decided
- * again.
+ * Returns the id of a message. The id depends on the content alone, so the broker drops a message that comes a second
+ * time. The id of a message with one purchase is made of the user, the purchase id and the fingerprint of the content.
+ * The id of a message with several purchases is a digest of the message's payload. If the broker has to store every
+ * copy of a purchase, the id is random. The id of a message with a reversal is random, because a caller may send a
+ * refused reversal again for a new decision.
  */
 const messageIdOf = (members: ReadonlyArray<WaitingPurchase>, payload: string): string => {
   const [{ request, userToken } = {}] = members
@@ -52,8 +52,8 @@ export class PublishLane {
   private readonly partition: number
   private readonly queue: Array<WaitingPurchase> = []
   /**
-   * Whether a message of this lane is in flight. The next message waits until that message is answered, which keeps the
-   * order of the purchases.
+   * Whether a message of this lane is in flight. The next message of the lane waits until the broker has answered the
+   * message in flight. This wait keeps the order of the purchases.
    */
   isPublishing = false
 
@@ -66,12 +66,12 @@ export class PublishLane {
     return this.queue.length
   }
 
-  /** Whether a message can be sent now. */
+  /** Whether the edge can send a message of this lane now. */
   get isReady(): boolean {
     return !this.isPublishing && this.queue.length > 0
   }
 
-  /** Adds a purchase at the end. */
+  /** Adds a purchase at the end of the lane. */
   push(waiting: WaitingPurchase): void {
     this.queue.push(waiting)
   }
@@ -83,7 +83,7 @@ export class PublishLane {
 
   /**
    * Removes the purchases and reversals of the next message from the lane. The purchases and reversals fit into
-   * `bytesMax` bytes together, unless the first of them alone is larger.
+   * `bytesMax` bytes together, unless the first purchase or reversal alone is larger.
    */
   takeGroup(bytesMax: number): PublishGroup {
     const { members, payload } = this.takeNext(bytesMax)

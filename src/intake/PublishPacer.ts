@@ -1,21 +1,21 @@
 import { paceOf } from "./Pace.ts"
 import type { PublishLane } from "./PublishLane.ts"
 
-/** A lane with at least this many purchases is published at once. */
+/** A lane with at least this many purchases is published without waiting. */
 export const publishAtOncePurchases = 100
 
 /** The clock of an edge, in milliseconds. */
 export interface PacerClock {
   /** Returns the present time. */
   readonly now: () => number
-  /** Runs a function after a time. */
+  /** Runs a function after a number of milliseconds. */
   readonly after: (milliseconds: number, run: () => void) => void
 }
 
 /**
- * Decides when lanes publish. The lanes of all partitions publish at the same moments, so they share the cost of waking
- * up the broker and the workers. The pace sets the time between two moments of publishing. A purchase that comes after
- * a pause is published at once.
+ * Decides when an edge publishes the purchases of its lanes. The edge publishes the lanes of all partitions at the same
+ * moments. The lanes thus share the cost of waking up the broker and the workers. The pace sets the time between two
+ * moments of publishing. A purchase that comes after a pause does not wait.
  */
 export class PublishPacer {
   private readonly clock: PacerClock
@@ -30,7 +30,10 @@ export class PublishPacer {
     this.publish = publish
   }
 
-  /** Publishes a lane now, or with the other lanes when the pace allows it. Does nothing if the lane is not ready. */
+  /**
+   * Publishes a lane now, or together with the other lanes at the next moment of publishing. Does nothing if the lane
+   * is not ready.
+   */
   publishSoon(lane: PublishLane): void {
     if (!lane.isReady) return
     if (lane.length >= publishAtOncePurchases) return this.publish(lane)

@@ -2,12 +2,15 @@ import { type Exit, Schema } from "effect"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import type { Stored } from "../nats/InputLog.ts"
 
-/** The most purchases that wait at an edge to be stored. At this number, the edge refuses further purchases. */
+/**
+ * The most purchases that wait at an edge to be stored. An edge with this number of waiting purchases refuses further
+ * purchases.
+ */
 export const purchasesWaitingMax = 20_000
 
 /**
- * The edge holds as many purchases as it may. None of the new purchases was stored, and the caller may send them again
- * in a moment.
+ * The failure of an edge at which the most purchases wait. No purchase of the call was stored, and the caller may send
+ * the purchases again in a moment.
  */
 export class EdgeOverloaded extends Schema.TaggedError<EdgeOverloaded>()("EdgeOverloaded", {}) {
   override get message() {
@@ -24,5 +27,5 @@ export interface Published extends Stored {
   readonly index: number
 }
 
-/** The result of one purchase: its place in the input log, or a failure. */
+/** The result of one purchase: its input sequence and index, or a failure. */
 export type PublishResult = Exit.Exit<Published, PublishFailure>

@@ -16,14 +16,14 @@ import {
 } from "./PublishResult.ts"
 import { WaitingPurchases } from "./WaitingPurchases.ts"
 
-/** A purchase that is applied, as its notice says. */
+/** The outcome of a purchase whose notice says that the purchase is applied. */
 export interface AppliedByNotice {
   readonly kind: "applied"
   /** The account's total after the purchase, in cents. */
   readonly totalAfter: Cents
 }
 
-/** Purchases of a body of lines that have room at the edge. */
+/** Purchases of a body of lines for which the edge has room. */
 export interface Submitted {
   /** Waits until each purchase has a result, and returns the results in the order of the purchases. */
   readonly results: Effect.Effect<ReadonlyArray<PublishResult>>
@@ -36,7 +36,10 @@ interface StoredOnly {
   readonly published: Published
 }
 
-/** Publishes a purchase. Succeeds when its notice comes, or with its input sequence if no notice comes in time. */
+/**
+ * Publishes a purchase. Succeeds when the purchase's notice comes; if no notice comes in time, succeeds with the
+ * purchase's input sequence.
+ */
 const publishForNotice = (
   waiting: WaitingPurchases,
   sender: GroupSender,
@@ -56,8 +59,8 @@ const publishForNotice = (
         if (result === undefined) return
         if (Exit.isFailure(result)) return resume(Effect.failCause(result.cause))
         published = result.value
-        // The broker dropped this message as a repeat, and the notice goes to the sender of the first message with this
-        // id.
+        // The broker dropped this message as a duplicate, and the notice goes to the sender of the first message with
+        // the same id.
         if (published.duplicate) missed()
       },
       span
@@ -70,25 +73,26 @@ export class PurchasePublisher extends Context.Service<
   PurchasePublisher,
   {
     /**
-     * Stores purchases and reversals, and returns a result for each, in their order. With `storeEveryCopy` the broker
-     * stores a purchase even if it has stored the same purchase before. The broker stores every copy of a reversal.
+     * Stores purchases and reversals, and returns one result for each of the given purchases and reversals, in the
+     * given order. With `storeEveryCopy` the broker stores a purchase even if it has stored the same purchase before.
+     * The broker stores every copy of a reversal.
      */
     readonly publish: (
       purchases: ReadonlyArray<EntryRequest>,
       options?: { readonly storeEveryCopy: boolean }
     ) => Effect.Effect<ReadonlyArray<PublishResult>>
     /**
-     * Stores a purchase, and waits for the notice that it is applied. If no notice comes in time, runs `otherwise` with
-     * the input sequence of the purchase.
+     * Stores a purchase, and waits for the notice that the purchase is applied. If no notice comes in time, runs
+     * `otherwise` with the input sequence of the purchase.
      */
     readonly publishAndWait: <A, E, R>(
       purchase: Purchase,
       otherwise: (published: Published) => Effect.Effect<A, E, R>
     ) => Effect.Effect<AppliedByNotice | A, PublishFailure | E, R>
     /**
-     * Waits for room for purchases and reversals of a body of lines, in the order of the calls. Succeeds when all
-     * purchases and reversals of the call have room. The `results` of the answer wait until each purchase and reversal
-     * is stored or has failed.
+     * Waits until the edge has room for all purchases and reversals of the call, which come from a body of lines. The
+     * edge gives room in the order of the calls. The `results` of the answer wait until each purchase and reversal is
+     * stored or has failed.
      */
     readonly submit: (purchases: ReadonlyArray<EntryRequest>) => Effect.Effect<Submitted>
     /** Returns how many purchases wait to be stored. */
@@ -103,7 +107,7 @@ export class PurchasePublisher extends Context.Service<
       const sender = yield* GroupSender.make(waiting)
       yield* Effect.addFinalizer(() => Effect.sync(() => waiting.failAll(stopping)))
 
-      /** Runs work with the span of its request. Without traces no effect is asked for a span. */
+      /** Runs work with the span of the request whose effect runs. Without traces, runs the work with `undefined`. */
       const spanned: <A, E, R>(
         work: (span: TraceContext | undefined) => Effect.Effect<A, E, R>
       ) => Effect.Effect<A, E, R> =

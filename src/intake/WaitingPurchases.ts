@@ -6,21 +6,21 @@ import { PublishLane, type WaitingPurchase } from "./PublishLane.ts"
 import type { PublishFailure, PublishResult } from "./PublishResult.ts"
 
 /**
- * The number of waiting purchases up to which bodies of lines have room at an edge. Above this number of purchases,
- * bodies of lines wait, and only other requests have room.
+ * The number of waiting purchases up to which an edge has room for bodies of lines. Above this number, bodies of lines
+ * wait, and the edge has room only for purchases of other requests.
  */
 export const streamedWaitingMax = 10_000
 
 /** A call with purchases of a body of lines. Such a call waits for room at the edge. */
 export interface Submission {
   readonly call: PublishCall
-  /** Called once, when the purchases have room, or when they will never have room. */
+  /** Called once, when the edge has room for the purchases, or when the edge will never have room because it stops. */
   readonly admitted: () => void
 }
 
 /**
  * The purchases of an edge whose results are not known yet, in a lane for each partition. Calls with purchases of
- * bodies of lines wait in front of the lanes, in their order, until there is room.
+ * bodies of lines wait in the order in which they came, until the lanes have room.
  */
 export class WaitingPurchases {
   private readonly lanes: ReadonlyArray<PublishLane>
@@ -50,8 +50,8 @@ export class WaitingPurchases {
   }
 
   /**
-   * Lets a call with purchases of a body of lines wait for room. Returns a function that withdraws the call if it still
-   * waits.
+   * Lets a call with purchases of a body of lines wait until the lanes have room. Returns a function that withdraws the
+   * call if it still waits.
    */
   submit(submission: Submission): () => void {
     this.submissions.push(submission)
@@ -63,7 +63,7 @@ export class WaitingPurchases {
 
   /**
    * Puts the purchases of the next waiting call into their lanes, and returns these lanes. Returns `undefined` if no
-   * call waits or there is no room.
+   * call waits, or if the lanes have no room for its purchases.
    */
   admitNext(): ReadonlySet<PublishLane> | undefined {
     const next = this.submissions[0]
@@ -74,7 +74,10 @@ export class WaitingPurchases {
     return touched
   }
 
-  /** Gives each purchase of a message its result. `resultAt` takes the index of the purchase in the message. */
+  /**
+   * Gives each purchase of a message its result. `resultAt` returns the result of a purchase, given its index in the
+   * message.
+   */
   settle(members: ReadonlyArray<WaitingPurchase>, resultAt: (index: number) => PublishResult): void {
     this.held -= members.length
     for (const [index, member] of members.entries()) member.call.settle(member.index, resultAt(index))
@@ -86,7 +89,7 @@ export class WaitingPurchases {
     this.settle(lane.takeAll(), () => failed)
   }
 
-  /** Fails all purchases that wait in lanes or for room. */
+  /** Fails all purchases that wait in lanes, and all calls that wait for room. */
   failAll(failure: PublishFailure): void {
     for (const lane of this.lanes) this.failLane(lane, failure)
     for (const { call, admitted } of this.submissions.splice(0)) {

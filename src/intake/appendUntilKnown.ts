@@ -4,21 +4,24 @@ import type { Stored } from "../nats/InputLog.ts"
 import { failureOf } from "../runtime/ExitFailure.ts"
 
 /**
- * How long attempts to send a message are repeated while a leader is elected. The time `electionWait` is longer than an
- * election.
+ * How long an edge repeats attempts to store a message while the brokers elect a leader. The time `electionWait` is
+ * longer than an election.
  */
 const electionWait = Duration.seconds(10)
-/** How long attempts to send a message with an unknown outcome are repeated after the connection is lost. */
+/** How long an edge without a connection repeats attempts to store a message that may be stored already. */
 const unknownWait = Duration.seconds(5)
-/** How long an edge without a connection waits for a connection before it fails messages. */
+/** How long an edge without a connection to the broker waits before it fails messages. */
 const disconnectedWait = Duration.seconds(1)
-/** The wait between two attempts. */
+/** The wait between two attempts to store a message. */
 const retryWait = Duration.millis(50)
 
 const isDisconnected = (failure: BrokerFailure): boolean =>
   failure._tag === "BrokerUnavailable" && failure.unserved !== true
 
-/** Returns whether to give up after a failure. `isUnknown` is true if an attempt may have stored the message. */
+/**
+ * Returns whether an edge gives up storing a message after a failure. `isUnknown` is true if an attempt may have stored
+ * the message.
+ */
 const isFinal = (failure: BrokerFailure, isUnknown: boolean, waited: Duration.Duration): boolean => {
   if (failure._tag === "BrokerRefused") return true
   const goneWait = isUnknown ? unknownWait : disconnectedWait
@@ -26,8 +29,8 @@ const isFinal = (failure: BrokerFailure, isUnknown: boolean, waited: Duration.Du
 }
 
 /**
- * Appends a message to the input log. Sends the message again with the same id until the broker stores or refuses it,
- * or the wait is over. If any attempt had an unknown outcome, the final failure is `OutcomeUnknown`. Once
+ * Appends a message to the input log. Sends the message again with the same id until the broker stores or refuses the
+ * message, or the wait is over. If any attempt had an unknown outcome, the final failure is `OutcomeUnknown`. Once
  * {@link disconnectedWait} is over, calls `disconnected` after each attempt that fails for lack of a connection.
  */
 export const appendUntilKnown = Effect.fnUntraced(function* (

@@ -18,12 +18,15 @@ import { decodeSegment } from "../protocol/SegmentCodec.ts"
 import { CommitChain, type JournalRecord } from "../nats/CommitChain.ts"
 
 /**
- * The journal lacks a record that other records name, a record cannot be read, or an account has more or fewer ids than
- * entries. Workers never leave a journal in one of these states, so another program changed the journal.
+ * The failure if the journal lacks a named record, if a record is malformed, or if an account has more or fewer ids
+ * than entries. Workers never write such a journal, so another program changed the journal.
  */
 export class LedgerInconsistent extends Schema.TaggedError<LedgerInconsistent>()("LedgerInconsistent", {
   problem: Schema.String,
-  /** Whether a record is missing. A broker that has just lost its lead may lack a record that the next leader has. */
+  /**
+   * Whether the journal lacks a record. A broker that has just stopped being the leader may lack a record that the next
+   * leader has.
+   */
   isMissing: Schema.optionalKey(Schema.Boolean)
 }) {
   override get message() {
@@ -46,8 +49,9 @@ const missing = (userToken: string, what: string) =>
   Effect.fail(new LedgerInconsistent({ problem: `account ${userToken}: ${what} is missing`, isMissing: true }))
 
 /**
- * Decodes a revision of the commit at a sequence. Throws if the line is not a revision, or names a revision that is not
- * earlier. If revisions could name later revisions, the reading of a chain of names might never end.
+ * Decodes a revision of the commit at a sequence. Throws if the line is not a revision, or if the revision names a
+ * revision that is not earlier. If revisions could name later revisions, a reader that follows the names might never
+ * end.
  */
 const readRevision = (line: string, sequence: number): Revision => {
   const revision = decodeRevision(line)
@@ -58,7 +62,7 @@ const readRevision = (line: string, sequence: number): Revision => {
 
 /**
  * Returns the revision of a user in a commit; `undefined` if the commit has no revision of the user. Fails with
- * `LedgerInconsistent` if the line cannot be read.
+ * `LedgerInconsistent` if the line of the revision is malformed.
  */
 const revisionIn = (
   commit: JournalRecord | undefined,
@@ -75,8 +79,8 @@ const revisionIn = (
 }
 
 /**
- * Returns a revision that other records of the account name. Fails with `LedgerInconsistent` if the revision is
- * missing.
+ * Returns the revision of a user at a sequence that another record of the account names. Fails with
+ * `LedgerInconsistent` if the revision is missing.
  */
 export const namedRevision = (
   { revisionAt }: Pick<(typeof AccountReader)["Service"], "revisionAt">,
@@ -87,12 +91,12 @@ export const namedRevision = (
     found === undefined ? missing(userToken, `revision ${sequence}`) : Effect.succeed(found)
   )
 
-/** The most revisions of one account that are read at once to find applied purchases. */
+/** The most revisions of one account that a worker reads at once to find applied purchases. */
 const purchaseReadsAtOnceMax = 16
 
 /**
  * Returns applied purchases by their ids, given the sequences of the commits that applied them. Fails with
- * `LedgerInconsistent` if a revision is missing or lacks its purchase.
+ * `LedgerInconsistent` if the journal lacks a revision, or if a revision lacks its purchase.
  */
 export const appliedPurchases = Effect.fnUntraced(function* (
   reader: Pick<(typeof AccountReader)["Service"], "revisionAt">,
@@ -118,7 +122,7 @@ export const appliedPurchases = Effect.fnUntraced(function* (
   return purchases
 })
 
-/** The revisions that one segment covers, oldest first, without their ids. */
+/** The revisions whose ids are in one segment, oldest first, without the ids. */
 interface SealedPart {
   readonly segment: number
   readonly order: ReadonlyArray<SealedOrder>
@@ -128,8 +132,8 @@ const orderOf = ({ revisions }: Segment): ReadonlyArray<SealedOrder> =>
   revisions.map(({ sequence, purchaseIds }) => ({ sequence, isIdle: purchaseIds.length === 0 }))
 
 /**
- * Reads the segment at a sequence. Fails with `LedgerInconsistent` if the segment is missing, is of another account, or
- * cannot be read.
+ * Reads the segment at a sequence. Fails with `LedgerInconsistent` if the segment is missing, belongs to another
+ * account, or is malformed.
  */
 const namedSegment = (chain: Chain, userToken: string, sequence: number) =>
   Effect.gen(function* () {
@@ -142,7 +146,10 @@ const namedSegment = (chain: Chain, userToken: string, sequence: number) =>
     return segment.userToken === userToken ? segment : yield* missing(userToken, `segment ${sequence}`)
   })
 
-/** Takes the newest segment into an account, and all segments that it names directly or through other segments. */
+/**
+ * Takes into an account the newest segment, and all segments that the newest segment names directly or through other
+ * segments.
+ */
 const takeSegments = Effect.fnUntraced(function* (chain: Chain, userToken: string, account: Account, newest: number) {
   const known = new Set([newest])
   const parts: Array<SealedPart> = []
@@ -192,8 +199,9 @@ export class AccountReader extends Context.Service<
   AccountReader,
   {
     /**
-     * Reads an account with its whole purchaseId set, given the sequence of its newest revision, or 0 for a new user.
-     * Reads the newest revision, and only the revisions and segments that it names, directly or through others.
+     * Reads an account with its whole purchaseId set, given the sequence of the account's newest revision, or 0 for a
+     * new user. Reads only the newest revision, and the revisions and segments that the newest revision names directly
+     * or through other records.
      */
     readonly load: (userToken: string, newest: number) => Effect.Effect<Account, BrokerFailure | LedgerInconsistent>
     /**
@@ -230,7 +238,10 @@ export class AccountReader extends Context.Service<
         return yield* inconsistent(userToken, `it has ${account.purchaseIds.size} ids for ${account.count} entries`)
       })
 
-      /** Reads an account. Records that cannot be put together are the fault of the journal, and not of this worker. */
+      /**
+       * Reads an account. If the records of the account contradict each other, fails with `LedgerInconsistent`, because
+       * the fault is in the journal.
+       */
       const loadWhole = (userToken: string, newest: number) =>
         load(userToken, newest).pipe(
           Effect.catchDefect((defect) => inconsistent(userToken, `its records do not fit together (${String(defect)})`))

@@ -18,32 +18,32 @@ export interface ChainEpoch<Tag> {
   readonly progress: InputProgress<Tag>
   readonly isOpen: () => boolean
   /**
-   * Called when a commit is durable, before the proposers of its revisions hear of it. The function `stored` gets the
-   * users of the commit's revisions, and the commit's sequence.
+   * Called when a commit is durable, before the `committed` functions of the commit's proposals are called. The
+   * arguments of `stored` are the users of the commit's revisions, and the commit's sequence.
    */
   readonly stored: (userTokens: ReadonlyArray<string>, sequence: number) => void
   /**
-   * Called when the proposers of a durable commit have heard of it. Gets the messages over which the position has moved:
-   * these messages are wholly committed.
+   * Called when a commit is durable, after the `committed` functions of the commit's proposals were called. The
+   * argument `messages` has the messages that the new position passes: these messages are wholly committed.
    */
   readonly committed: (messages: ReadonlyArray<InputMessage<Tag>>) => void
   /**
-   * Called when a commit failed, or when its outcome is unknown. After a failed commit the work in hand is void, and a
-   * new epoch has to begin.
+   * Called when a commit failed, or when the outcome of the commit is unknown. After a failed commit the work in hand
+   * is void, and a new epoch has to begin.
    */
   readonly failed: (reason: string) => void
 }
 
 /** The one writer of a partition's chain in one epoch. */
 export interface ChainWriter<Tag> {
-  /** Queues a proposal. The queue of proposals is bounded because the input in hand is bounded. */
+  /** Queues a proposal. The queue of proposals needs no bound of its own, because the input in hand is bounded. */
   readonly submit: (proposal: RevisionProposal<Tag>) => void
   /** Waits until no proposal is queued and no commit is in flight, or the epoch is over. */
   readonly settled: Effect.Effect<void>
   /**
-   * Returns whether this epoch still owned the partition at some moment after the call. The acknowledgement of a commit
-   * that is published after the call is the proof. Without a commit after the call, asks the leader whether the chain
-   * has a later message.
+   * Returns whether this epoch still owned the partition at some moment after the call. If the epoch publishes a commit
+   * after the call, the acknowledgement of this commit is the proof. Else asks the leader of the journal whether the
+   * chain has a newer message than the epoch's newest commit.
    */
   readonly stillOwner: Effect.Effect<boolean, BrokerFailure>
 }
@@ -102,7 +102,8 @@ export const openChainWriter = <Tag>(
 
     const round = Effect.gen(function* () {
       work.closeUnsafe()
-      // Actors that were woken in this turn of the event loop propose before the turn ends, and share the commit.
+      // Actors that wake up in this turn of the event loop propose revisions before the turn ends. Their proposals
+      // share one commit.
       yield* Effect.yieldNow
       if (epoch.isOpen() && !queue.isEmpty) yield* Effect.catchDefect(commitNext, died)
       tellSettled()

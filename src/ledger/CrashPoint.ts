@@ -28,8 +28,8 @@ export const CrashPoint = Context.Reference<{ readonly reached: (name: CrashPoin
 )
 
 /**
- * Runs a write between two steps. The first step is reached when the write is sent, and the second step when the write
- * is stored.
+ * Runs a write between two steps. The worker reaches the first step when the write is sent, and the second step when
+ * the write is stored.
  */
 export const writeBetween = <A, E, R>(
   [sent, stored]: readonly [sent: CrashPointName, stored: CrashPointName],
@@ -44,7 +44,7 @@ export const writeBetween = <A, E, R>(
     return result
   })
 
-/** The value of TEST_CRASH_POINT is malformed, or names no step. */
+/** The failure if the value of TEST_CRASH_POINT is malformed, or names no step. */
 export class CrashPointUnknown extends Schema.TaggedError<CrashPointUnknown>()("CrashPointUnknown", {
   armed: Schema.String
 }) {
@@ -61,8 +61,9 @@ const signals: ReadonlyMap<string | undefined, NodeJS.Signals> = new Map([
 ])
 
 /**
- * Arms one step, given as the value of TEST_CRASH_POINT. When the step is reached for the `n`th time, the process kills
- * itself as `kill -9` would. If the value ends with `:freeze`, the process freezes instead, until it gets SIGCONT.
+ * Arms one step, given as the value of TEST_CRASH_POINT. When the worker reaches the step for the `n`th time, the
+ * process kills itself with SIGKILL. If the value ends with `:freeze`, the process freezes instead, until it gets
+ * SIGCONT.
  */
 export const crashPointLayer = (armed: string | undefined): Layer.Layer<never, CrashPointUnknown> => {
   if (armed === undefined) return Layer.empty
@@ -78,7 +79,7 @@ export const crashPointLayer = (armed: string | undefined): Layer.Layer<never, C
         if (at !== name) return Effect.void
         left -= 1
         if (left !== 0) return Effect.void
-        // Writes before this step have to reach the kernel first, as they would if the process died later.
+        // Writes that the process began before this step have to reach the kernel before the process dies.
         return Effect.andThen(
           Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void))),
           Effect.sync(() => void process.kill(process.pid, signal))

@@ -1,8 +1,8 @@
 /** A user of a head table. */
 export interface PlacedUser {
   /**
-   * The place of the user in the list of all users, which is sorted by the hashes of the user tokens: the first 53 bits of
-   * the hash. Two users hardly ever share a place.
+   * The place of the user in the list of all users: the first 53 bits of the hash of the user token. The list is sorted
+   * by these hashes. Two users hardly ever share a place.
    */
   readonly place: number
   /** The whole hash of the user as a text. */
@@ -15,24 +15,28 @@ export interface PlacedUser {
 const placeOf = (first: number, second: number): number => first * 2 ** 21 + (second >>> 11)
 
 /**
- * The users of a table that come first in the order of their hashes, from a place on. A user keeps its place as long as
- * the table keeps its key. The object holds at most twice as many users as a page has, whatever the size of the table.
+ * The first users of a head table at or after a place, in the order of the users' hashes. A user keeps its place as
+ * long as the table keeps the key of its hashes. The object holds at most twice as many users as a page has, whatever
+ * the size of the table.
  */
 export class FirstUsers {
   private readonly from: number
   private readonly limit: number
   private users: Array<PlacedUser> = []
-  /** No user with a higher place is on the page. */
+  /** The page has no user whose place is higher than `highest`. */
   private highest = Number.POSITIVE_INFINITY
   private isCut = false
 
-  /** `limit` is the number of users of the page. Users with the place of the page's last user are on the page too. */
+  /**
+   * `limit` is the number of users of the page. The page also has all users that share the place of the page's last
+   * user.
+   */
   constructor(from: number, limit: number) {
     this.from = from
     this.limit = limit
   }
 
-  /** Takes a user if it may be on the page. `hash` returns the whole hash of the user. */
+  /** Takes a user if the user may be on the page. `hash` returns the whole hash of the user. */
   offer(first: number, second: number, sequence: number, hash: () => string): void {
     const place = placeOf(first, second)
     if (place < this.from) return
@@ -44,7 +48,7 @@ export class FirstUsers {
     if (this.users.length >= 2 * this.limit) this.cut()
   }
 
-  /** Returns the users of the page in their order, and whether the table has users after the page. */
+  /** Returns the users of the page in the order of their places, and whether the table has users after the page. */
   page(): { readonly users: ReadonlyArray<PlacedUser>; readonly isCut: boolean } {
     this.cut()
     return { users: this.users, isCut: this.isCut }

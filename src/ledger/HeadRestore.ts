@@ -7,12 +7,12 @@ import type { HeadStore } from "../nats/HeadStore.ts"
 import { HeadTable } from "./HeadTable.ts"
 import { LedgerInconsistent } from "./AccountReader.ts"
 
-/** The most chunks of hints and bases that are read at once. */
+/** The most chunks of hints and bases that a worker reads at once. */
 const chunksAtOnceMax = 8
 
 /**
- * Heads as they were read: the table, the manifest that names the chunks of the table, and the sequence of that
- * manifest.
+ * Heads that were read from the broker: the table, the manifest that names the chunks of the table, and the sequence of
+ * the manifest.
  */
 export interface RestoredHeads {
   readonly table: HeadTable
@@ -27,7 +27,9 @@ const emptyHeads = (manifestAt: number): RestoredHeads => {
   return { table: new HeadTable(Uint32Array.from(manifest.key)), manifest, manifestAt }
 }
 
-/** Reads the chunks that a manifest names into a table. Returns `undefined` if a chunk is gone. */
+/**
+ * Reads the chunks that a manifest names into a table. Returns `undefined` if the stream has lost one of the chunks.
+ */
 const tableOf = Effect.fnUntraced(function* (store: (typeof HeadStore)["Service"], manifest: HeadManifest) {
   const table = new HeadTable(Uint32Array.from(manifest.key))
   const chunks = yield* Effect.forEach([...manifest.base, ...manifest.hints], store.at, {
@@ -42,7 +44,8 @@ const tableOf = Effect.fnUntraced(function* (store: (typeof HeadStore)["Service"
 
 /**
  * Reads the heads that the newest manifest of a partition names. Returns empty heads if a chunk is lost, or if the
- * manifest covers more than the chain has. A caller that got empty heads makes the heads again from the chain.
+ * manifest has heads of later commits than the epoch's take-over record. A caller that gets empty heads makes the heads
+ * from the whole chain.
  */
 export const restoreHeads = Effect.fnUntraced(function* (
   store: (typeof HeadStore)["Service"],
@@ -52,8 +55,8 @@ export const restoreHeads = Effect.fnUntraced(function* (
   let tried = 0
   while (true) {
     const stored = yield* store.manifest(partition)
-    // When a chunk is missing, the manifest is read again, because an old owner may just have replaced it and removed
-    // its chunks. If the second read gets the same manifest, the chunk is lost.
+    // If a chunk is missing, the manifest is read again, because an old owner may just have replaced the manifest and
+    // removed the chunks. If the second read returns the same manifest, the chunk is lost.
     if (stored === undefined || stored.sequence === tried) return emptyHeads(tried)
     const manifest = decodeManifest(stored.text)
     if (manifest.through >= epoch) return emptyHeads(stored.sequence)
@@ -66,7 +69,7 @@ export const restoreHeads = Effect.fnUntraced(function* (
 /**
  * Takes the heads of a chain's commits into a table, from the sequence `from` up to the epoch's take-over record.
  * Returns the number of revisions in the read commits. Fails with `LedgerInconsistent` if the chain ends before the
- * take-over record. If an account's head were missing, its purchases could count twice.
+ * take-over record. If the table lacked the head of an account, purchases of the account could count twice.
  */
 export const readChain = Effect.fnUntraced(function* (
   chain: (typeof CommitChain)["Service"],
@@ -84,8 +87,8 @@ export const readChain = Effect.fnUntraced(function* (
       return yield* new LedgerInconsistent({ problem })
     }
     for (const { sequence, text } of page) {
-      // A page may have commits of a later owner. The heads with which this epoch begins come from the chain up to its
-      // take-over record.
+      // A page may have commits of a later owner. The first heads of an epoch are those of the chain up to the
+      // take-over record of the epoch.
       if (sequence > epoch) break
       const lines = revisionLinesOf(text)
       for (const line of lines) table.set(tokenOfLine(line), sequence)

@@ -4,26 +4,26 @@ import { hashWords, KeyedHash } from "./KeyedHash.ts"
 /** The bytes of one entry of a hint or a base: a hash of 128 bits, and a sequence as a float of 64 bits. */
 export const headEntryBytes = 24
 
-/** The slots of an empty table. The number of slots is a power of two. */
+/** The number of slots of an empty table. The number of slots is always a power of two. */
 const capacityFirst = 1_024
-/** The token whose hash tells the keys of two tables apart. No user has an empty id. */
+/** The token whose hash shows whether two tables have the same key. No user has the empty id. */
 const markToken = ""
-/** The table doubles above this share of used slots, so that a search stays short. */
+/** The share of used slots above which a table doubles its slots. A search in a table with free slots is short. */
 const loadMax = 0.7
 
 /**
- * Maps each user of a partition to the sequence of the account's newest revision. The table holds a keyed hash of the
- * user token, not the token. A slot of the table takes 25 bytes. Some slots of the table are free, so a user takes 36
- * to 72 bytes. The table of heads uses open addressing with linear search, and removes nothing.
+ * Maps each user of a partition to the sequence of the account's newest revision. The table has a keyed hash of each
+ * user token, and not the token. A slot of the table takes 25 bytes. Some slots of the table are free, so a user takes
+ * 36 to 72 bytes. The table of heads uses open addressing with linear search, and removes nothing.
  */
 export class HeadTable {
   private readonly hash: KeyedHash
   private users = 0
   private capacity = capacityFirst
   private hashes = new Uint32Array(hashWords * capacityFirst)
-  /** The sequence of each slot, 0 if the slot is free. */
+  /** The sequence in each slot; 0 if the slot is free. */
   private sequences = new Float64Array(capacityFirst)
-  /** Has 1 for each slot that changed since its entry was last taken, and 0 for each other slot. */
+  /** For each slot: 1 if the slot changed since `takeChanged` or `takeAll` last returned its entry, and else 0. */
   private isChanged = new Uint8Array(capacityFirst)
   private changedSlots: Array<number> = []
 
@@ -41,24 +41,24 @@ export class HeadTable {
     return this.users
   }
 
-  /** The memory of the slots, in bytes. */
+  /** The memory that the slots take, in bytes. */
   get bytes(): number {
     return this.hashes.byteLength + this.sequences.byteLength + this.isChanged.byteLength
   }
 
-  /** The number of users that changed since the changes were last taken. */
+  /** The number of users whose heads changed since the last call of `takeChanged` or `takeAll`. */
   get changed(): number {
     return this.changedSlots.length
   }
 
-  /** The number of slots, which changes when the table grows. In a table that has grown, users have other slots. */
+  /** The number of slots, which changes when the table grows. When the table grows, users move to other slots. */
   get slots(): number {
     return this.capacity
   }
 
   /**
-   * Returns a number that names the key of the table, and does not disclose the key. Tables with different keys have
-   * their users in different orders.
+   * A number that identifies the key of the table, and does not disclose the key. Tables with different keys have their
+   * users in different orders.
    */
   get mark(): number {
     return this.hash.of(markToken)[0] as number
@@ -69,7 +69,7 @@ export class HeadTable {
     return this.hash.of(userToken).join(".")
   }
 
-  /** Offers the users of some slots to a page of users. */
+  /** Offers the users in the slots from `fromSlot` to `toSlot` to a page of users. */
   offerTo(page: FirstUsers, fromSlot: number, toSlot: number): void {
     const { hashes, sequences } = this
     for (let slot = fromSlot; slot < Math.min(toSlot, this.capacity); slot += 1) {
@@ -79,12 +79,12 @@ export class HeadTable {
     }
   }
 
-  /** Returns the sequence of a user's newest revision, 0 for a user without one. */
+  /** Returns the sequence of a user's newest revision; 0 for a user without a revision. */
   find(userToken: string): number {
     return this.sequences[this.slotOf(this.hash.of(userToken))] as number
   }
 
-  /** Sets the head of a user to a committed revision. */
+  /** Sets the head of a user to the sequence of a committed revision. */
   set(userToken: string, sequence: number): void {
     const slot = this.put(this.hash.of(userToken), sequence)
     if (this.isChanged[slot] === 1) return
@@ -92,7 +92,10 @@ export class HeadTable {
     this.changedSlots.push(slot)
   }
 
-  /** Adds the entries of a hint or a base. A user that has a newer sequence in the table keeps the newer sequence. */
+  /**
+   * Adds the entries of a hint or a base to the table. If the table has a newer sequence of a user than the entry, the
+   * newer sequence stays.
+   */
   read(entries: Uint8Array): void {
     const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength)
     const words = new Uint32Array(hashWords)
@@ -102,7 +105,7 @@ export class HeadTable {
     }
   }
 
-  /** Returns the entries that changed since the last call of `takeChanged` or `takeAll`. */
+  /** Returns the entries of the users whose heads changed since the last call of `takeChanged` or `takeAll`. */
   takeChanged(): Uint8Array {
     const slots = this.changedSlots
     this.changedSlots = []
@@ -136,7 +139,7 @@ export class HeadTable {
     return this.hashes.subarray(hashWords * slot, hashWords * (slot + 1)).join(".")
   }
 
-  /** Returns the slot of a hash, or the free slot where it belongs. */
+  /** Returns the slot of a hash, or the free slot for a hash that is not in the table. */
   private slotOf(words: Uint32Array): number {
     const { hashes, sequences, capacity } = this
     const [a, b, c, d] = words

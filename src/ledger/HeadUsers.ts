@@ -2,18 +2,18 @@ import { Effect } from "effect"
 import { FirstUsers, type PlacedUser } from "./FirstUsers.ts"
 import type { HeadTable } from "./HeadTable.ts"
 
-/** The most slots of a table that are looked at without a pause. */
+/** The most slots of a head table that a search looks at in one turn of the event loop. */
 const slotsAtOnceMax = 262_144
 
 /** The users of a partition in the order of their hashes. */
 export interface HeadUsers {
-  /** Names the order of the users. Heads that were made again from the chain have another order. */
+  /** A number that identifies the order of the users. Heads that were made again from the chain have another order. */
   readonly mark: number
   /** Returns the hash of a user as a text. */
   readonly hashOf: (userToken: string) => string
   /**
-   * Returns at least `limit` users from a place on, or all users that are left, and whether more users come after the
-   * returned ones. A user that is new during the call may be left out.
+   * Returns the first users from a place on: at least `limit` users, or all users from the place on. `isCut` says
+   * whether more users follow. The page may lack a user whose first purchase is committed during the call.
    */
   readonly page: (
     from: number,
@@ -33,7 +33,7 @@ export const headUsersOf = (table: HeadTable): HeadUsers => ({
         if (slot > 0) yield* Effect.yieldNow
         table.offerTo(first, slot, slot + slotsAtOnceMax)
       }
-      // Users have other slots after the table has grown, so the search for the first users begins again.
+      // When the table grows, users move to other slots, so the search for the first users begins again.
       if (table.slots === slots) return first.page()
     }
   })

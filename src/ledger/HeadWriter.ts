@@ -26,14 +26,17 @@ export interface WriterHands {
   readonly writing: Semaphore.Semaphore
 }
 
-/** A hint or a base that is to be written: its entries, and the sequence of the newest commit that they cover. */
+/**
+ * A hint or a base that a worker is about to write. `through` is the sequence of the newest commit whose heads are in
+ * `entries`.
+ */
 interface HeadWrite {
   readonly kind: "hint" | "base"
   readonly entries: Uint8Array
   readonly through: number
 }
 
-/** Writes the heads of one partition as hints and bases, some time after the commits of one epoch. */
+/** Writes the heads of one partition in one epoch as hints and bases, some time after the commits. */
 export class HeadWriter {
   private readonly hands: WriterHands
   private readonly partition: number
@@ -48,7 +51,7 @@ export class HeadWriter {
   private isComplete = true
   private writes = 0
 
-  /** `behind` is the number of revisions of the chain that the manifest does not cover. */
+  /** `behind` is the number of revisions of the chain whose heads are not in the chunks of the manifest. */
   constructor(hands: WriterHands, partition: number, epoch: number, restored: RestoredHeads, behind: number) {
     const { bounds } = hands
     this.hands = hands
@@ -62,7 +65,7 @@ export class HeadWriter {
     this.revisionsMax = bounds.revisions + bounds.revisionsOfPartition * partition
   }
 
-  /** Takes note of a durable commit. */
+  /** Sets the heads of the users of a durable commit. */
   committed(userTokens: ReadonlyArray<string>, sequence: number): void {
     for (const userToken of userTokens) this.table.set(userToken, sequence)
     this.newest = sequence
@@ -71,7 +74,7 @@ export class HeadWriter {
   }
 
   /**
-   * Writes the heads that changed as a hint, or all heads as a base. After a write of heads that failed, the next write
+   * Writes a hint with the heads that changed, or a base with all heads. After a failed write of heads, the next write
    * is a base.
    */
   get write(): Effect.Effect<void, BrokerFailure | CommitConflict> {
@@ -106,7 +109,7 @@ export class HeadWriter {
     })
   }
 
-  /** Takes the entries of the next write. If that write does not complete, the write after it has to be a base. */
+  /** Returns the next hint or base to write. If this write does not complete, the following write is a base. */
   private begin(): HeadWrite {
     const isBase = !this.isComplete || isBaseDue(this.manifest, headEntryBytes * this.table.changed)
     const entries = isBase ? this.table.takeAll() : this.table.takeChanged()

@@ -9,13 +9,13 @@ const chunkBytesMax = 512 * 1024
  * frequent.
  */
 export const HeadWriting = Context.Reference<{
-  /** The number of revisions after which a hint or a base is written. */
+  /** The number of revisions after which a partition writes a hint or a base. */
   readonly revisions: number
-  /** Partition `n` adds `n` times this number to `revisions`, so that few partitions write at the same time. */
+  /** Partition `n` adds `n` times this number to `revisions`, so that few partitions write heads at the same time. */
   readonly revisionsOfPartition: number
-  /** The time after which a hint or a base is written if anything changed. */
+  /** The time after which a partition writes a hint or a base if a head has changed. */
   readonly time: Duration.Duration
-  /** The wait before the next write, after a hint or a base could not be written. */
+  /** The wait after a failed write of a hint or a base, before the next write. */
   readonly timeAfterFailure: Duration.Duration
   /** The most entries of one chunk. A chunk is one message of a hint or a base. */
   readonly chunkEntriesMax: number

@@ -12,12 +12,15 @@ import { type HeadUsers, headUsersOf } from "./HeadUsers.ts"
 /** The heads of one partition in one epoch. */
 export interface PartitionHeads {
   readonly users: HeadUsers
-  /** Returns the sequence of a user's newest revision, 0 for a user without one. */
+  /** Returns the sequence of a user's newest revision; 0 for a user without a revision. */
   readonly find: (userToken: string) => number
-  /** Takes note of a commit. A caller must not call `committed` before the commit is acknowledged. */
+  /**
+   * Sets the heads of the users of a commit. A caller must not call `committed` before the broker has acknowledged the
+   * commit.
+   */
   readonly committed: (userTokens: ReadonlyArray<string>, sequence: number) => void
   /**
-   * Writes the heads that changed as a hint, or all heads as a base. After a write of heads that failed, the next write
+   * Writes a hint with the heads that changed, or a base with all heads. After a failed write of heads, the next write
    * is a base.
    */
   readonly write: Effect.Effect<void, BrokerFailure | CommitConflict>
@@ -28,8 +31,8 @@ export class Heads extends Context.Service<
   Heads,
   {
     /**
-     * Restores the heads of a partition up to an epoch's take-over record. After that, writes the heads again and again
-     * after commits of the epoch, until the scope closes. Fails with `LedgerInconsistent` if the chain ends before the
+     * Restores the heads of a partition up to an epoch's take-over record. Then writes hints and bases after commits of
+     * the epoch, until the caller's scope closes. Fails with `LedgerInconsistent` if the chain ends before the
      * take-over record.
      */
     readonly open: (

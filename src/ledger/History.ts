@@ -6,15 +6,18 @@ import { type HistoryCursor, type LedgerEntry, type Receipt, receiptReversalsMax
 import { entriesOf, entryOf } from "../protocol/LedgerEntries.ts"
 import { AccountReader, LedgerInconsistent, namedRevision, type ReadRevision } from "./AccountReader.ts"
 
-/** A page ends at this many bytes, so that it fits into an answer. A UTF-16 unit counts as three bytes. */
+/**
+ * The number of bytes at which a page ends, so that the page fits into an answer. Each UTF-16 unit of a text counts as
+ * three bytes.
+ */
 export const pageBytesMax = 512 * 1024
 
-/** The most revisions that are read at once for one page. */
+/** The most revisions that a worker reads at once for one page. */
 const readsAtOnceMax = 20
 
 /** A page of the entries of an account. */
 export interface HistoryPage {
-  /** The entries of the page, newest first. A search can give the entries oldest first. */
+  /** The entries of the page, newest first. Only a search in the order `oldest` returns the entries oldest first. */
   readonly entries: ReadonlyArray<LedgerEntry>
   /** The start of the next page; left out on the last page. */
   readonly next?: HistoryCursor
@@ -26,7 +29,10 @@ export const entryBytes = ({ purchaseId, productName, productType, reversal }: L
   300 +
   (reversal === undefined ? 0 : 3 * (reversal.reversalId.length + reversal.reason.length))
 
-/** The sequence of the revision that applied an entry, and how often the id of the entry came again. */
+/**
+ * The sequence of the revision that applied an entry, and the counts of repeats, conflicts and reversed pieces of the
+ * entry.
+ */
 type AppliedEntry = Omit<AppliedId, "fingerprint">
 
 /**
@@ -71,10 +77,9 @@ export class History extends Context.Service<
       limit: number
     ) => Effect.Effect<HistoryPage | undefined, BrokerFailure | LedgerInconsistent>
     /**
-     * Returns the receipt of an entry, given its id in the purchaseId set. Reads the newest reversals of a purchase only
-     * if `withReversals` says so.
-     * `applied` has the sequence of the revision that applied the entry, and its counts. Fails with `LedgerInconsistent`
-     * if a revision is missing, or does not hold the entry.
+     * Returns the receipt of an entry, given its id in the purchaseId set. Reads the newest reversals of a purchase
+     * only if `withReversals` is `true`. `applied` has the sequence of the revision that applied the entry, and the
+     * counts of the entry. Fails with `LedgerInconsistent` if a revision is missing, or lacks the entry.
      */
     readonly receipt: (
       userToken: string,

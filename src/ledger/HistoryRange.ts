@@ -1,6 +1,6 @@
 import type { HistoryFilter, HistoryOrder, LedgerEntry } from "../protocol/Query.ts"
 
-/** The members of an entry by which a range of a history is cut. */
+/** The number and the time of an entry, which decide whether the entry is in a range of a history. */
 export type EntryPlace = Pick<LedgerEntry, "number" | "storedAt">
 
 /** Returns whether an entry comes after the range of times and numbers of a filter. */
@@ -12,8 +12,8 @@ const isAhead = ({ from, after }: HistoryFilter, { number, storedAt }: EntryPlac
   (from !== undefined && storedAt < from) || (after !== undefined && number <= after)
 
 /**
- * The range of times and numbers of a filter, in the order of a page. The numbers of an account's entries rise, and
- * their times do not fall. For this reason the entries of a range stand together.
+ * The range of times and numbers of a filter, in the order of a page. The numbers of an account's entries rise, and the
+ * times of the entries do not fall. The entries of a range therefore follow each other without a gap.
  */
 export class HistoryRange {
   readonly order: HistoryOrder
@@ -24,22 +24,22 @@ export class HistoryRange {
     this.filter = filter
   }
 
-  /** Returns whether an entry stands, in the order of the page, before the first entry of the range. */
+  /** Returns whether an entry comes before the first entry of the range in the order of the page. */
   isBefore(entry: EntryPlace): boolean {
     return this.order === "newest" ? isBehind(this.filter, entry) : isAhead(this.filter, entry)
   }
 
-  /** Returns whether an entry stands, in the order of the page, after the last entry of the range. */
+  /** Returns whether an entry comes after the last entry of the range in the order of the page. */
   isPast(entry: EntryPlace): boolean {
     return this.order === "newest" ? isAhead(this.filter, entry) : isBehind(this.filter, entry)
   }
 
-  /** The number at which the range begins in the order of the page; `undefined` without such a bound. */
+  /** The number at which the range begins in the order of the page; `undefined` if the filter has no such number. */
   get number(): number | undefined {
     return this.order === "newest" ? this.filter.before : this.filter.after
   }
 
-  /** The time at which the range begins in the order of the page; `undefined` without such a bound. */
+  /** The time at which the range begins in the order of the page; `undefined` if the filter has no such time. */
   get time(): number | undefined {
     return this.order === "newest" ? this.filter.to : this.filter.from
   }

@@ -17,17 +17,17 @@ import { RevisionBracket } from "./RevisionBracket.ts"
 import { type SearchMark, SearchMarks } from "./SearchMarks.ts"
 import type { ApplyingRevisions } from "./TotalsBefore.ts"
 
-/** The most revisions that are read at once for one page. */
+/** The most revisions that a worker reads at once for one page. */
 const readsAtOnceMax = 16
 
-/** An account as of one moment. */
+/** The state of an account at the moment of a search. */
 export interface SearchedAccount {
   readonly applying: ApplyingRevisions
-  /** The number and the time of the newest entry. */
+  /** The number and the time of the account's newest entry. */
   readonly newest: EntryPlace
 }
 
-/** The page that a caller asks for. */
+/** The page of a history that a caller asks for. */
 export interface HistoryAsked {
   readonly order: HistoryOrder
   readonly filter: HistoryFilter
@@ -41,7 +41,10 @@ interface Scanned {
   readonly entries: ReadonlyArray<LedgerEntry>
 }
 
-/** Returns the number of a revision from 1; `undefined` if the account has no such revision that applied something. */
+/**
+ * Returns the number of the revision at a sequence, counted from 1; `undefined` if no revision of the account at this
+ * sequence applied an entry.
+ */
 const indexOf = ({ sequences, count }: ApplyingRevisions, sequence: number): number | undefined => {
   let low = 0
   for (let high = count; low < high;) {
@@ -52,7 +55,7 @@ const indexOf = ({ sequences, count }: ApplyingRevisions, sequence: number): num
   return low < count && sequences[low] === sequence ? low + 1 : undefined
 }
 
-/** The page that is being filled, and the counts that bound it. */
+/** A page that a search is filling, and the counts that bound the page. */
 class PageInProgress {
   isOver = false
   private readonly entries: Array<LedgerEntry> = []
@@ -78,8 +81,8 @@ class PageInProgress {
   }
 
   /**
-   * Takes the entries of a revision, from the index `taken` on. `isLast` says that no revision comes after this
-   * revision.
+   * Adds the entries of a revision to the page, from the index `taken` on. `isLast` says whether the revision is the
+   * last of the account in the order of the page.
    */
   take({ sequence, entries }: Scanned, taken: number, isLast: boolean): void {
     for (const [at, entry] of entries.entries()) {
@@ -101,11 +104,14 @@ class PageInProgress {
     }
   }
 
-  /** Returns how many of the next revisions to read at once, if a revision has `size` entries on average. */
+  /**
+   * Returns how many of the next revisions the search reads at once. `size` is the average number of entries of a
+   * revision.
+   */
   wanted(size: number): number {
     const missing = Math.ceil((this.limit - this.entries.length) / size)
-    // A filter that few entries fit needs more revisions than the page has room for. For such a filter, each round may
-    // read twice as many revisions as the round before it.
+    // If few entries fit the filter, the search needs more revisions than the page has room for. For such a filter,
+    // each round may read twice as many revisions as the search has read before.
     const most = Math.min(readsAtOnceMax, Math.max(missing, 2 * this.revisions))
     return Math.max(1, Math.min(most, revisionsScannedMax - this.revisions))
   }
@@ -116,11 +122,11 @@ class PageInProgress {
   }
 }
 
-/** Reads revisions by their numbers. A revision that was read before is not read again, until it is taken. */
+/** Reads revisions by their numbers, and keeps each revision that was read until a call of `take`. */
 interface RevisionReads<E> {
   readonly read: (indexes: ReadonlyArray<number>) => Effect.Effect<void, E>
   readonly get: (index: number) => Scanned | undefined
-  /** Returns a revision, and forgets that revision. */
+  /** Returns a revision that was read, and forgets the revision. */
   readonly take: (index: number) => Scanned | undefined
 }
 
@@ -152,7 +158,7 @@ const readRevisions = <E>(
 
 const placeOf = ({ number, storedAt }: EntryPlace): EntryPlace => ({ number, storedAt })
 
-/** Returns the number of the revision at which a page begins. Adds the revisions that it reads to `found`. */
+/** Returns the number of the revision at which a page begins. Adds the revisions that `findStart` reads to `found`. */
 const findStart = Effect.fnUntraced(function* <E>(
   bracket: RevisionBracket,
   { order }: HistoryRange,
@@ -174,21 +180,23 @@ const findStart = Effect.fnUntraced(function* <E>(
   return bracket.start
 })
 
-/** The revisions through which a page goes. */
+/** The revisions from which a page is filled. */
 interface Walk {
   /** The number of the first revision of the page. */
   readonly start: number
   /** The number of revisions of the account. */
   readonly count: number
-  /** The number of entries that a revision has on average. */
+  /** The average number of entries of a revision. */
   readonly size: number
   /** The number of entries of the first revision that are on earlier pages. */
   readonly taken: number
-  /** The number of revisions that the first round reads at once, if the account has so many revisions. */
+  /** The number of revisions that the first round reads at least, if the account has so many revisions. */
   readonly readsAtFirst: number
 }
 
-/** Fills a page. Returns `false` if the first revision has fewer entries than its cursor says. */
+/**
+ * Fills a page. Returns `false` if the first revision has fewer entries than `taken`, so that the cursor is invalid.
+ */
 const fill = Effect.fnUntraced(function* <E>(
   filling: PageInProgress,
   { start, count, size, taken, readsAtFirst }: Walk,
@@ -214,17 +222,17 @@ const fill = Effect.fnUntraced(function* <E>(
 })
 
 /**
- * Finds the entries of an account that fit a filter, and returns them in pages. A page finds its beginning by a search
- * through the revisions, so a page at any date takes some reads more than the newest page. A page reads a bounded number
- * of revisions: the page may be short or empty, and its cursor still goes on.
+ * Finds the entries of an account that fit a filter, and returns them in pages. A search through the revisions finds
+ * the beginning of a page. A page at an earlier date thus takes some more reads than the newest page. A page reads a
+ * bounded number of revisions. A page may therefore be short or empty, and still have a cursor for the next page.
  */
 export class HistorySearch extends Context.Service<
   HistorySearch,
   {
     /**
      * Returns a page. Returns `undefined` if the cursor is not a cursor of this account. Fails with
-     * `LedgerInconsistent` if a revision that the account names is missing. If the times of an old account fall, a page
-     * may lack entries.
+     * `LedgerInconsistent` if a revision that the account names is missing. In an account of an earlier version, the
+     * times of entries may fall, and a page of such an account may lack entries.
      */
     readonly page: (
       userToken: string,
@@ -258,8 +266,8 @@ export class HistorySearch extends Context.Service<
         const start = begun ?? (yield* findStart(bracket, range, revisions, found))
         marks.keep(userToken, known, found)
         const filling = new PageInProgress(range, limit)
-        // A search may end beside the revision that has the first entry of the page. The revision at a cursor has that
-        // first entry.
+        // A search for the beginning of a page may end one revision before the revision with the first entry. A cursor
+        // names the revision with the first entry.
         const readsAtFirst = begun === undefined ? 2 : 1
         return (yield* fill(
           filling,

@@ -1,21 +1,24 @@
-/** A message of the input log that is in hand: received, and not wholly committed. */
+/** A message of the input log that is in hand: the worker has received the message, and has not wholly committed it. */
 export interface InputMessage<Tag> {
   readonly sequence: number
   /** A value that the receiver keeps with the message. */
   readonly tag: Tag
   /**
-   * The number of parts of the message that are in no commit yet. The purchases of each user are a part of a message,
-   * and all of its unreadable entries are one more part.
+   * The number of parts of the message that are in no commit yet. The purchases of one user in a message are one part.
+   * All unreadable entries of a message are one more part.
    */
   remaining: number
 }
 
-/** Finished messages are removed from the list in groups of at least this size, so that the rest is seldom moved. */
+/**
+ * The least number of finished messages that are removed from the list at once, so that the rest of the list moves
+ * seldom.
+ */
 const droppedTogetherMin = 32
 
 /**
- * Tracks which input of a partition is applied. Messages enter the progress in the order of the log. The parts of
- * messages finish in any order. The position is the sequence of the last message before the first message with
+ * Tracks which messages of a partition's input are applied. Messages enter the progress in the order of the log. The
+ * parts of messages finish in any order. The position is the sequence of the last message before the first message with
  * unfinished parts.
  */
 export class InputProgress<Tag> {
@@ -27,7 +30,7 @@ export class InputProgress<Tag> {
     this.reached = position
   }
 
-  /** The input sequence up to which everything is in a commit. */
+  /** The input sequence up to which all messages of the partition are in commits. */
   get position(): number {
     return this.reached
   }

@@ -8,7 +8,8 @@ const finishRounds = 4
 const byteAt = (token: string, index: number): number => token.charCodeAt(index)
 
 /**
- * Returns the last word of a token to hash: the bytes behind the last whole word, and the length in the highest byte.
+ * Returns the last word of a token that is hashed. The word has the bytes behind the last whole word of the token, and
+ * the token's length in the highest byte.
  */
 const lastWordOf = (token: string): number => {
   let word = token.length << 24
@@ -19,12 +20,12 @@ const lastWordOf = (token: string): number => {
 }
 
 /**
- * Hashes subject tokens to 128 bits. The hash is HalfSipHash-2-4 with an output of 64 bits, run with each half of a key
- * of 128 bits. A caller that does not know the key cannot choose two tokens with the same hash.
+ * Hashes subject tokens to 128 bits. The hash is HalfSipHash-2-4 with an output of 64 bits, run once with each half of
+ * a key of 128 bits. A caller that does not know the key cannot choose two tokens with the same hash.
  */
 export class KeyedHash {
   readonly key: Uint32Array
-  /** The hash of the last token. */
+  /** The hash of the token that was hashed last. */
   readonly words = new Uint32Array(hashWords)
   private readonly state = new Int32Array(4)
 
@@ -32,7 +33,7 @@ export class KeyedHash {
     this.key = key
   }
 
-  /** Hashes an ASCII token. Returns `words`, which the next call overwrites. */
+  /** Hashes an ASCII token. Returns the array `words`, which the next call of `of` overwrites. */
   of(token: string): Uint32Array {
     const { key } = this
     this.half(token, key[0] as number, key[1] as number, 0)

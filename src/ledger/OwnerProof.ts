@@ -6,24 +6,24 @@ import { makeSingleFlightRead } from "./SingleFlightRead.ts"
 
 /** Proves that an epoch still owns its partition. Each strong read needs a proof of ownership. */
 export interface OwnerProof {
-  /** Waits for the next commit of this epoch that is published. Returns `true` if that commit is stored. */
+  /** Waits for the next commit that this epoch publishes. Returns `true` if the broker stores this commit. */
   readonly byNextCommit: Effect.Effect<boolean>
   /**
-   * Asks the leader for a later commit of another epoch. Returns `true` if there is no such commit. Concurrent calls
-   * share one answer of the leader.
+   * Asks the leader of the journal for a later commit of another epoch. Returns `true` if the chain has no such commit.
+   * Concurrent calls share one answer of the leader.
    */
   readonly byLeader: Effect.Effect<boolean, BrokerFailure>
   /**
    * Called before a commit is published. Returns a function, which the caller calls with `true` if the commit was
-   * stored, and else with `false`. That function answers everyone who was waiting for a proof when `publishing` was
-   * called.
+   * stored, and else with `false`. The returned function ends all calls of `byNextCommit` that waited when `publishing`
+   * was called.
    */
   readonly publishing: () => (isStored: boolean) => void
 }
 
 /**
- * Makes the proof of an epoch. `newest` returns the sequence of the epoch's newest commit. After the scope closes,
- * waits for a proof end with `false`.
+ * Makes the proof of an epoch. `newest` returns the sequence of the epoch's newest commit. When the caller's scope
+ * closes, all calls of `byNextCommit` that wait return `false`.
  */
 export const makeOwnerProof = (
   { partition, epoch }: { readonly partition: number; readonly epoch: number },
@@ -42,7 +42,7 @@ export const makeOwnerProof = (
     }
     yield* Effect.addFinalizer(() => Effect.sync(() => publishing()(false)))
 
-    // A later commit may be this epoch's own commit in flight.
+    // A later commit of the chain may be a commit of this epoch that is in flight.
     const isNewest = (after: number): Effect.Effect<boolean, BrokerFailure> =>
       Effect.flatMap(chain.next(partition, after), (later) => {
         if (later === undefined) return Effect.succeed(true)

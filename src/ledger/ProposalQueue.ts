@@ -1,22 +1,25 @@
 import type { InputMessage } from "./InputProgress.ts"
 
-/** The most bytes of the revisions of a commit. A revision that is larger has a commit of its own. */
+/** The most bytes of the revisions of a commit. A larger revision gets a commit of its own. */
 export const commitBytesMax = 128 * 1024
 /** The most revisions of a commit. */
 export const commitRevisionsMax = 1_000
 
 /**
- * A revision that an actor proposes for the next commit. A proposal without a revision only says that parts of messages
- * are finished, so that the position can advance.
+ * A revision that an actor proposes for the next commit. A proposal may have no revision: such a proposal only finishes
+ * parts of messages, so that the position can advance.
  */
 export interface RevisionProposal<Tag> {
   readonly userToken: string
-  /** The messages of the proposal. The commit of the proposal finishes one part of each message. */
+  /**
+   * The messages with the purchases of the proposal. The commit of the proposal finishes one part of each of these
+   * messages.
+   */
   readonly parts: ReadonlyArray<InputMessage<Tag>>
   /**
-   * Returns the line of the revision. Returns `undefined` if there is nothing to write, and only the position is to
-   * advance. The chain writer calls `line` once, when it makes the commit, because an earlier line would only take
-   * memory.
+   * Returns the line of the revision. Returns `undefined` if the proposal has no revision, and only advances the
+   * position. The chain writer calls `line` once, when it makes the commit, because a line that is made earlier only
+   * takes memory.
    */
   readonly line: () => string | undefined
   /**
@@ -38,7 +41,9 @@ export interface ProposedCommit<Tag> {
 /** The proposals that wait for a commit, oldest first. */
 export class ProposalQueue<Tag> {
   private readonly waiting: Array<RevisionProposal<Tag>> = []
-  /** The line of the oldest proposal, if the line was written for the last commit and found no room there. */
+  /**
+   * The line of the oldest proposal, if the line was made for the last commit, and did not fit into the last commit.
+   */
   private written: string | undefined
 
   get isEmpty(): boolean {
@@ -49,7 +54,9 @@ export class ProposalQueue<Tag> {
     this.waiting.push(proposal)
   }
 
-  /** Removes the proposals of the next commit: as many as fit, and at least one. */
+  /**
+   * Removes from the queue the proposals of the next commit: as many proposals as fit into a commit, and at least one.
+   */
   takeCommit(): ProposedCommit<Tag> {
     const lines: Array<string> = []
     const userTokens: Array<string> = []

@@ -1,18 +1,18 @@
 import type { EntryPlace, HistoryRange } from "./HistoryRange.ts"
 
-/** A round of guesses that leaves more than this share of the bracket is a miss. */
+/** If a round of guesses leaves more than this share of the revisions in the bracket, the round is a miss. */
 const shareLeftMax = 1 / 4
 /**
- * The number of misses at the beginning of a search after which rounds cut the bracket. After the first cut, one miss
- * is enough for another cut.
+ * The number of misses after which the first rounds cut the bracket in quarters. After these first cuts, each further
+ * miss leads to cuts.
  */
 const missesAtFirstMax = 2
 /** The number of rounds that cut the bracket in quarters after misses. */
 const cutsAfterMisses = 2
-/** The factor by which the guesses of a round stand farther apart after a miss. */
+/** The factor by which the distance between the guesses of a round grows after a miss. */
 const asideGrowth = 4
 
-/** A revision of the account with a place that bounds the bracket. */
+/** A revision at one end of the bracket, with the number and time of one of its entries. */
 interface Bound extends EntryPlace {
   /** The number of the revision, from 1, among the revisions that applied something. */
   readonly index: number
@@ -22,25 +22,24 @@ const between = (low: number, high: number, wanted: number): number =>
   high > low ? Math.min(1, Math.max(0, (wanted - low) / (high - low))) : 0.5
 
 /**
- * The bracket of a search for the revision at which a page begins. Revisions are numbered from 1, oldest first. The
- * class reads nothing: the caller reads the revisions that `probes` names, and passes them to `take`.
+ * The bracket of a search: the revisions at one of which a page begins. Revisions are numbered from 1, oldest first.
+ * The class reads nothing: the caller reads the revisions that `probes` names, and passes each revision to `take`.
  *
  * In the order `newest` the page begins at the newest revision whose oldest entry is not too new. In the order `oldest`
- * the page begins at the oldest revision whose newest entry is not too old. The search guesses the place from the times
- * and numbers at the ends of the bracket. After rounds of guesses that did not help, two rounds cut the bracket in
- * quarters. The number of rounds thus grows at most with the logarithm of the number of revisions. A search takes few
- * rounds if purchases come evenly, or if the bracket begins small.
+ * the page begins at the oldest revision whose newest entry is not too old. The search guesses the number of the
+ * revision from the times and numbers at the ends of the bracket. After rounds of guesses that were misses, two rounds
+ * cut the bracket in quarters. The number of rounds of a search thus grows at most with the logarithm of the number of
+ * revisions. A search takes few rounds if the purchases of the account are spread evenly in time, or if the first
+ * bracket is small.
  */
 export class RevisionBracket {
   private readonly range: HistoryRange
   private readonly slack: number
   private low: Bound
   private high: Bound
-  /**
-   * The distance of the two guesses of a round from the guessed place. The distance grows while guesses do not help.
-   */
+  /** The distance of the outer two guesses of a round from the middle guess. The distance grows after each miss. */
   private aside = 1
-  /** How many more guesses may miss until the bracket is cut. */
+  /** The number of further misses until the next rounds cut the bracket in quarters. */
   private missesLeft = missesAtFirstMax
   /** How many of the next rounds cut the bracket in quarters. */
   private cutsLeft = 0
@@ -62,8 +61,8 @@ export class RevisionBracket {
   }
 
   /**
-   * The revision at which reading begins. All revisions beside this revision that the page does not need hold entries
-   * before the range.
+   * The number of the revision at which the search begins to read entries for the page. From this revision to the first
+   * revision of the page, revisions have only entries before the range.
    */
   get start(): number {
     return this.range.order === "newest" ? this.high.index - 1 : this.low.index + 1
@@ -76,7 +75,7 @@ export class RevisionBracket {
     if (open < 1 || open <= this.slack) return []
     this.width = open
     if (this.cutsLeft > 0) return this.within([1, 2, 3].map((quarter) => low.index + (quarter * open) / 4))
-    // The time of the oldest entry is not known before it is read.
+    // The time of the account's oldest entry is known only when revision 1 is read.
     if (this.range.time !== undefined && Number.isNaN(low.storedAt)) return this.within([1, this.guess()])
     const guess = this.guess()
     return this.within([guess - this.aside, guess, guess + this.aside])
@@ -85,8 +84,9 @@ export class RevisionBracket {
   /** Takes a revision that was read: its number, and its oldest and newest entry. */
   take(index: number, oldest: EntryPlace, newest: EntryPlace): void {
     const isNewestFirst = this.range.order === "newest"
-    // A revision is low if the boundary is in it or after it. In the order `newest` the page begins at the highest low
-    // revision. In the order `oldest` the page begins behind the highest low revision.
+    // A revision is low if the boundary of the range is in the revision or after the revision. In the order `newest`
+    // the page begins at the highest low revision. In the order `oldest` the page begins behind the highest low
+    // revision.
     const isLow = isNewestFirst ? !this.range.isBefore(oldest) : this.range.isBefore(newest)
     const place = isNewestFirst ? oldest : newest
     if (isLow && index > this.low.index) this.low = { ...place, index }
@@ -112,7 +112,10 @@ export class RevisionBracket {
     }
   }
 
-  /** Returns where the boundary lies if entries come evenly within the bracket. */
+  /**
+   * Returns the number of the revision with the boundary of the range, if the entries within the bracket are spread
+   * evenly.
+   */
   private guess(): number {
     const { low, high, range } = this
     const shares: Array<number> = []
@@ -125,7 +128,9 @@ export class RevisionBracket {
     return low.index + share * (high.index - low.index)
   }
 
-  /** Returns the whole numbers nearest to some places, within the bracket and each once, lowest first. */
+  /**
+   * Returns numbers of revisions within the bracket that are nearest to the given numbers, each once and lowest first.
+   */
   private within(places: ReadonlyArray<number>): ReadonlyArray<number> {
     const inside = places.map((place) => Math.min(this.high.index - 1, Math.max(this.low.index + 1, Math.round(place))))
     return [...new Set(inside)].sort((one, other) => one - other)

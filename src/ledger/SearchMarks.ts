@@ -1,6 +1,6 @@
 import type { EntryPlace } from "./HistoryRange.ts"
 
-/** The most accounts with marks. The marks of the account whose marks were used least recently are dropped first. */
+/** The most accounts with marks. Above this number, the marks of the longest unused account are dropped. */
 const accountsMax = 256
 /** The most marks of one account. */
 const marksMax = 256
@@ -13,7 +13,10 @@ export interface SearchMark {
   readonly newest: EntryPlace
 }
 
-/** Returns marks without the mark that stands closest between its neighbours. Keeps the first and the last mark. */
+/**
+ * Returns the given marks without one: the mark whose two neighbours are closest to each other. Keeps the first and the
+ * last mark.
+ */
 const thinned = (marks: ReadonlyArray<SearchMark>): Array<SearchMark> => {
   let closest = 1
   let smallest = Number.POSITIVE_INFINITY
@@ -27,18 +30,18 @@ const thinned = (marks: ReadonlyArray<SearchMark>): Array<SearchMark> => {
 }
 
 /**
- * Remembers some revisions of accounts whose histories were searched, so that the next search of an account begins near
- * the searched place. Marks need not be kept current, because a revision never changes, and keeps its number.
+ * Remembers some revisions of accounts whose histories were searched, so that the next search of the account begins
+ * with a smaller bracket. A mark never becomes wrong, because a revision never changes, and keeps its number.
  */
 export class SearchMarks {
   private readonly accounts = new Map<string, ReadonlyArray<SearchMark>>()
 
-  /** Returns the marks of an account that are among these sequences, lowest number first. */
+  /** Returns the marks of an account whose sequences are in the list `sequences`, lowest number first. */
   of(userToken: string, sequences: ReadonlyArray<number>): ReadonlyArray<SearchMark> {
     return (this.accounts.get(userToken) ?? []).filter(({ index, sequence }) => sequences[index - 1] === sequence)
   }
 
-  /** Keeps marks of an account in addition to the marks that `of` returned for the account. */
+  /** Keeps the marks `more` of an account together with the marks `known`, which `of` returned for the account. */
   keep(userToken: string, known: ReadonlyArray<SearchMark>, more: ReadonlyArray<SearchMark>): void {
     if (more.length === 0) return
     const byIndex = new Map([...known, ...more].map((mark) => [mark.index, mark]))

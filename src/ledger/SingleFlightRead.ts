@@ -3,8 +3,8 @@ import { forkInScope } from "../runtime/ForkInScope.ts"
 
 /**
  * Returns an effect that shares reads between its callers. One read is in flight at a time. Callers that come while a
- * read is under way share the next read. Each caller thus gets a result that was read after its call. The shared reads
- * end with the scope.
+ * read is under way share the next read. Each caller thus gets the result of a read that began after the call. Reads
+ * end when the scope of `makeSingleFlightRead` closes.
  */
 export const makeSingleFlightRead = <A, E>(
   read: Effect.Effect<A, E>

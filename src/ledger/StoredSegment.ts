@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import { linksAfter, type SegmentContent, type SegmentLinks } from "../account/Segment.ts"
 import { encodeSegment } from "../protocol/SegmentCodec.ts"
 
-/** A stored segment: its sequence, and the links that the next segment of the account has. */
+/** A stored segment: its sequence, and the links for the next segment of the account. */
 export interface StoredSegment {
   readonly segment: number
   readonly links: SegmentLinks

@@ -5,12 +5,12 @@ import { CommitChain, type JournalRecord } from "../nats/CommitChain.ts"
 import type { CommitConflict } from "../nats/client/ConditionalAppend.ts"
 
 /**
- * How often a take-over is tried, if another commit comes first each time. After the last attempt the take-over fails,
- * and the partition waits for its next epoch.
+ * The most attempts of a take-over, if another commit comes first at each attempt. After the last attempt the take-over
+ * fails, and the partition waits for its next epoch.
  */
 const attemptsMax = 10
 
-/** The epoch of an owner, and the position at which it begins. */
+/** The number of an epoch, and the position at which the epoch begins. */
 export interface Takeover {
   /** The sequence of the take-over record. */
   readonly epoch: number
@@ -22,16 +22,16 @@ const positionOf = (newest: JournalRecord | undefined): number =>
   newest === undefined ? 0 : headOf(newest.text).position
 
 /**
- * Returns the position of a partition as the leader has it: the input sequence up to which everything is applied. The
- * position is 0 before the first commit.
+ * Returns the position of a partition from the leader of the journal: the input sequence up to which all purchases are
+ * applied. The position is 0 before the first commit.
  */
 export const readPosition = (partition: number): Effect.Effect<number, BrokerFailure, CommitChain> =>
   Effect.flatMap(CommitChain, (chain) => Effect.map(chain.newest(partition), positionOf))
 
 /**
- * Takes a partition over with a take-over record behind its newest commit. After the take-over record, no commit of an
- * older owner can be stored, however late it arrives. Fails with `CommitConflict` if another commit comes first at each
- * attempt.
+ * Takes a partition over by a take-over record behind the newest commit of the partition. After the take-over record,
+ * no commit of an older owner can be stored, however late it arrives. Fails with `CommitConflict` if another commit
+ * comes first at each attempt.
  */
 export const takeOver = (
   partition: number,

@@ -5,31 +5,31 @@ import type { TotalBefore } from "../protocol/Query.ts"
 import { AccountReader, type LedgerInconsistent, namedRevision, type ReadRevision } from "./AccountReader.ts"
 
 /**
- * The most revisions that a worker reads at once for totals of the past. The number is low because revisions that
- * arrive together are decoded without a pause.
+ * The most revisions that a worker reads at once for totals of the past. The number is low, because a worker decodes
+ * revisions that arrive together without a pause for other work.
  */
 const readsAtOnceMax = 4
 /**
- * How often a search splits into halves that run at once. After that many splits, the halves of a search run one after
- * the other.
+ * How often a search splits into halves that run at once. After `splitsMax` splits, the halves of a search run one
+ * after the other.
  */
 const splitsMax = 2
 
 /**
- * The revisions of an account that applied something, as of one moment. The list of their sequences may also have newer
- * revisions, because the list grows.
+ * The revisions of an account that applied an entry, at the moment of a question. The list of sequences may also have
+ * newer revisions, because the list grows.
  */
 export interface ApplyingRevisions {
   /** The sequences of the commits with the revisions, oldest first. */
   readonly sequences: ReadonlyArray<number>
-  /** The number of sequences that the list had at the moment of the account's state. */
+  /** The number of sequences that the list had at the moment of the question. */
   readonly count: number
 }
 
 /**
- * Returns the number of the revision at which a search in the range from `low` to `high` looks next. The result is the
- * number of the range that is divisible by the highest power of two. Unlike the middle of the range, this number stays
- * the same while revisions are added behind the searched moment.
+ * Returns the number of the revision that a search between the numbers `low` and `high` reads next. The result is the
+ * number from `low` to `high` that is divisible by the highest power of two. The middle between `low` and `high` would
+ * change when the account gets new revisions. The returned number stays the same.
  */
 export const probeIn = (low: number, high: number): number => {
   const highestDifference = 31 - Math.clz32((low - 1) ^ high)
@@ -56,14 +56,14 @@ const heldWithin = (stored: ReadRevision | undefined, moment: number): TotalBefo
 }
 
 /**
- * Reads the totals of an account at moments of the past. An account applies purchases in the order of the input log, so
- * the times at which the broker stored these purchases rise. A binary search through the revisions finds each moment.
- * All moments of a question share one search, which reads no revision twice. The search for totals reads at most 1 +
+ * Reads the totals of an account at past moments. An account applies purchases in the order of the input log, so the
+ * times at which the broker stored these purchases rise. A binary search finds the revision at each moment. All moments
+ * of one question share one search, which reads no revision twice. The search for totals reads at most 1 +
  * log2(revisions) revisions for each moment.
  *
- * If the broker's clock steps back, the times of purchases do not rise for a while. In that case too, the search looks
- * at the same revisions in the same order each time, and a later moment never gets an earlier total. The same question
- * about totals thus always gets the same answer, and differences between moments add up.
+ * If the broker's clock steps back, the times of purchases do not rise for a while. Even then, each search looks at the
+ * same revisions in the same order, and a later moment never gets an earlier total. The same question about totals thus
+ * always gets the same answer. The differences between the totals of several moments add up to the whole difference.
  */
 export class TotalsBefore extends Context.Service<
   TotalsBefore,
@@ -93,8 +93,8 @@ export class TotalsBefore extends Context.Service<
         const found = new Map<number, TotalBefore>()
 
         /**
-         * Finds the totals of the `wanted` moments. All of these moments are after the first purchase of the revision
-         * `floor`. None of these moments is after the first purchase of the revision with the number `high + 1`.
+         * Finds the totals of the `wanted` moments. All `wanted` moments are after the first purchase of the revision
+         * `floor`. No `wanted` moment is after the first purchase of the revision with the number `high + 1`.
          */
         const place = (
           low: number,

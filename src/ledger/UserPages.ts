@@ -10,12 +10,12 @@ import type { HeadUsers } from "./HeadUsers.ts"
 
 /** The most pages that a worker reads at once. */
 const pagesAtOnceMax = 2
-/** The most commits that are read at once for one page. */
+/** The most commits that a worker reads at once for one page. */
 const readsAtOnceMax = 16
 
-/** The page that a caller asks for. */
+/** The page of users that a caller asks for. */
 export interface UsersAsked {
-  /** The place at which the page begins. */
+  /** The place at which the page begins, in the order of the users' hashes. */
   readonly from: number
   readonly limit: number
   /** The text with which the tokens of all users on the page begin. */
@@ -28,11 +28,11 @@ export interface UserPage {
   readonly next?: number
 }
 
-/** Returns the lines of a commit by the hashes of their users. */
+/** Returns the lines of a commit, each under the hash of the line's user. */
 const linesByHash = ({ text }: JournalRecord, { hashOf }: HeadUsers): ReadonlyMap<string, string> =>
   new Map(revisionLinesOf(text).map((line) => [hashOf(tokenOfLine(line)), line]))
 
-/** Reads the user of a line of the chain. Throws if the line cannot be read. */
+/** Decodes the user of a line of a commit, with the total of the account. Throws if the line is malformed. */
 const userOfLine = (line: string): ListedUser => {
   const { total, count, reversals } = decodeRevision(line)
   return { userId: decodeToken(tokenOfLine(line)), total, count, reversals }
@@ -40,8 +40,8 @@ const userOfLine = (line: string): ListedUser => {
 
 /**
  * Reads pages of the users of a partition. The heads name the commit with each user's newest revision, and that commit
- * has the name and the total. With the heads, no list of users is kept anywhere, and a page reads at most one commit
- * for each user that it looks at.
+ * has the name and the total. Because of the heads, a worker needs no list of users. A page reads at most one commit
+ * for each user that the page looks at.
  */
 export class UserPages extends Context.Service<
   UserPages,

@@ -24,19 +24,18 @@ const followedAlerts = {
   messagesOf: (stored: StoredMessage) => [messageOf(stored)]
 }
 
-/**
- * A message with alerts, and the number of messages that were read to find this message and all earlier found messages.
- */
+/** A message with alerts. `reads` counts the reads of the whole visit so far. */
 export interface FoundAlerts extends FeedMessage {
   readonly reads: number
 }
 
-/** Reads the alerts of all users, as the judges have stored them. */
+/** Reads the stored alerts of all users. */
 export class AlertLog extends Context.Service<
   AlertLog,
   FollowedStream & {
     /**
-     * Returns the next alerts of one user after a place, oldest first; an empty list if the user has no later alerts.
+     * Returns the next alerts of one user after a place, oldest first; an empty list if the user has no alerts after
+     * the place.
      */
     readonly pageOfUser: (after: FeedPlace, userToken: string) => Effect.Effect<ReadonlyArray<FeedMessage>, ReadFailure>
     /**

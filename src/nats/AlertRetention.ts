@@ -38,8 +38,8 @@ export class AlertRetention extends Context.Service<
       })
 
       const removeOldPositions = Effect.gen(function* () {
-        // A purge that keeps a number of messages counts the messages of all subjects of its filter. So the positions
-        // of each shard need a purge of their own.
+        // A purge with `keep` counts the messages of all subjects that match its filter. The positions of each shard
+        // therefore need a purge of their own.
         for (let shard = 0; shard < shards; shard += 1) yield* purge({ filter: alertPositionSubject(shard), keep: 1 })
       })
       return AlertRetention.of({ removeAlertsBefore, removeOldPositions })

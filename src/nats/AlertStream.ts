@@ -27,8 +27,8 @@ export const shardsOf = (metadata: Readonly<Record<string, string>> | undefined)
   Number(metadata?.[shardsMetadata] ?? shardsDefault)
 
 /**
- * Returns the configuration of the stream of alerts, for its creation. An existing stream of alerts keeps its number of
- * shards.
+ * Returns the configuration with which the setup creates the stream of alerts. An existing stream of alerts keeps its
+ * number of shards.
  */
 export const alertStreamConfig = (replicas: number, shards = shardsDefault) => ({
   name: alertsStream,
@@ -42,9 +42,9 @@ export const alertStreamConfig = (replicas: number, shards = shardsDefault) => (
   allow_direct: true,
   // The alerts of a step and the new position of the shard are stored as one atomic batch.
   allow_atomic: true,
-  // A new state of a webhook replaces the state before it.
+  // A new state of a webhook's deliveries replaces the old state.
   allow_rollup_hdrs: true,
-  // The stream allows the broker to drop the mark of a removed webhook after some time.
+  // With this option, the broker drops the mark of a removed webhook after some time.
   allow_msg_ttl: true,
   deny_delete: true,
   metadata: { [shardsMetadata]: String(shards) }
@@ -61,12 +61,12 @@ const judgedByHeader = "Judged-By"
  */
 export const alertMessagesMax = 900
 /**
- * About the most bytes of one batch of alerts. A batch is bounded, because the broker stores no other message in the
- * stream at the same time.
+ * The most bytes of one batch of alerts, approximately. A batch is bounded, because the broker stores no other message
+ * in the stream while it stores a batch.
  */
 export const alertBytesMax = 4 * 1024 * 1024
 
-/** The alerts that one purchase gave one owner, as a message of the stream. */
+/** The alerts that one purchase gave the owner of rules, as a message of the stream. */
 export interface AlertMessage {
   readonly ownerToken: string
   readonly text: string
@@ -86,7 +86,7 @@ export interface AlertCommit {
   readonly after: number
 }
 
-/** The position of a shard, as the stream of alerts has it. */
+/** The position of a shard in the stream of alerts. */
 export interface StoredAlertPosition {
   readonly position: AlertPosition
   /** The sequence of the position's message in the stream of alerts. */
@@ -99,7 +99,7 @@ export interface StoredAlertPosition {
 
 const judgedBy = new RegExp(`^${judgedByHeader}: *(.*)$`, "m")
 
-/** Returns the name of the judge in the header block of a message; `undefined` if the block has none. */
+/** Returns the name of the judge in the header block of a message; `undefined` if the block has no name of a judge. */
 const judgeIn = (headers: string): string | undefined => {
   const token = judgedBy.exec(headers)?.[1]?.trim()
   return token === undefined ? undefined : readToken(token)
@@ -111,12 +111,12 @@ export class AlertStream extends Context.Service<
   {
     /** The number of shards that the stream was created with. */
     readonly shards: number
-    /** Returns the position of a shard as the leader has it; `undefined` before the first position. */
+    /** Returns the position of a shard, read from the leader; `undefined` before the first position. */
     readonly position: (shard: number) => Effect.Effect<StoredAlertPosition | undefined, BrokerFailure>
     /**
      * Stores the alerts and the position of a step together, or stores nothing of the step. Returns the sequence of the
-     * new position in the stream. Fails with `CommitConflict` if another step has moved the position of the shard. The
-     * condition on the shard's position is the lock of the shard.
+     * new position's message in the stream. Fails with `CommitConflict` if another step has moved the position of the
+     * shard. The condition on the shard's position is the lock of the shard.
      */
     readonly commit: (step: AlertCommit) => Effect.Effect<number, BrokerFailure | CommitConflict>
   }

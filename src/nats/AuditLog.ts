@@ -14,15 +14,12 @@ import { newestFirst } from "./client/NewestFirst.ts"
  */
 const keptFor = Duration.days(400)
 const bytesMax = 1024 ** 3
-/**
- * The most audit records that are read for one page. Many of the records that are read may be of other callers than the
- * wanted one.
- */
+/** The most audit records that an edge reads for one page. Many of these records may not fit the filter of the page. */
 const pageReadsMax = 1_000
 
 /**
- * Returns the configuration of the stream of audit records, for its creation. Nobody can change or remove an audit
- * record, not even through the broker's API.
+ * Returns the configuration with which the setup creates the stream of audit records. Nobody can change or remove an
+ * audit record, not even through the broker's API.
  */
 export const auditConfig = (replicas: number) => ({
   name: auditStream,
@@ -38,18 +35,20 @@ export const auditConfig = (replicas: number) => ({
   deny_purge: true
 })
 
-/** An audit record, as the stream of audit records has it. */
+/** An audit record that was read from the stream of audit records. */
 export interface StoredAudit extends Omit<AuditRecord, "v" | "at"> {
   readonly sequence: number
   /** The time at which the broker stored the record, in milliseconds since 1970. */
   readonly storedAt: number
 }
 
-/** The filter of the audit records that a reader asks for. */
+/** A reader's request for a page of audit records, with a filter. */
 export interface AuditQuery {
   /** The most audit records on the page. */
   readonly limit: number
-  /** The sequence below which the page begins. Without `below`, the page has the newest records. */
+  /**
+   * The sequence below which the page begins, newest record first. Without `below`, the page has the newest records.
+   */
   readonly below?: number | undefined
   /** The id or the name of the caller who asked for the change. */
   readonly by?: string | undefined
@@ -67,8 +66,8 @@ export interface AuditPage {
 }
 
 /**
- * Decodes a message as an audit record. A text that is not an audit record is shown unchanged, so that nobody can hide
- * a record by writing a malformed text.
+ * Decodes a message as an audit record. A text that is not an audit record is returned unchanged. Nobody can thus hide
+ * a record behind a malformed text.
  */
 const storedAudit = ({ text, subject, sequence, storedAt }: StoredMessage): StoredAudit => {
   const record = decodeAuditRecord(text)
@@ -86,7 +85,7 @@ export class AuditLog extends Context.Service<
     /** Appends an audit record, and succeeds when the record is on the broker's disk. */
     readonly append: (record: AuditRecord) => Effect.Effect<void, BrokerFailure>
     /**
-     * Returns a page of audit records, newest first. A page for a caller with few records may be short or empty, and
+     * Returns a page of audit records, newest first. If few records fit the filter, a page may be short or empty, and
      * still have a `next`.
      */
     readonly page: (query: AuditQuery) => Effect.Effect<AuditPage, BrokerFailure>

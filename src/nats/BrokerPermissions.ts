@@ -24,8 +24,8 @@ import {
 import { type BrokerRole, brokerRoles, inboxPrefixOf, monitorRole } from "./client/BrokerRole.ts"
 
 /**
- * The subjects to which a role may publish, and the subjects that the role may receive. The broker refuses a role every
- * other subject.
+ * The subjects to which a role may publish, and the subjects that the role may receive. The broker refuses to a role
+ * all subjects that are not in the two lists.
  */
 export interface RolePermissions {
   readonly purpose: string
@@ -36,18 +36,23 @@ export interface RolePermissions {
 const api = "$JS.API."
 const infoOf = (...streams: ReadonlyArray<string>) => streams.map((stream) => `${api}STREAM.INFO.${stream}`)
 const messagesOf = (...streams: ReadonlyArray<string>) => streams.map((stream) => `${api}STREAM.MSG.GET.${stream}`)
-/** Returns the subjects for reads from a replica: of a message by its sequence, and of the newest message of a key. */
+/**
+ * Returns the subjects of requests that read from a replica a message by its sequence, or the newest message of a key.
+ */
 const replicaReadsOf = (...streams: ReadonlyArray<string>) =>
   streams.flatMap((stream) => [`${api}DIRECT.GET.${stream}`, `${api}DIRECT.GET.${stream}.>`])
-/** Returns the subjects for deliveries of the messages that match a filter, without acknowledgements. */
+/**
+ * Returns the subjects of requests for a consumer without acknowledgements, which delivers the messages that match a
+ * filter.
+ */
 const deliveriesOf = (stream: string, filter: string) => [
   `${api}CONSUMER.CREATE.${stream}.*.${filter}`,
   `$JS.FC.${stream}.>`
 ]
 
 /**
- * The subjects with which every process checks whether the streams exist, and whether the stream of a former layout
- * exists.
+ * The subjects of the requests with which every process checks which streams exist, with the stream of an earlier
+ * layout.
  */
 const streamChecks = infoOf(
   inputStream,
@@ -87,7 +92,7 @@ export const brokerPermissions: Readonly<Record<BrokerRole, RolePermissions>> = 
       ...deliveriesOf(alertsStream, `${alertsPrefix}>`),
       ...deliveriesOf(tokensStream, `${tokensPrefix}>`),
       `${api}CONSUMER.LIST.${inputStream}`,
-      // When an edge removes a webhook, it purges the state of the deliveries and the dead letters.
+      // An edge that removes a webhook purges the webhook's delivery state and dead letters.
       `${api}STREAM.PURGE.${alertsStream}`
     ],
     subscribe: [`${noticePrefix}*`, `${tokensPrefix}>`, `${ruleCountPrefix}*`]
@@ -135,9 +140,9 @@ export const brokerPermissions: Readonly<Record<BrokerRole, RolePermissions>> = 
       ...deliveriesOf(journalStream, `${journalPrefix}>`),
       ...deliveriesOf(alertsStream, `${alertsPrefix}>`),
       `${api}CONSUMER.MSG.NEXT.${journalStream}.*`,
-      // A judge purges all dead letters of a webhook except the newest ones.
+      // A judge purges the older dead letters of a webhook, and keeps the newest dead letters.
       `${api}STREAM.PURGE.${alertsStream}`,
-      // A judge answers edges that ask for one delivery.
+      // A judge answers edges that ask for a test delivery, or for a dead letter.
       `${inboxPrefixOf("edge")}.>`
     ],
     subscribe: [`${judgeSignPrefix}*`, sendFilter]
@@ -166,8 +171,8 @@ export const brokerPermissions: Readonly<Record<BrokerRole, RolePermissions>> = 
       `${api}CONSUMER.INFO.*.*`,
       ...deliveriesOf(journalStream, `${journalPrefix}>`),
       ...deliveriesOf(alertsStream, alertFilter),
-      // An inspector may delete consumers, because the nats CLI removes the consumer with which it read. If an
-      // inspector deletes the consumer of an edge, the edge makes another one.
+      // An inspector may delete consumers, because the nats CLI deletes the consumer that it has made for a read. If an
+      // inspector deletes the consumer of an edge, the edge makes another consumer.
       ...[journalStream, alertsStream].flatMap((stream) => [
         `${api}CONSUMER.MSG.NEXT.${stream}.*`,
         `${api}CONSUMER.DELETE.${stream}.*`
@@ -194,9 +199,9 @@ const userOf = (role: BrokerRole, publicKey: string): string =>
 export const keyNames: ReadonlyArray<string> = [...brokerRoles, monitorRole]
 
 /**
- * Returns the part of the broker's configuration that names its users. Roles without a key in the map may not connect.
- * The users of the ledger are in the broker's default account, which also holds the streams of installations without
- * users.
+ * Returns the part of the broker's configuration that names the broker's users. Roles without a key in `publicKeys` may
+ * not connect. The users of the ledger are in the broker's default account, which also holds the streams of
+ * installations without users.
  */
 export const usersConfiguration = (publicKeys: ReadonlyMap<string, string>): string => {
   const users = brokerRoles.flatMap((role) => {

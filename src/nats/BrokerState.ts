@@ -13,15 +13,15 @@ interface JetStreamPage {
   }>
 }
 
-/** The state of one broker, as the broker itself reports it. */
+/** The state of one broker, from the broker's own report. */
 export interface BrokerState {
   /** `ok` if the broker is healthy; otherwise the reason that the broker gives. */
   readonly health: string
   /** The name of the broker that leads the cluster's decisions about streams; `undefined` if no leader is known. */
   readonly leader: string | undefined
   /**
-   * Whether the broker knows the leader of the cluster, and the leader of each stream. A broker that knows no leader of
-   * a stream calls itself healthy, although the stream cannot be used.
+   * Whether the broker knows the leader of the cluster, and the leader of each stream. A broker reports `ok` even if it
+   * knows no leader of a stream, and thus cannot serve the stream.
    */
   readonly knowsLeaders: boolean
 }

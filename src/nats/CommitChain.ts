@@ -10,8 +10,8 @@ import { readReplicaAt } from "./client/ReplicaRead.ts"
 import { makeFifoSemaphore } from "./client/FifoSemaphore.ts"
 
 /**
- * The most messages of one subject of the journal, which no chain reaches. The nats CLI refuses a bucket whose history
- * has no limit.
+ * The most messages of one subject of the journal: more messages than any chain has. The nats CLI refuses a bucket
+ * whose history has no limit.
  */
 const historyMax = 1_000_000_000_000
 /**
@@ -20,13 +20,13 @@ const historyMax = 1_000_000_000_000
  */
 export const chainReadsMax = 32
 /**
- * The most commits of one page, and about the most bytes of one page. Pages are small, because the broker writes
- * nothing while it reads a page.
+ * The most commits of one page, and approximately the most bytes of one page. Pages are small, because the broker
+ * writes nothing while it reads a page.
  */
 const pageCommitsMax = 64
 const pageBytesMax = 1024 * 1024
 
-/** Returns the configuration of the journal, for its creation. */
+/** Returns the configuration with which the setup creates the journal. */
 export const journalConfig = (replicas: number) => ({
   name: journalStream,
   description: "The commit chain of each partition, and sealed parts of accounts' purchaseId sets",
@@ -53,7 +53,7 @@ const recordOf = ({ sequence, storedAt, text }: StoredMessage): JournalRecord =>
 /**
  * Returns a function that reads the record at a sequence. A record never changes, so callers that ask for the same
  * sequence at the same time share one read. A shared read goes on even if its first caller is interrupted. All shared
- * reads end with the scope.
+ * reads end when the caller's scope closes.
  */
 const shareReads = <A, E>(
   read: (sequence: number) => Effect.Effect<A, E>
@@ -81,12 +81,12 @@ const shareReads = <A, E>(
 export class CommitChain extends Context.Service<
   CommitChain,
   {
-    /** Returns the newest commit of a partition as the leader has it; `undefined` before the first commit. */
+    /** Returns the newest commit of a partition, read from the leader; `undefined` before the first commit. */
     readonly newest: (partition: number) => Effect.Effect<JournalRecord | undefined, BrokerFailure>
     /**
      * Appends a commit behind the commit at `after` (0 for the first commit), and returns the sequence of the new
-     * commit. Fails with `CommitConflict` if another commit is the newest one. The condition `after` is the
-     * compare-and-set of all accounts in the commit, and the fencing against old owners.
+     * commit. Fails with `CommitConflict` if the newest commit of the chain is not the commit at `after`. The condition
+     * `after` is the compare-and-set of all accounts in the commit, and the fencing against old owners.
      */
     readonly append: (
       partition: number,
@@ -96,7 +96,8 @@ export class CommitChain extends Context.Service<
     /** Stores a segment, and returns its sequence. A stored segment that no commit names is never read. */
     readonly seal: (partition: number, segment: string) => Effect.Effect<number, BrokerFailure>
     /**
-     * Returns the record at a sequence, which never changes; `undefined` if the journal has no record at the sequence.
+     * Returns the record at a sequence; `undefined` if the journal has no record at the sequence. A record never
+     * changes.
      */
     readonly at: (sequence: number) => Effect.Effect<JournalRecord | undefined, BrokerFailure>
     /**
@@ -105,8 +106,8 @@ export class CommitChain extends Context.Service<
      */
     readonly page: (partition: number, from: number) => Effect.Effect<ReadonlyArray<JournalRecord>, BrokerFailure>
     /**
-     * Returns the first commit of a partition after a sequence, as the leader has it; `undefined` if the partition has
-     * no later commit.
+     * Returns the first commit of a partition after a sequence, read from the leader; `undefined` if the partition has
+     * no commit after the sequence.
      */
     readonly next: (partition: number, after: number) => Effect.Effect<JournalRecord | undefined, BrokerFailure>
   }
@@ -122,8 +123,8 @@ export class CommitChain extends Context.Service<
 
       const at = yield* shareReads((sequence) =>
         readReplicaAt(connection, journalStream, sequence).pipe(
-          // The replica may lack the record, or may be unable to send it. So a record that the replica did not send is
-          // read from the leader.
+          // The replica may lack the record, or may be unable to send the record. In both cases the record is read from
+          // the leader.
           Effect.catch(() => Effect.undefined),
           Effect.flatMap((found) => (found ? Effect.succeed(recordOf(found)) : fromLeader({ seq: sequence }))),
           inTurn

@@ -21,7 +21,7 @@ export const revisionOfUser = (commit: JournalRecord, userToken: string): FeedMe
   const index = lines.findIndex((line) => tokenOfLine(line) === userToken)
   const line = lines[index]
   if (line === undefined) return undefined
-  // The line is copied, because a part of the commit's text would keep the whole text in memory.
+  // The text of the line is copied, because a substring of the commit's text would keep the whole text in memory.
   return { userToken, place: { sequence, line: index + 1 }, storedAt, text: Buffer.from(line).toString() }
 }
 

@@ -6,20 +6,20 @@ import { askJetStreamOnce } from "./client/JetStreamApi.ts"
 import { nanosecondsOf } from "./client/Nanoseconds.ts"
 
 /**
- * The time that the broker has to create a consumer before another consumer is created too. The cluster may place a
- * consumer on a broker that has just died, and notices the death only minutes later. The worker uses the first consumer
- * that is ready.
+ * The time after which a worker creates a second consumer, if the first consumer is not ready. The cluster may place a
+ * consumer on a broker that has just died, because the cluster notices the death only minutes later. The worker uses
+ * the first consumer that is ready.
  */
 const hedgeWait = Duration.millis(400)
 const createTimeoutMilliseconds = 5_000
 /**
- * The most consumers that are created for one epoch. If one of three brokers is dead, it is unlikely that all consumers
- * are placed on the dead broker.
+ * The most consumers that a worker creates for one epoch. If one of three brokers is dead, the cluster hardly ever
+ * places all of these consumers on the dead broker.
  */
 const attemptsMax = 5
 /**
- * The time after which the broker delivers a message again if no acknowledgement came. A second delivery of a message
- * costs little, because its purchases are repeats.
+ * The time after which the broker delivers a message again if the message was not acknowledged. A second delivery of a
+ * message costs little, because the purchases of the message are repeats.
  */
 const ackWait = Duration.seconds(30)
 /**
@@ -34,14 +34,18 @@ export interface EpochConsumer {
   readonly epoch: number
   /** The input sequence of the first delivery. */
   readonly from: number
-  /** The most deliveries without an acknowledgement. At this number of deliveries, the broker stops delivering. */
+  /**
+   * The most delivered messages that are not acknowledged. At this number, the broker delivers no further message until
+   * the worker acknowledges a message.
+   */
   readonly unacknowledgedMax: number
 }
 
 const prefixOf = (partition: number): string => `p${partition}-`
 
 /**
- * Returns the name of an epoch's consumer. From the second attempt on, the name ends with the number of the attempt.
+ * Returns the name of an epoch's consumer. From the second attempt to create the consumer on, the name ends with the
+ * number of the attempt.
  */
 export const consumerName = (partition: number, epoch: number, attempt: number): string =>
   attempt === 1 ? `${prefixOf(partition)}${epoch}` : `${prefixOf(partition)}${epoch}-${attempt}`
@@ -61,7 +65,7 @@ const configOf = (name: string, { partition, from, unacknowledgedMax }: EpochCon
   max_ack_pending: unacknowledgedMax,
   deliver_policy: "by_start_sequence",
   opt_start_seq: from,
-  // The consumer of an epoch is kept in memory, without replicas. Losing the acknowledgements of a consumer is
+  // The consumer of an epoch is kept in memory, without replicas. The loss of a consumer's acknowledgements is
   // harmless, because the position of the partition is in the chain. If the consumer were on disk, each acknowledgement
   // would be a synced write. If the consumer had replicas, a new consumer would have to elect a leader first.
   mem_storage: true,
@@ -70,8 +74,8 @@ const configOf = (name: string, { partition, from, unacknowledgedMax }: EpochCon
 })
 
 /**
- * Creates the consumer of an epoch. If the first attempt is slow, makes further attempts at the same time. Returns the
- * number of the attempt that succeeded first.
+ * Creates the consumer of an epoch. If the first attempt to create the consumer is slow, makes further attempts at the
+ * same time. Returns the number of the attempt that succeeded first.
  */
 export const createConsumer = (
   connection: Pick<BrokerConnection, "request">,

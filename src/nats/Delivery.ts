@@ -8,28 +8,34 @@ import { type AckSubject, isAckSubject, readAckSubject } from "./client/AckSubje
  */
 const headerBytesMax = 512 + tracesOfMessageMax * 80
 
-/** One delivery of a message of the input log. */
+/** A message of the input log that the broker has delivered to a worker. */
 export interface Delivery extends AckSubject {
   readonly payload: Uint8Array
   /** The token of the user for whom the message was sent; `undefined` for a message with several purchases. */
   readonly userToken: string | undefined
   /** The size of the delivery in bytes, as the broker counts it against a pull request. */
   readonly bytes: number
-  /** The address to which the sender of the message wants the notices; `undefined` if the sender wants no notices. */
+  /** The address to which a worker sends the notices of the message; `undefined` if the sender wants no notices. */
   readonly noticeTo: string | undefined
   /** The traces of the requests whose purchases are in the message; `undefined` if no request was traced. */
   readonly traceparents: ReadonlyArray<string> | undefined
-  /** The subject on which to acknowledge the delivery. */
+  /** The subject on which the worker acknowledges the delivery. */
   readonly acknowledgeSubject: string
 }
 
-/** A delivery whose payload was read. The payload of a read delivery is not kept until the purchases are committed. */
+/**
+ * A delivery whose payload is decoded, without the payload. A worker does not keep the payload until the purchases are
+ * committed.
+ */
 export type ReadDelivery = Omit<Delivery, "payload" | "userToken">
 
-/** Returns whether a message of a pull is a delivery. Every other message of a pull is a status of the broker. */
+/**
+ * Returns whether a message that came for a pull request is a delivery. All other messages for pull requests are
+ * statuses of the broker.
+ */
 export const isDelivery = (message: Msg): boolean => message.reply !== undefined && isAckSubject(message.reply)
 
-/** Returns the delivery in a message of a pull. */
+/** Returns the delivery in a message that came for a pull request. */
 export const deliveryOf = (message: Msg): Delivery => {
   const acknowledgeSubject = message.reply ?? ""
   const { subject } = message

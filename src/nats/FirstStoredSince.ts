@@ -10,9 +10,9 @@ export interface StoredAt {
 }
 
 /**
- * Returns the first sequence in [from, to) whose message was stored at or after `since`, by binary search. Returns `to`
- * if no message was stored so late. `messageFrom` returns the first message at or after a sequence, and `undefined` if
- * the stream has no such message.
+ * Finds by binary search the first sequence in [from, to) whose message was stored at or after `since`. Returns `to` if
+ * all messages were stored before `since`. `messageFrom` returns the first message at or after a sequence, and
+ * `undefined` if the stream has no such message.
  */
 export const firstStoredSince = Effect.fnUntraced(function* <E>(
   messageFrom: (sequence: number) => Effect.Effect<StoredAt | undefined, E>,

@@ -7,13 +7,13 @@ import { readPage } from "./PageRead.ts"
 import { type FollowedSubjects, runStreamSession } from "./StreamSession.ts"
 
 /**
- * The most stored messages of one page, and about the most bytes of one page. Pages are small, because the broker
- * writes nothing while it reads a page.
+ * The most stored messages of one page, and approximately the most bytes of one page. Pages are small, because the
+ * broker writes nothing while it reads a page.
  */
 export const pageMessagesMax = 64
 export const pageBytesMax = 64 * 1024
 
-/** The wait before a stream is followed again after a session ended. */
+/** The wait after the end of a session, before an edge follows the stream in a new session. */
 const retryWait = Duration.millis(250)
 
 /** A message for the readers of a feed: the revision of an account, or the alerts of one purchase. */
@@ -27,8 +27,8 @@ export interface FeedMessage {
 }
 
 /**
- * Says that a stream ends before a sequence up to which it was read. A stream that ends so early was replaced by
- * another stream, or by an older copy of itself.
+ * The failure if a stream ends before a message that was read from the stream. Such a stream was replaced by another
+ * stream, or by an older copy of the stream.
  */
 export class LedgerReplaced extends Schema.TaggedError<LedgerReplaced>()("LedgerReplaced", {
   readThrough: Schema.Number,
@@ -41,25 +41,25 @@ export class LedgerReplaced extends Schema.TaggedError<LedgerReplaced>()("Ledger
 
 /** Reads the messages of a stream for feeds, in the order of the stream. */
 export interface FollowedStream {
-  /** Returns the last sequence of the stream, as its leader has it. */
+  /** Returns the last sequence of the stream, read from the stream's leader. */
   readonly lastSequence: Effect.Effect<number, BrokerUnavailable | BrokerRefused>
   /**
-   * Returns the next messages of all users after a place; an empty list if the stream has no later message. A page of
-   * messages ends with a whole stored message.
+   * Returns the next messages of all users after a place; an empty list if the stream has no message after the place. A
+   * page of messages ends with the last line of a stored message.
    */
   readonly page: (after: FeedPlace) => Effect.Effect<ReadonlyArray<FeedMessage>, BrokerUnavailable | BrokerRefused>
   /**
-   * Calls `heard` with every message after the sequence `after`, in order and once each, as soon as the message is
-   * stored. Fails with `LedgerReplaced` if the stream ends before a message that `heard` already got.
+   * Calls `heard` with every message after the sequence `after`, in order and once for each message, as soon as the
+   * message is stored. Fails with `LedgerReplaced` if the stream ends before a message that was passed to `heard`.
    */
   readonly follow: (after: number, heard: (message: FeedMessage) => void) => Effect.Effect<never, LedgerReplaced>
 }
 
-/** Says which stored messages of a stream are followed, and how these messages are decoded. */
+/** Says which stored messages of a stream an edge follows, and how the edge decodes these messages. */
 interface Followed extends FollowedSubjects {
-  /** The words for the stream in messages to people. */
+  /** The name of the stream in messages to people. */
   readonly name: string
-  /** Returns the messages for readers that one stored message has, in their order. */
+  /** Returns the messages for readers that are in one stored message, in the order of the stored message. */
   readonly messagesOf: (stored: StoredMessage) => ReadonlyArray<FeedMessage>
 }
 
@@ -67,12 +67,12 @@ interface StreamInfo {
   readonly state: { readonly last_seq: number }
   /**
    * The cluster of the stream; missing if the broker is in no cluster. If the cluster has no leader, `state` is the
-   * last state that the broker knew.
+   * last state that the broker has known.
    */
   readonly cluster?: { readonly leader?: string }
 }
 
-/** Turns an unknown outcome of a read into `BrokerUnavailable`, because a read changes nothing. */
+/** Turns the failure `OutcomeUnknown` of a read into `BrokerUnavailable`, because a read changes nothing. */
 export const reading =
   (operation: string) =>
   <A>(asked: Effect.Effect<A, BrokerFailure>): Effect.Effect<A, BrokerUnavailable | BrokerRefused> =>
@@ -81,7 +81,8 @@ export const reading =
     )
 
 /**
- * Returns the last sequence of a stream, as its leader has it. `name` is the word for the stream in messages to people.
+ * Returns the last sequence of a stream, read from the stream's leader. `name` is the name of the stream in messages to
+ * people.
  */
 const lastSequenceOf = (connection: BrokerConnection, { stream, name }: Pick<Followed, "stream" | "name">) => {
   const operation = `read ${name}`
@@ -97,7 +98,7 @@ const lastSequenceOf = (connection: BrokerConnection, { stream, name }: Pick<Fol
 
 /**
  * Returns the next messages of a subject after a place. `filter` may have wildcards. The list is empty only if the
- * leader has no later message of the subject.
+ * leader has no message of the subject after the place.
  */
 export const pageAfter = (
   connection: BrokerConnection,

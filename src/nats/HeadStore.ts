@@ -6,7 +6,7 @@ import { Connection } from "./client/Connection.ts"
 import { askJetStream, readMessage, readPayload } from "./client/JetStreamApi.ts"
 import { readReplicaPayload } from "./client/ReplicaRead.ts"
 
-/** Returns the configuration of the bucket `heads`, for its creation. */
+/** Returns the configuration with which the setup creates the bucket `heads`. */
 export const headsConfig = (replicas: number) => ({
   name: headsStream,
   description: "Where each account's newest revision is: a copy that can be made again from the journal",
@@ -30,11 +30,11 @@ export interface StoredManifest {
 export class HeadStore extends Context.Service<
   HeadStore,
   {
-    /** Returns the manifest of a partition as the leader has it; `undefined` before the first manifest. */
+    /** Returns the manifest of a partition, read from the leader; `undefined` before the first manifest. */
     readonly manifest: (partition: number) => Effect.Effect<StoredManifest | undefined, BrokerFailure>
     /**
      * Replaces the manifest that has the sequence `at`, or writes the first manifest if `at` is 0. Returns the sequence
-     * of the new manifest. Fails with `CommitConflict` if another manifest is the newest.
+     * of the new manifest. Fails with `CommitConflict` if the newest manifest does not have the sequence `at`.
      */
     readonly replaceManifest: (
       partition: number,

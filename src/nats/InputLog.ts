@@ -9,27 +9,27 @@ import { StoreOutage } from "./StoreOutage.ts"
 import type { StoredAt } from "./FirstStoredSince.ts"
 
 /**
- * The time that the broker has to store a message before the message is sent again. The wait before a message is sent
- * again is shorter than the shortest election of a leader.
+ * The time after which an edge sends a message again, if the broker has not stored it. This time is shorter than the
+ * shortest election of a leader.
  */
 const appendTimeoutMilliseconds = 2_000
 
 /**
- * The longest wait for the connection that a purge opens. If the wait is too long, the purge fails, and the next purge
- * of the janitor tries again.
+ * The longest wait for the connection that a purge opens. If the connection does not open within this time, the purge
+ * fails, and the janitor's next purge tries again.
  */
 const janitorConnectWait = Duration.seconds(5)
 
-/** The words for the operation in the errors of `append`. */
+/** The name of the operation in the messages of the errors of `append`. */
 const storing = "store purchases"
 
 export interface Stored {
   /**
-   * The sequence of the stored message in the input log. For a duplicate, `sequence` is that of the first message with
-   * the same id.
+   * The sequence of the stored message in the input log. For a duplicate, `sequence` is the sequence of the first
+   * message with the same id.
    */
   readonly sequence: number
-  /** Whether the broker has stored this message id before, within its duplicate window. */
+  /** Whether the broker has stored a message with the same id before, within the duplicate window. */
   readonly duplicate: boolean
 }
 
@@ -37,8 +37,8 @@ interface InputInfo {
   readonly config: { readonly max_bytes: number }
   readonly state: { readonly first_seq: number; readonly last_seq: number; readonly bytes: number }
   /**
-   * The cluster of the stream; missing if the broker is in no cluster. If the stream has no leader, its state is the
-   * last one that the broker knew.
+   * The cluster of the stream; missing if the broker is in no cluster. If the stream has no leader, `state` is the last
+   * state that the broker has known.
    */
   readonly cluster?: { readonly leader?: string }
 }
@@ -85,9 +85,9 @@ export class InputLog extends Context.Service<
   InputLog,
   {
     /**
-     * Stores one message of purchases. Within the duplicate window, the same message may be sent again with the same
-     * id. `noticeTo` is the address to which the sender wants notices of the purchases. `traceparents` are the traces
-     * of the requests whose purchases are in the message.
+     * Stores one message of purchases. A caller may send the same message with the same id again within the duplicate
+     * window. `noticeTo` is the address to which workers send the notices of the purchases. `traceparents` are the
+     * traces of the requests whose purchases are in the message.
      */
     readonly append: (
       subject: string,
@@ -97,22 +97,22 @@ export class InputLog extends Context.Service<
       traceparents?: ReadonlyArray<string>
     ) => Effect.Effect<Stored, BrokerFailure>
     /**
-     * Returns for how many milliseconds every message has failed; 0 if the newest message was stored, or if no message
-     * was sent lately. A broker without a majority may answer reads, and store nothing.
+     * Returns for how many milliseconds all appends have failed; 0 if the newest append succeeded, or if no message was
+     * sent lately. A broker that does not reach most other brokers may answer reads, and store nothing.
      */
     readonly failingFor: () => number
     /** Returns the sequence of a partition's newest message; 0 if the partition has no message. */
     readonly lastSequence: (partition: number) => Effect.Effect<number, BrokerFailure>
     /**
      * Returns the sequence of a partition's newest message after `sequence`. Returns `sequence` itself if the log has
-     * no later message of the partition. A read without a later message is the usual case, and is cheap, because the
-     * broker sends no message.
+     * no message of the partition after `sequence`. This usual case is cheap, because the broker then sends no message.
      */
     readonly newestAfter: (partition: number, sequence: number) => Effect.Effect<number, BrokerFailure>
     /** Reads the first and the last sequence of the whole input log. */
     readonly bounds: Effect.Effect<{ readonly first: number; readonly last: number }, BrokerFailure>
     /**
-     * Reads the bytes that the input log holds, and the bytes that it may hold; `Infinity` for a log without a bound.
+     * Reads the number of bytes in the input log, and the most bytes of the input log; `Infinity` for an input log
+     * without a bound.
      */
     readonly capacity: Effect.Effect<{ readonly bytes: number; readonly bytesMax: number }, BrokerFailure>
     /** Returns the first message at or after a sequence; `undefined` if the input log has no such message. */
@@ -128,8 +128,8 @@ export class InputLog extends Context.Service<
       const outage = new StoreOutage()
 
       /**
-       * Sends only a few messages to a leader that has lost the other brokers. A leader without other brokers takes
-       * messages, and never answers.
+       * While the leader has lost the other brokers, sends the leader only one message from time to time. A leader that
+       * has lost the other brokers takes messages, and never answers.
        */
       const unlessHopeless = <A>(append: Effect.Effect<A, BrokerFailure>): Effect.Effect<A, BrokerFailure> =>
         Effect.suspend(() => {
@@ -170,7 +170,7 @@ export class InputLog extends Context.Service<
           Effect.flatMap(read({ seq: sequence + 1, next_by_subj: partitionFilter(partition) }), (next) =>
             next === undefined
               ? Effect.succeed(sequence)
-              : // If the found message was purged since, `lastSequence` may be 0.
+              : // If `next` was purged after the first read, `lastSequence` may return 0.
                 Effect.map(lastSequence(partition), (last) => Math.max(next.sequence, last))
           ),
         bounds: Effect.map(info, ({ state }) => ({ first: state.first_seq, last: state.last_seq })),

@@ -9,35 +9,35 @@ import { goneReasonOf, isGone, isHeartbeat, isOversized } from "./client/JetStre
 import { nanosecondsOf } from "./client/Nanoseconds.ts"
 import { PullDemand } from "./PullDemand.ts"
 
-/** The time after which a pull request ends by itself, and this process makes another one. */
+/** The time after which a pull request ends by itself, and this process makes the next pull request. */
 const pullExpires = Duration.seconds(30)
 /** The longest time between two heartbeats of the broker for a pull request. */
 const heartbeat = Duration.seconds(1)
-/** The silence of the broker during a pull request after which the reading ends. */
+/** The time of silence of the broker during a pull request after which {@link JournalPull} fails with `ReadingOver`. */
 const silenceMaxMilliseconds = 3 * Duration.toMillis(heartbeat)
 /** The time after which the broker removes a consumer of the journal from which nobody pulls. */
 const inactiveMax = Duration.seconds(10)
 /**
- * The messages and bytes of one pull request. A pull request is made only if no other is in flight, and if the process
- * holds no more than the content of one request. So the process holds at most the content of two pull requests.
+ * The messages and bytes of one pull request. A process makes a pull request only if no pull request is in flight, and
+ * if it holds at most the content of one request. A process therefore holds at most the content of two pull requests.
  */
 const requestMessages = 256
 const requestBytes = 4 * 1024 * 1024
 
-/** A message of the journal as a consumer delivered it. */
+/** A message of the journal that a consumer has delivered. */
 export interface PulledMessage {
   readonly subject: string
   readonly sequence: number
   /** The time at which the broker stored the message, in milliseconds since 1970. */
   readonly storedAt: number
   readonly payload: Uint8Array
-  /** The number of messages that the consumer had not delivered yet when it delivered this message. */
+  /** The number of messages that the consumer still had to deliver when it delivered this message. */
   readonly pending: number
 }
 
 /**
- * Says that the reading of the journal is over: a delivery is missing, the broker was silent, or the connection broke.
- * After `ReadingOver`, the caller begins a new reading behind the last message that it has finished.
+ * The failure of a {@link JournalPull}: a delivery is missing, the broker was silent, or the connection broke. After
+ * `ReadingOver`, the caller opens a new pull behind the last message that the caller has finished.
  */
 export class ReadingOver extends Schema.TaggedError<ReadingOver>()("ReadingOver", {
   reason: Schema.String
@@ -65,7 +65,7 @@ const configOf = (name: string, filter: string, start: PullStart) => ({
   inactive_threshold: nanosecondsOf(inactiveMax)
 })
 
-/** Holds the messages that one consumer delivered, in order and without a gap, and makes the pull requests. */
+/** Makes the pull requests of one consumer, and holds the delivered messages, in order and without a gap. */
 class PullState {
   heardAt = performance.now()
   private readonly connection: Pick<BrokerConnection, "client" | "isConnected">
@@ -114,7 +114,7 @@ class PullState {
     this.arrived.openUnsafe()
   }
 
-  /** Removes and returns all messages that are held. */
+  /** Removes and returns all messages that `PullState` holds. */
   takeHeld(): ReadonlyArray<PulledMessage> {
     const { held } = this
     this.held = []
@@ -124,15 +124,15 @@ class PullState {
     return held
   }
 
-  /** Makes a pull request if none is in flight, and if there is room for the messages of a request. */
+  /** Makes a pull request if no pull request is in flight, and if there is room for the messages of a request. */
   ask(): void {
     if (this.demand.size > 0 || this.held.length > requestMessages || this.heldBytes > requestBytes) return
     this.request({ batch: requestMessages, max_bytes: requestBytes })
   }
 
   private request(limits: { readonly batch: number; readonly max_bytes?: number }): void {
-    // Without a connection to the broker, no pull request is made. A lost connection ends the reading of the journal
-    // when the connection is back.
+    // Without a connection to the broker, this process makes no pull request. When a lost connection is back, the pull
+    // fails with `ReadingOver`.
     if (!this.connection.isConnected()) return
     const id = this.demand.add(limits.batch, limits.max_bytes ?? 0)
     this.isRequestFilled = false
@@ -147,24 +147,25 @@ class PullState {
     if (isHeartbeat(message)) return
     if (isGone(message)) return this.end(`the consumer is gone: ${goneReasonOf(message)}`)
     this.demand.end(message.subject.slice(this.inbox.length))
-    // A message that is larger than a whole pull request is requested alone, without a bound on its size.
+    // If the next message is larger than a whole pull request, this process requests only this message, without a bound
+    // on its size.
     if (isOversized(message) && !this.isRequestFilled) this.request({ batch: 1 })
     else this.ask()
   }
 }
 
-/** A reading of the journal, through a consumer from which this process pulls. */
+/** A read of the journal in order, through a consumer from which this process pulls. */
 export interface JournalPull {
-  /** The number of messages that the consumer had when it was created. */
+  /** The number of messages that the consumer had to deliver at its creation. */
   readonly pending: number
   /**
-   * Waits until this process holds messages, and returns all of them in order. Fails with `ReadingOver` when the
-   * reading is over.
+   * Waits until this process holds messages, and returns all held messages in order. Fails with `ReadingOver` if no
+   * further message can be read.
    */
   readonly take: Effect.Effect<ReadonlyArray<PulledMessage>, ReadingOver>
 }
 
-/** Creates a consumer of the journal, and pulls from the consumer until the scope closes. */
+/** Creates a consumer of the journal, and pulls from the consumer until the caller's scope closes. */
 export const openJournalPull = (
   connection: BrokerConnection,
   filter: string,

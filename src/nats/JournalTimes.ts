@@ -6,13 +6,14 @@ import { readMessage } from "./client/JetStreamApi.ts"
 import { reading } from "./FollowedStream.ts"
 
 /**
- * Finds commits of the journal by the time at which they were stored. The times of commits rise with their sequences.
+ * Finds commits of the journal by the time at which the broker stored the commits. The times of commits rise with their
+ * sequences.
  */
 export class JournalTimes extends Context.Service<
   JournalTimes,
   {
     /**
-     * Returns the sequence of the journal from which on every commit was stored at the moment or later. All commits
+     * Returns the least sequence of the journal from which on every commit was stored at or after `moment`. All commits
      * before the returned sequence were stored earlier than `moment`. `moment` is in milliseconds since 1970.
      */
     readonly sequenceSince: (moment: number) => Effect.Effect<number, BrokerUnavailable | BrokerRefused>

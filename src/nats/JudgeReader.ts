@@ -16,17 +16,18 @@ const judgedFilter = `${journalPrefix}*.*`
 export class JudgeReader extends Context.Service<
   JudgeReader,
   {
-    /** Returns the sequence of the first value of any key `rules.<owner>`; `undefined` before the first value. */
+    /** Returns the sequence of the first message of any key `rules.<owner>`; `undefined` before the first message. */
     readonly firstRules: Effect.Effect<number | undefined, BrokerFailure>
     /**
-     * Returns the first commit after a sequence, as the leader has it; `undefined` if the journal has no later commit.
+     * Returns the first commit after a sequence, read from the leader; `undefined` if the journal has no commit after
+     * the sequence.
      */
     readonly firstCommitAfter: (
       after: number
     ) => Effect.Effect<{ readonly storedAt: number } | undefined, BrokerFailure>
     /**
-     * Calls `take` with values of the keys `rules.<owner>`. If `take` gets several values of a key, the last one is the
-     * newest value up to the sequence `through`.
+     * Calls `take` with the stored rules of each user: the values of the keys `rules.<owner>`. If `take` gets several
+     * values of a key, the last value is the newest up to the sequence `through`.
      */
     readonly rulesAsOf: (
       through: number,

@@ -7,7 +7,7 @@ export interface JudgeSign {
   readonly judge: string
   /** The number of the judge's process. A later process under the same name has a higher number. */
   readonly instance: number
-  /** Whether the judge ends, so that other judges should take its shards. */
+  /** Whether the judge is ending, so that other judges should take its shards. */
   readonly isLeaving: boolean
 }
 

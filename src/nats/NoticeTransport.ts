@@ -4,14 +4,15 @@ import { noticePrefix } from "../protocol/Subject.ts"
 import { Connection } from "./client/Connection.ts"
 
 /**
- * Carries notices from workers to edges, over plain NATS. If a notice is lost, the edge asks the owner for the outcome.
+ * Carries notices from workers to edges, as NATS messages that no stream stores. If a notice is lost, the edge asks the
+ * owner for the outcome.
  */
 export class NoticeTransport extends Context.Service<
   NoticeTransport,
   {
     /**
-     * Calls `heard` with each payload for this edge, until the scope closes. Returns the name under which workers send
-     * notices to this edge.
+     * Calls `heard` with the payload of each message with notices for this edge, until the caller's scope closes.
+     * Returns the name under which workers send notices to this edge.
      */
     readonly listen: (heard: (payload: string) => void) => Effect.Effect<string, never, Scope.Scope>
     /** Sends a payload with notices to an edge. Drops the payload if there is no connection. */

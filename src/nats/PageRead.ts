@@ -8,18 +8,18 @@ import { readReplica } from "./client/ReplicaRead.ts"
 export interface PageQuery {
   /** The subject of the messages, which may have wildcards. */
   readonly subject: string
-  /** The least sequence of the page. */
+  /** The least sequence that a message of the page may have. */
   readonly from: number
   readonly messagesMax: number
-  /** About the most bytes of the page. A message with more bytes comes as a page of its own. */
+  /** The most bytes of the page, approximately. A message with more bytes is a page of its own. */
   readonly bytesMax: number
 }
 
 /**
  * Reads the next messages of a subject from a sequence on, in order and without a gap. The list is empty only if the
- * leader has no message of the subject from the sequence on. The first message is read from the leader, and the page
- * from a replica. The replica's page is used only if it begins with the leader's message, because a replica may lack
- * the newest messages.
+ * leader has no message of the subject from the sequence on. Reads the first message from the leader, and the page from
+ * a replica. Uses the replica's page only if the page begins with the leader's message, because a replica may lack the
+ * newest messages.
  */
 export const readPage = Effect.fnUntraced(function* (
   connection: Pick<BrokerConnection, "request" | "requestAll" | "hasMajority">,
@@ -28,8 +28,8 @@ export const readPage = Effect.fnUntraced(function* (
 ): Effect.fn.Return<ReadonlyArray<StoredMessage>, BrokerFailure> {
   const first = yield* readMessage(connection, stream, { seq: from, next_by_subj: subject })
   if (first === undefined) return []
-  // A first message that fills half a page is returned alone, because a page from a replica would have few messages
-  // more.
+  // A first message that fills half a page is returned alone, because a page from a replica would have few further
+  // messages.
   if (first.text.length >= bytesMax / 2) return [first]
   const query = { seq: first.sequence, next_by_subj: subject, batch: messagesMax, max_bytes: bytesMax }
   const page = yield* readReplica(connection, stream, query).pipe(

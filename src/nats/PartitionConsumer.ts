@@ -6,12 +6,12 @@ import { consumerName, createConsumer, isOfEarlierEpoch } from "./ConsumerCreati
 import { askJetStream } from "./client/JetStreamApi.ts"
 import { openPull, type Pull, type PullEvents } from "./PullSession.ts"
 
-/** The most consumers that are deleted at once. */
+/** The most consumers that a worker deletes at once. */
 const deletesAtOnceMax = 8
 
 /**
- * Creates, deletes and pulls from the durable consumers of the input log. Each epoch of a partition has one consumer,
- * from which the owner pulls.
+ * Creates and deletes consumers of the input log, and pulls from these consumers. Each epoch of a partition has one
+ * consumer, from which the owner pulls.
  */
 export class PartitionConsumer extends Context.Service<
   PartitionConsumer,
@@ -23,9 +23,9 @@ export class PartitionConsumer extends Context.Service<
       from: number,
       unacknowledgedMax: number
     ) => Effect.Effect<void, BrokerFailure>
-    /** Deletes a partition's consumers of all epochs before `epoch`. */
+    /** Deletes the consumers of all epochs of a partition before `epoch`. */
     readonly deleteBefore: (partition: number, epoch: number) => Effect.Effect<void, BrokerFailure>
-    /** Pulls from the consumer of an epoch until the scope closes. */
+    /** Pulls from the consumer of an epoch until the caller's scope closes. */
     readonly pull: (partition: number, epoch: number, events: PullEvents) => Effect.Effect<Pull, never, Scope.Scope>
   }
 >()("purchases/nats/PartitionConsumer") {
@@ -33,7 +33,9 @@ export class PartitionConsumer extends Context.Service<
     PartitionConsumer,
     Effect.gen(function* () {
       const connection = yield* Connection
-      /** The epoch of the newest consumer of each partition, and the attempt that created the consumer. */
+      /**
+       * For each partition, the epoch of the newest consumer, and the number of the attempt that created the consumer.
+       */
       const made = new Map<number, { readonly epoch: number; readonly attempt: number }>()
       const nameOf = (partition: number, epoch: number): string => {
         const newest = made.get(partition)

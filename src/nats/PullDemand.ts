@@ -22,7 +22,7 @@ export class PullDemand {
     return this.requests.size
   }
 
-  /** Adds a pull request, and returns its id. */
+  /** Adds a pull request, and returns the id of the pull request. */
   add(messages: number, bytes: number): string {
     this.made += 1
     const id = String(this.made)

@@ -8,26 +8,26 @@ import { goneReasonOf, isGone, isHeartbeat, isOversized } from "./client/JetStre
 import { nanosecondsOf } from "./client/Nanoseconds.ts"
 import { type Demand, PullDemand } from "./PullDemand.ts"
 
-/** The time after which a pull request ends by itself, and the owner makes another one. */
+/** The time after which a pull request ends by itself, and the owner makes the next pull request. */
 const pullExpires = Duration.seconds(30)
 /** The longest time between two heartbeats of the broker for a pull request. */
 export const pullHeartbeat = Duration.seconds(1)
 
 /**
- * The last token of the subject on which the broker confirms acknowledgements. The last tokens of pull requests are
- * numbers.
+ * The last token of the subject on which the broker confirms acknowledgements. The reply subjects of pull requests end
+ * with a number instead.
  */
 const confirmation = "confirmed"
 
-/** Pulls from one consumer: makes pull requests, and acknowledges deliveries. */
+/** Makes the pull requests of one consumer, and acknowledges deliveries. */
 export interface Pull {
-  /** Asks for more deliveries, up to a number of messages and of bytes. */
+  /** Makes a pull request for up to a number of messages and up to a number of bytes. */
   readonly request: (messages: number, bytes: number) => void
-  /** Returns the messages and bytes that were requested and not delivered yet. */
+  /** Returns the numbers of messages and bytes that were requested and not delivered yet. */
   readonly outstanding: () => Demand
   /**
    * Acknowledges a delivery soon, together with other deliveries, and asks the broker to confirm the acknowledgement.
-   * The caller may acknowledge a delivery only after the commits with its purchases are durable.
+   * The caller may acknowledge a delivery only after the commits with the delivery's purchases are durable.
    */
   readonly acknowledge: (delivery: ReadDelivery) => void
   /** Waits until the broker has confirmed all acknowledgements. Only a process that stops calls `confirmed`. */
@@ -42,15 +42,18 @@ export interface Pull {
 /** The events of a pull, for the owner of the partition. */
 export interface PullEvents {
   readonly delivered: (delivery: Delivery) => void
-  /** Called when a pull request has ended before it was filled, so that the owner may make another one. */
+  /**
+   * Called when a pull request has ended before all requested messages came, so that the owner may make another pull
+   * request.
+   */
   readonly ended: () => void
   /** Called when a pull request has ended because the next message has more bytes than the request allows. */
   readonly oversized: () => void
-  /** Called when the consumer is gone, because a later owner deleted it or the broker lost it. */
+  /** Called when the consumer no longer exists, because a later owner deleted the consumer, or the broker lost it. */
   readonly lost: (reason: string) => void
 }
 
-/** Holds the state of one pull: the pull requests in flight, and the time at which the broker was last heard. */
+/** Holds the pull requests in flight of one consumer, and the time of the broker's last message. */
 class PullSession {
   private readonly demand = new PullDemand()
   private heardAt = performance.now()
@@ -96,8 +99,8 @@ class PullSession {
   }
 
   /**
-   * Returns the silence of the broker in milliseconds. Returns 0 without a pull request, because the broker then sends
-   * no heartbeats. A worker makes no pull request while it holds as much input as it may.
+   * Returns for how many milliseconds the broker has been silent. Returns 0 without a pull request, because the broker
+   * then sends no heartbeats. A worker makes no pull request while the worker holds as much input as its bounds allow.
    */
   silence(): number {
     return this.demand.size === 0 ? 0 : performance.now() - this.heardAt

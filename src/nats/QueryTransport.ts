@@ -15,7 +15,8 @@ interface Served {
 
 /**
  * Adds a micro service to a connection. The client library keeps a stopped service and its handler until the connection
- * closes. So each service gets a view of the connection that looks closed once the service stops.
+ * closes. Each service therefore gets an object instead of the connection, which looks like a closed connection once
+ * the service stops.
  */
 const addService = async (
   client: NatsConnection,
@@ -34,7 +35,7 @@ const addService = async (
   }
 }
 
-/** The words for the operation in the errors of `ask`. */
+/** The name of the operation in the messages of the errors of `ask`. */
 const asking = "ask the owner of the account"
 
 /** Carries requests and answers between edges and the owners of partitions, as a NATS micro service. */
@@ -48,8 +49,8 @@ export class QueryTransport extends Context.Service<
       timeoutMilliseconds: number
     ) => Effect.Effect<string, BrokerUnavailable | OutcomeUnknown>
     /**
-     * Calls `handle` with each request for a partition, until the scope closes. Every worker that believes to be the
-     * owner gets every request. Only a worker that can prove its ownership answers.
+     * Calls `handle` with each request for a partition, until the caller's scope closes. Every worker that takes itself
+     * for the owner of the partition gets every request. Only a worker that can prove its ownership sends an answer.
      */
     readonly serve: (
       partition: number,
@@ -80,7 +81,7 @@ export class QueryTransport extends Context.Service<
             })
             .pipe(
               Effect.map((message) => message.string()),
-              // Without a majority of brokers no owner can answer, so asking again would not help.
+              // Without a majority of brokers no owner can answer a question, so a second request would not help.
               Effect.catchTag("OutcomeUnknown", (unknown) =>
                 Effect.fail(connection.hasMajority() ? unknown : noMajority(asking))
               ),

@@ -10,11 +10,11 @@ interface ConsumerInfo {
   readonly num_ack_pending: number
   readonly created: string
   readonly ack_floor: { readonly stream_seq: number; readonly last_active?: string }
-  /** The time at which the broker gave the answer with the consumer's state, by the broker's clock. */
+  /** The time at which the broker answered with the state of the consumer, by the broker's clock. */
   readonly ts: string
 }
 
-/** The messages in a partition's input that the owner has not acknowledged. */
+/** The unacknowledged input of a partition: the messages that the owner has not acknowledged. */
 export interface PartitionQueue {
   /** The newest epoch of the partition that has a consumer. */
   readonly epoch: number
@@ -27,14 +27,17 @@ export interface PartitionQueue {
    * clock.
    */
   readonly movedAt: number
-  /** The time at which the broker gave the answer, in milliseconds since 1970, by the broker's clock. */
+  /**
+   * The time at which the broker answered with the state of the consumer, in milliseconds since 1970, by the broker's
+   * clock.
+   */
   readonly readAt: number
 }
 
 /**
  * Returns the unacknowledged input of each partition, by the number of the partition. An epoch may have made several
- * consumers, but uses only one of them. So the result has the state of the newest epoch's consumer with the least
- * unacknowledged input.
+ * consumers, but uses only one of them. The result therefore has the state of one consumer of the newest epoch: the
+ * consumer with the least unacknowledged input.
  */
 export const queuesOf = (consumers: ReadonlyArray<ConsumerInfo>): ReadonlyMap<number, PartitionQueue> => {
   const newest = new Map<number, PartitionQueue>()
@@ -61,13 +64,13 @@ export class QueueDepth extends Context.Service<
      */
     readonly waiting: Effect.Effect<ReadonlyMap<number, PartitionQueue>, BrokerFailure>
     /**
-     * Returns for how many milliseconds no message of a partition was acknowledged, by the broker's clock; 0 if no
-     * message waits. Reads the oldest waiting message from the broker.
+     * Returns for how many milliseconds no message of a partition was acknowledged, by the broker's clock; 0 if all
+     * messages are acknowledged. Reads the oldest unacknowledged message from the broker.
      */
     readonly stoodStill: (partition: number, queue: PartitionQueue) => Effect.Effect<number, BrokerFailure>
     /**
-     * Returns the age in milliseconds of the oldest message of a partition that waits, by the broker's clock; 0 if no
-     * message waits. Reads that message.
+     * Returns the age in milliseconds of a partition's oldest unacknowledged message, by the broker's clock; 0 if all
+     * messages are acknowledged. Reads the oldest unacknowledged message from the broker.
      */
     readonly oldestAge: (partition: number, queue: PartitionQueue) => Effect.Effect<number, BrokerFailure>
   }

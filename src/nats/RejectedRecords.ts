@@ -13,10 +13,10 @@ import { newestFirst } from "./client/NewestFirst.ts"
  * the broker's largest message.
  */
 export const recordsLengthMax = 2 * 1024 * 1024
-/** The most steps of one record's replay that are read, oldest first. */
+/** The most steps of the replay of one rejected record that an edge reads, oldest first. */
 const replayStepsMax = 100
 
-/** The most rejected records of one message, or of one decision of an actor, that are written at once. */
+/** The most rejected records of one message, or of one decision of an actor, that a worker writes at once. */
 const recordsAtOnceMax = 16
 
 /**
@@ -36,7 +36,7 @@ export interface StoredRejection extends Rejection {
 
 export interface StoredReplay extends Replay {
   readonly sequence: number
-  /** The time at which the broker stored this step of the replay, in milliseconds since 1970. */
+  /** The time at which the broker stored the step of the replay, in milliseconds since 1970. */
   readonly at: number
 }
 
@@ -61,21 +61,21 @@ const storedReplay = ({ text, sequence, storedAt }: StreamMessage): StoredReplay
 
 /**
  * Reads and writes rejected records, and the steps of their replays. An edge reads rejected records and writes steps
- * itself, without asking an owner. A rejected record is written once, and belongs to no account. So no owner knows more
- * about a rejected record than the leader of the journal. A replayed purchase goes through the input log, like every
- * purchase.
+ * without a question to an owner. A rejected record is written once, and belongs to no account. The leader of the
+ * journal therefore has everything that is known of a rejected record. A replayed purchase goes through the input log,
+ * like every purchase.
  */
 export class RejectedRecords extends Context.Service<
   RejectedRecords,
   {
     /**
-     * Writes a rejected record with the reason, before the commit that counts the rejection. A rejected record that
-     * exists already has the same content, because a second decision about the same input equals the first.
+     * Writes a rejected record with the reason, before the commit that counts the rejection. If the rejected record
+     * exists already, it has the same content, because a second decision about the same input equals the first.
      */
     readonly record: (rejection: Rejection) => Effect.Effect<void, BrokerFailure>
     /**
-     * Returns the newest rejected records, or the newest ones below a sequence of the journal. A page with long records
-     * may have fewer than `limit` records.
+     * Returns the newest rejected records, or the newest rejected records below a sequence of the journal. A page with
+     * long records may have fewer than `limit` records.
      */
     readonly page: (limit: number, below?: number) => Effect.Effect<RejectedPage, BrokerFailure>
     /** Returns the rejected record with a key; `undefined` if no rejected record has the key. */
@@ -138,7 +138,7 @@ export class RejectedRecords extends Context.Service<
           Effect.asVoid,
           Effect.catchTag("CommitConflict", ({ reason }) =>
             Effect.flatMap(newest(key), (found) =>
-              // Another worker may be writing the same rejected record, and its write may fail.
+              // Another worker may be writing the same rejected record, and the write of the other worker may fail.
               found === undefined ? Effect.fail(new BrokerUnavailable({ operation, reason })) : Effect.void
             )
           )

@@ -3,15 +3,13 @@ import { decodeToken, encodeToken, ruleCountPrefix } from "../protocol/Subject.t
 import { Connection } from "./client/Connection.ts"
 
 /**
- * Sends and receives the numbers of rules that judges have counted. No stream keeps the numbers of rules, because they
- * are used only for a rough bound on the rules of all users.
+ * Sends and receives the numbers of switched-on rules that judges have counted. No stream keeps these numbers, because
+ * they only serve a rough bound on the rules of all users.
  */
 export class RuleCounts extends Context.Service<
   RuleCounts,
   {
-    /**
-     * Sends the number of rules that are switched on, as a judge has counted it. Sends nothing without a connection.
-     */
+    /** Sends the number of switched-on rules that a judge has counted. Sends nothing without a connection. */
     readonly tell: (judge: string, rules: number) => Effect.Effect<void>
     /** Calls `heard` with each number of rules that a judge sends, until the scope closes. */
     readonly watch: (heard: (judge: string, rules: number) => void) => Effect.Effect<void, never, Scope.Scope>

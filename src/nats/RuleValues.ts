@@ -5,28 +5,27 @@ import { appendMessage, type CommitConflict } from "./client/ConditionalAppend.t
 import { Connection } from "./client/Connection.ts"
 import { readMessage } from "./client/JetStreamApi.ts"
 
-/** All rules of one user, as the journal has them. */
+/** The stored rules of one user: a message of the key `rules.<user>` of the journal. */
 export interface RuleValue {
   /**
-   * The sequence in the journal of the value with the rules. Commits with a higher sequence are judged by the rules of
-   * this value.
+   * The sequence of the message in the journal. Commits with a higher sequence are judged by the rules of this message.
    */
   readonly sequence: number
   readonly text: string
 }
 
 /**
- * Reads and writes the values of the keys `rules.<user>`. The values of rules are in the journal, so that rules and
- * commits have one order.
+ * Reads and writes the stored rules of users: the values of the keys `rules.<user>`. The stored rules are in the
+ * journal, so that rules and commits have one order.
  */
 export class RuleValues extends Context.Service<
   RuleValues,
   {
-    /** Returns the newest value with a user's rules, as the leader has it; `undefined` before the user's first rule. */
+    /** Returns the newest stored rules of a user, read from the leader; `undefined` before the user's first rule. */
     readonly newest: (userToken: string) => Effect.Effect<RuleValue | undefined, BrokerFailure>
     /**
-     * Stores a value with a user's rules behind the value at `after` (0 for the first value), and returns the new
-     * sequence. Fails with `CommitConflict` if another value is the newest one.
+     * Stores the rules of a user behind the value at `after` (0 for the first value), and returns the new sequence.
+     * Fails with `CommitConflict` if the newest value of the user does not have the sequence `after`.
      */
     readonly append: (
       userToken: string,

@@ -6,9 +6,11 @@ import { readMessage, type StoredMessage } from "./client/JetStreamApi.ts"
 import { readReplica } from "./client/ReplicaRead.ts"
 import { openJournalPull, type ReadingOver } from "./JournalPull.ts"
 
-/** The most keys whose older values are read with one request. The broker answers for at most 1,024 keys. */
+/**
+ * The most keys whose older values a judge reads with one request. The broker answers a request for at most 1,024 keys.
+ */
 const keysAtOnceMax = 256
-/** The most reads from the leader at once. */
+/** The most reads that a judge makes from the leader at once. */
 const readsAtOnceMax = 16
 
 /** A value of a key `rules.<owner>`. */
@@ -27,7 +29,7 @@ const valueOf = ({ subject, sequence, text }: Pick<StoredMessage, "subject" | "s
 })
 
 /**
- * Reads values of keys from a replica, at most one for each key. A value may not be the newest one up to `through`,
+ * Reads from a replica at most one value for each key. A value may be older than the newest value up to `through`,
  * because the replica may lack the newest messages. Keys without a value on the replica are missing in the result.
  */
 const guessed = (connection: BrokerConnection, subjects: ReadonlyArray<string>, through: number) =>
@@ -38,8 +40,8 @@ const guessed = (connection: BrokerConnection, subjects: ReadonlyArray<string>, 
       )
 
 /**
- * Returns the newest value of a key up to a sequence, as the leader has it. Begins at a known value of the key, and
- * reads value after value.
+ * Returns the newest value of a key up to a sequence, read from the leader. Begins at a known value of the key, and
+ * reads one value after the other.
  */
 const newestThrough = Effect.fnUntraced(function* (
   connection: BrokerConnection,
@@ -58,7 +60,10 @@ const newestThrough = Effect.fnUntraced(function* (
   }
 })
 
-/** Calls `take` with the newest value up to a sequence, for each key that also has later values. */
+/**
+ * Calls `take` with the newest value up to the sequence `through` of each given key. The newest value of these keys
+ * came after `through`.
+ */
 const takeOlder = Effect.fnUntraced(function* (
   connection: BrokerConnection,
   subjects: ReadonlyArray<string>,
@@ -80,10 +85,11 @@ const takeOlder = Effect.fnUntraced(function* (
 })
 
 /**
- * Calls `take` with values of the keys `rules.<owner>`. If `take` gets several values of a key, the last one is the
- * newest value up to the sequence `through`. A consumer delivers the newest value of each key, and then later values.
- * The consumer is read up to the leader's newest value, because the consumer's replica may lack the newest messages.
- * Keys whose newest value came after `through` are read once more, by key.
+ * Calls `take` with the stored rules of each user: the values of the keys `rules.<owner>`. If `take` gets several
+ * values of a key, the last value is the newest up to the sequence `through`. A consumer delivers the newest value of
+ * each key, and then later values. The consumer is read up to the leader's newest value, because the consumer's replica
+ * may lack the newest messages. For a key whose newest value came after `through`, a further read finds the newest
+ * value up to `through`.
  */
 export const takeRulesAsOf = (
   connection: BrokerConnection,
@@ -95,9 +101,9 @@ export const takeRulesAsOf = (
     if (last === undefined) return
     const pull = yield* openJournalPull(connection, rulesFilter, "newest of each subject")
     const changed = new Set<string>()
-    // The consumer has only the new value of a key that changed after `last` was read, and the new value is behind
-    // `last`. So all values that the consumer had at its creation are read too. Without these values, the rules of a
-    // key that changed after `last` would be missing.
+    // If a key changed after `last` was read, the consumer has only the new value of the key, and the new value is
+    // behind `last`. The loop therefore also reads all values that the consumer had at its creation. Without these
+    // values, the rules of such a key would be missing.
     for (let taken = 0, values = 0; taken < last.sequence || values < pull.pending;) {
       for (const { subject, sequence, payload } of yield* pull.take) {
         taken = sequence

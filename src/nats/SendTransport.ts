@@ -12,14 +12,14 @@ import {
 import { Connection } from "./client/Connection.ts"
 
 /**
- * The time that a judge has to answer a request for one delivery. The time to answer covers an attempt that is in
- * flight, the requested attempt, and the messages.
+ * The time within which a judge must answer a request for one delivery. This time is enough for an attempt in flight,
+ * the requested attempt, and the messages between edge and judge.
  */
 const replyTimeout = Duration.seconds(35)
 
 /**
- * Asks the judge that delivers to a user's webhook for one delivery at once. The request for a delivery and its answer
- * are not stored.
+ * Asks the judge that delivers to a user's webhook to make one delivery without waiting. No stream stores the request
+ * and the answer.
  */
 export class SendTransport extends Context.Service<
   SendTransport,
@@ -30,7 +30,7 @@ export class SendTransport extends Context.Service<
     ) => Effect.Effect<SendReply, BrokerUnavailable | OutcomeUnknown>
     /**
      * Calls `handle` with each request for a delivery, until the scope closes. Every judge gets every request, and only
-     * the judge that delivers to the webhook answers.
+     * the judge that delivers to the webhook sends an answer.
      */
     readonly serve: (
       handle: (ownerToken: string, request: SendRequest, reply: (reply: SendReply) => void) => void

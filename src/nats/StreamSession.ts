@@ -9,15 +9,17 @@ import { nanosecondsOf } from "./client/Nanoseconds.ts"
 
 /** The longest time between two heartbeats of the broker for a consumer. */
 const heartbeat = Duration.seconds(2)
-/** The silence of a consumer after which its session ends, and another consumer is made. */
+/**
+ * The time of silence of a consumer after which the session of the consumer ends. The next session makes another
+ * consumer.
+ */
 const silenceMaxMilliseconds = 3 * Duration.toMillis(heartbeat)
 /**
- * The time after which the broker removes a consumer that nobody listens to, for instance the consumer of a crashed
- * edge.
+ * The time after which the broker removes a consumer without a listener, for instance the consumer of a crashed edge.
  */
 const inactiveMax = Duration.seconds(10)
 
-/** The messages that a session follows: the messages of a stream whose subjects fit a filter. */
+/** The messages that a session follows: the messages of a stream whose subject fits a filter. */
 export interface FollowedSubjects {
   readonly stream: string
   readonly filter: string
@@ -44,11 +46,11 @@ interface SessionEvents {
 }
 
 /**
- * Takes the deliveries of one consumer, and passes the messages of the stream on. A missing delivery ends the session
- * of the consumer.
+ * Takes the deliveries of one consumer, and calls `heard` with each delivered message. A missing delivery ends the
+ * session of the consumer.
  */
 export class SessionDeliveries {
-  /** The time at which the broker was last heard, by `performance.now()`. */
+  /** The time of the broker's last message, by `performance.now()`. */
   heardAt = performance.now()
   private delivered = 0
   private readonly client: Pick<NatsConnection, "publish">
@@ -73,8 +75,8 @@ export class SessionDeliveries {
   }
 
   private takeStatus(message: Msg): void {
-    // With a status that has a reply subject, the broker asks whether this process keeps up. This process answers the
-    // broker's question only after it has taken all earlier messages.
+    // A status of the broker with a reply subject asks whether this process keeps up with the messages. This process
+    // publishes to the reply subject only after it has taken all earlier messages.
     const question = message.reply ?? message.headers?.get("Nats-Consumer-Stalled") ?? ""
     if (question !== "") this.client.publish(question)
     const last = Number(message.headers?.get("Nats-Last-Consumer") || this.delivered)
@@ -83,8 +85,8 @@ export class SessionDeliveries {
 }
 
 /**
- * Calls `heard` with the messages of a stream behind a sequence, in order, through a consumer of its own. Returns why
- * the session ended: a missing delivery, a silent broker, or a connection that broke.
+ * Calls `heard` with the messages of a stream behind a sequence, in order, through a consumer that only this session
+ * uses. Returns why the session ended: a missing delivery, a silent broker, or a connection that broke.
  */
 export const runStreamSession = (
   connection: BrokerConnection,

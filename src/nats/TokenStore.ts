@@ -6,13 +6,13 @@ import { Connection } from "./client/Connection.ts"
 import { readMessage } from "./client/JetStreamApi.ts"
 import { readPage } from "./PageRead.ts"
 
-/** The most records of tokens, and about the most bytes of records, that are read at once. */
+/** The most records of tokens that an edge reads at once, and approximately the most bytes of these records. */
 const pageRecordsMax = 500
 const pageBytesMax = 256 * 1024
 
 /**
- * Returns the configuration of the stream of tokens, for its creation. Edges read the stream of tokens, and only an
- * administrator writes it.
+ * Returns the configuration with which the setup creates the stream of tokens. Edges read the stream of tokens, and
+ * only an administrator writes to the stream.
  */
 export const tokensConfig = (replicas: number) => ({
   name: tokensStream,
@@ -28,10 +28,10 @@ export const tokensConfig = (replicas: number) => ({
   deny_purge: true
 })
 
-/** The record of a token, as the bucket `tokens` has it. */
+/** The record of a token in the bucket `tokens`. */
 export interface StoredToken {
   readonly id: string
-  /** The sequence of the record in the bucket. A later change of any token has a higher sequence. */
+  /** The sequence of the record in the bucket. Each later record of any token has a higher sequence. */
   readonly sequence: number
   readonly text: string
 }
@@ -40,21 +40,22 @@ export interface StoredToken {
 export class TokenStore extends Context.Service<
   TokenStore,
   {
-    /** Returns the newest record of a token, as the leader has it; `undefined` if no token has the id. */
+    /** Returns the newest record of a token, read from the leader; `undefined` if no token has the id. */
     readonly find: (id: string) => Effect.Effect<StoredToken | undefined, BrokerFailure>
     /**
      * Returns the next records of tokens after a sequence, oldest first. Returns an empty list if the bucket has no
-     * later record of a token.
+     * record of a token after the sequence.
      */
     readonly after: (sequence: number) => Effect.Effect<ReadonlyArray<StoredToken>, BrokerFailure>
     /**
      * Replaces the record that has the sequence `at`, or writes the first record of a token if `at` is 0. Returns the
-     * sequence of the new record. Fails with `CommitConflict` if another record is the newest.
+     * sequence of the new record. Fails with `CommitConflict` if the newest record of the token does not have the
+     * sequence `at`.
      */
     readonly replace: (id: string, text: string, at: number) => Effect.Effect<number, BrokerFailure | CommitConflict>
     /**
-     * Calls `heard` whenever somebody writes the record of a token, and when the connection is back after a loss. The
-     * record may not be readable yet when `heard` is called.
+     * Calls `heard` whenever an administrator writes the record of a token, and when a lost connection is back. When
+     * `heard` is called, a read may still miss the new record.
      */
     readonly watch: (heard: () => void) => Effect.Effect<void, never, Scope.Scope>
   }

@@ -21,16 +21,16 @@ import { headsConfig } from "./HeadStore.ts"
 import { tokensConfig } from "./TokenStore.ts"
 import { workersConfig } from "./WorkerBucket.ts"
 
-/** The oldest broker that the tests have run on. */
+/** The oldest version of the broker with which the tests have run. */
 const brokerVersionMin = [2, 15, 0] as const
-/** The wait before a starting process looks again for a stream that is missing. */
+/** The time between two looks of a starting process for a missing stream. */
 const missingRetryWait = Duration.millis(250)
 /**
- * The most times that a starting process looks for a missing stream, which takes about a minute. The setup that creates
- * the stream may run at the same time.
+ * The most looks of a starting process for a missing stream, which take about a minute. The setup may create the stream
+ * in this minute.
  */
 const missingRetriesMax = 240
-/** The time after which a starting process logs which stream it waits for. */
+/** The time after which a starting process logs the name of the stream that the process waits for. */
 const missingLoggedAfter = Duration.seconds(2)
 /** The entry that the upgrade writes into the metadata of the journal when the upgrade is complete. */
 export const upgradeMetadata = "purchases.upgrade"
@@ -39,8 +39,8 @@ export const upgradeDone = "done"
 export const partitionsMetadata = "purchases.partitions"
 
 /**
- * Fails the start of a process, because the broker is too old, has no JetStream, or has a stream that this version
- * cannot use.
+ * The failure if a process cannot start, because the broker is too old, has no JetStream, or has a stream that this
+ * version cannot use.
  */
 export class TopologyMismatch extends Schema.TaggedError<TopologyMismatch>()("TopologyMismatch", {
   problem: Schema.String
@@ -51,7 +51,7 @@ export class TopologyMismatch extends Schema.TaggedError<TopologyMismatch>()("To
 }
 
 export interface InputSettings {
-  /** The number of partitions that a new input log gets. An existing input log keeps its number of partitions. */
+  /** The number of partitions of a new input log. An existing input log keeps its number of partitions. */
   readonly partitions: number
   readonly replicas: number
   /** The duplicate window of the input log. */
@@ -68,7 +68,7 @@ export interface TopologySettings extends InputSettings {
 const inputConfig = (settings: InputSettings, messageBytesMax: number) => ({
   name: inputStream,
   description: "Purchases as they came in; what is applied is purged later",
-  // The stream lists a subject for each partition, so that the broker refuses messages to a partition that does not
+  // The stream has a subject for each partition, so that the broker refuses messages to a partition that does not
   // exist.
   subjects: [
     "purchases.*",
@@ -110,7 +110,10 @@ const formerLayout = () =>
     problem: `The stream ${formerLedgerStream} holds accounts in the layout of an earlier version. Stop all workers and edges, and run: npm run upgrade`
   })
 
-/** Returns whether the broker has accounts in the layout of an earlier version whose upgrade is not complete. */
+/**
+ * Returns whether the broker still has accounts in the layout of an earlier version, because the upgrade is not
+ * complete.
+ */
 const isFormerLayout = Effect.fnUntraced(function* (connection: BrokerConnection) {
   const former = yield* streamConfigOf(connection, formerLedgerStream)
   if (former === undefined) return false
@@ -123,7 +126,9 @@ const missing = (stream: string) =>
     problem: `The stream ${stream} is missing on the broker. Create the streams first: node src/main.ts --role setup`
   })
 
-/** Fails if the broker is too old. Logs a warning if the broker has no JetStream. */
+/**
+ * Fails if the broker of this connection is too old. Logs a warning if the broker of this connection has no JetStream.
+ */
 const checkBroker = Effect.fnUntraced(function* (connection: BrokerConnection) {
   const server = connection.client.info
   const version = server?.version ?? "0"
@@ -133,15 +138,16 @@ const checkBroker = Effect.fnUntraced(function* (connection: BrokerConnection) {
       problem: `The broker is nats-server ${version}; ${needed} or newer is needed. Upgrade it or set NATS_URL.`
     })
   }
-  // A broker of a cluster whose disk is full goes on without JetStream, and passes requests on to the other brokers.
+  // In a cluster, a broker with a full disk goes on without JetStream, and passes JetStream requests to the other
+  // brokers.
   const hasJetStream = server.jetstream === true
   if (!hasJetStream) yield* Effect.logWarning("a broker without JetStream; looking for another that has it")
   return { hasJetStream, messageBytesMax: Math.floor(server.max_payload / 2) }
 })
 
 /**
- * Replaces a failure by a message that no broker has JetStream, if this connection's broker has none and no other
- * broker answers.
+ * Replaces a failure by the message that no broker has JetStream. Does so if this connection's broker has no JetStream,
+ * and no other broker answers.
  */
 const orWithoutJetStream =
   (hasJetStream: boolean) =>
@@ -202,8 +208,8 @@ const ensureAlerts = Effect.fnUntraced(function* (
 })
 
 /**
- * Creates the streams that are missing, and gives streams more replicas if they have too few. Only the role `admin` may
- * run `setUpStreams`. Processes of all other roles only check whether the streams exist.
+ * Creates the missing streams, and adds replicas to streams that have too few replicas. Only the role `admin` may run
+ * `setUpStreams`. Processes of all other roles only check whether the streams exist.
  */
 export const setUpStreams = Effect.fnUntraced(function* (settings: TopologySettings) {
   const connection = yield* Connection
@@ -216,10 +222,7 @@ export const setUpStreams = Effect.fnUntraced(function* (settings: TopologySetti
   for (const config of [tokensConfig, auditConfig]) yield* ensureStream(connection, config(replicas))
 })
 
-/**
- * Checks that the streams exist on the broker, and gives their bounds. The setup, and not `Topology`, creates the
- * streams.
- */
+/** Checks that the streams exist on the broker, and has the bounds of the streams. The setup creates the streams. */
 export class Topology extends Context.Service<
   Topology,
   {

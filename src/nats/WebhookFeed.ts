@@ -6,22 +6,22 @@ import type { StoredMessage } from "./client/JetStreamApi.ts"
 import { runStreamSession } from "./StreamSession.ts"
 import { WebhookStore } from "./WebhookStore.ts"
 
-/** The wait before the stream of webhooks is followed again after a session has ended. */
+/** The wait after the end of a session, before a judge follows the stream of webhooks in a new session. */
 const retryWait = Duration.millis(250)
 
 const tokenOf = (subject: string): string => subject.slice(subject.lastIndexOf(".") + 1)
 
-/** The functions that are called with the changes of webhooks and with new alerts. */
+/** The functions that `WebhookFeed` calls with changes of webhooks and with new alerts. */
 export interface WebhookEvents {
   /**
-   * Called when the stream of webhooks is followed from now on. After a call of `began`, `changed` is called for every
-   * webhook, because changes may have been missed. `changed` is not called for a webhook that was removed while the
-   * stream was not followed.
+   * Called when a session begins to follow the stream of webhooks. After `began`, `changed` is called for every
+   * webhook, because changes between two sessions are missed. `changed` is not called for a webhook that was removed
+   * between two sessions.
    */
   readonly began: () => void
   /** Called with a user's webhook, or with `undefined` if the user removed the webhook. */
   readonly changed: (ownerToken: string, webhook: Webhook | undefined) => void
-  /** Called when a message with a user's alerts was stored at a sequence. */
+  /** Called when the broker has stored a message with a user's alerts at a sequence. */
   readonly alerted: (ownerToken: string, sequence: number) => void
 }
 
@@ -30,8 +30,8 @@ export class WebhookFeed extends Context.Service<
   WebhookFeed,
   {
     /**
-     * Calls the functions of `events` until the fiber is interrupted. After a lost connection, begins again with
-     * `began` and all webhooks.
+     * Calls the functions of `events` until the fiber is interrupted. After a lost connection, calls `began` again, and
+     * then `changed` for all webhooks.
      */
     readonly follow: (events: WebhookEvents) => Effect.Effect<never>
   }
@@ -43,13 +43,13 @@ export class WebhookFeed extends Context.Service<
       const { lastSequence } = yield* WebhookStore
 
       const session = Effect.fnUntraced(function* ({ began, changed, alerted }: WebhookEvents) {
-        // `alerted` is called for alerts behind the last sequence that is read here. The receiver of `alerted` finds
-        // earlier alerts by a read of its own after `began`.
+        // `alerted` is called for alerts behind the sequence `last`. After `began`, the caller of `follow` reads
+        // earlier alerts itself.
         const last = yield* lastSequence
         began()
         const alerts = ({ subject, sequence }: StoredMessage) => alerted(tokenOf(subject), sequence)
         const webhooks = ({ subject, text }: StoredMessage) => changed(tokenOf(subject), decodeWebhook(text))
-        // Each key of a webhook has only one value, because a new value replaces the value before.
+        // Each key of a webhook has only one value, because a new value replaces the old value.
         return yield* Effect.raceFirst(
           runStreamSession(connection, { stream: alertsStream, filter: alertFilter }, last, alerts),
           runStreamSession(connection, { stream: alertsStream, filter: webhookFilter }, 0, webhooks)

@@ -27,19 +27,19 @@ import { askJetStream, readMessage, type StoredMessage } from "./client/JetStrea
 import { readPage } from "./PageRead.ts"
 
 /**
- * The most messages about the dead letters of one webhook that are kept. Of more messages about dead letters, the
- * broker drops the oldest ones.
+ * The most messages about the dead letters of one webhook. If a webhook has more such messages, the oldest messages are
+ * dropped.
  */
 export const deadLettersMax = 1_000
 const deadPageBytes = 256 * 1_024
 
 /**
- * The time after which the broker drops the mark of a removed webhook. When the mark is dropped, every judge has read
- * it, or has begun again and read all webhooks.
+ * The time after which the broker drops the mark of a removed webhook. By this time, every judge has read the mark, or
+ * has begun again and read all webhooks.
  */
 const removedFor = Duration.hours(1)
 
-/** A webhook, as the stream of alerts has it. `webhook` is `undefined` if the user has no webhook. */
+/** A webhook that was read from the stream of alerts. `webhook` is `undefined` if the user has no webhook. */
 export interface StoredWebhook {
   readonly webhook: Webhook | undefined
   /** The sequence of the newest value of the webhook's key; 0 before the first value. */
@@ -47,7 +47,7 @@ export interface StoredWebhook {
 }
 
 /**
- * The state of the deliveries to a webhook, as the stream of alerts has it. `state` is `undefined` before the first
+ * The state of the deliveries to a webhook, read from the stream of alerts. `state` is `undefined` before the first
  * delivery.
  */
 export interface StoredDeliveryState {
@@ -101,7 +101,7 @@ const makeWebhooks = (connection: Asking) => {
       Effect.asVoid
     )
 
-  // With an offset beyond the end, the broker returns the number of keys without listing the keys.
+  // For an offset beyond the number of keys, the broker returns the number of keys without a list of the keys.
   const counting = { subjects_filter: webhookFilter, offset: Number.MAX_SAFE_INTEGER }
   const count = Effect.map(streamState(connection, counting), ({ total }) => total ?? 0)
   return { find, write, remove, count }
@@ -167,35 +167,41 @@ const makeAlertReads = (connection: Asking) => ({
 
 /**
  * Reads and writes the webhooks of users, and the state of the deliveries to webhooks. Edges write webhooks, and judges
- * write states of deliveries. All reads come from the leader of the stream of alerts. A conditional write fails with
- * `CommitConflict` unless `at` is the sequence of the newest value of the key.
+ * write states of deliveries. All reads come from the leader of the stream of alerts. A write with the argument `at`
+ * fails with `CommitConflict` unless `at` is the sequence of the newest value of the key.
  */
 export class WebhookStore extends Context.Service<
   WebhookStore,
   {
     readonly find: (ownerToken: string) => Effect.Effect<StoredWebhook, BrokerFailure>
     /**
-     * Replaces a webhook, and returns the sequence of the new value. The broker keeps no earlier value of the webhook.
+     * Replaces a webhook, and returns the sequence of the new value. The broker keeps only the new value of the
+     * webhook.
      */
     readonly write: (ownerToken: string, webhook: Webhook, at: number) => Conditional<number>
     /** Removes a webhook with its secrets, the state of its deliveries, and its dead letters. */
     readonly remove: (ownerToken: string, at: number) => Conditional<void>
-    /** Returns the number of users with a webhook. Webhooks that were removed within the last hour are counted too. */
+    /**
+     * Returns the number of users with a webhook. The number includes webhooks that were removed within the last hour.
+     */
     readonly count: Effect.Effect<number, BrokerFailure>
     /** Returns the last sequence of the stream of alerts. */
     readonly lastSequence: Effect.Effect<number, BrokerFailure>
     readonly state: (ownerToken: string) => Effect.Effect<StoredDeliveryState, BrokerFailure>
     /** Replaces the state of the deliveries to a webhook, and returns the sequence of the new value. */
     readonly writeState: (ownerToken: string, state: DeliveryState, at: number) => Conditional<number>
-    /** Returns the first message of a user's alerts after a sequence; `undefined` if the user has no later alerts. */
+    /**
+     * Returns the first message of a user's alerts after a sequence; `undefined` if the user has no alerts after the
+     * sequence.
+     */
     readonly nextAlerts: (ownerToken: string, after: number) => Effect.Effect<StoredMessage | undefined, BrokerFailure>
     /**
-     * Returns the message of a user's alerts at a sequence; `undefined` if the sequence has no message, or has another
-     * message.
+     * Returns the message of a user's alerts at a sequence; `undefined` if the stream has no message of the user's
+     * alerts at the sequence.
      */
     readonly alertsAt: (ownerToken: string, sequence: number) => Effect.Effect<StoredMessage | undefined, BrokerFailure>
     readonly bury: (ownerToken: string, letter: DeadLetter) => Effect.Effect<void, BrokerFailure>
-    /** Writes that a dead letter was delivered later, so that it is no dead letter any more. */
+    /** Writes that the alert of a dead letter was delivered, so that the alert is no dead letter any more. */
     readonly revive: (ownerToken: string, id: number) => Effect.Effect<void, BrokerFailure>
     /** Returns the dead letters of a user, oldest first. */
     readonly deadLetters: (ownerToken: string) => Effect.Effect<ReadonlyArray<DeadLetter>, BrokerFailure>

@@ -7,14 +7,14 @@ import { askJetStream, readMessage, storeMessage } from "./client/JetStreamApi.t
 import { nanosecondsOf } from "./client/Nanoseconds.ts"
 
 const announceTimeoutMilliseconds = 1_000
-/** A worker without a sign of life for this time is no longer listed. */
+/** The time after the last sign of life after which a worker is no longer listed. */
 const forgottenAfter = Duration.minutes(1)
-/** The most signs of life that are read at once. */
+/** The most signs of life that one process reads at once. */
 const readsAtOnceMax = 16
 
 /**
- * The numbers of purchases that a worker has handled since its process began. The numbers of handled purchases are only
- * shown to people.
+ * The numbers of purchases that a worker has handled since its process began. The ledger only shows these numbers to
+ * people.
  */
 export interface WorkDone {
   /**
@@ -28,21 +28,24 @@ export interface WorkDone {
    */
   readonly repeats: number
   readonly rejected: number
-  /** The user tokens of at most ten accounts that cannot be read; missing if all accounts can be read. */
+  /** At most ten accounts that the worker cannot read from the journal; missing if the worker can read all accounts. */
   readonly stopped?: ReadonlyArray<{ readonly account: string; readonly problem: string }>
 }
 
-/** A sign of life of a worker, as the bucket `workers` has it. */
+/** A sign of life of a worker, read from the bucket `workers`. */
 export interface WorkerSign {
   readonly worker: string
   /**
-   * The number of the worker's process. Each later process has a higher number, even if its worker has another name.
-   * The number of the process is 0 until the process knows its number.
+   * The number of the worker's process. Each later process of any worker has a higher number. `instance` is 0 until the
+   * process knows its number.
    */
   readonly instance: number
-  /** The time at which the broker stored the sign, in milliseconds since 1970; 0 for a sign of life from `watch`. */
+  /**
+   * The time at which the broker stored the sign of life, in milliseconds since 1970; 0 for a sign of life from
+   * `watch`.
+   */
   readonly storedAt: number
-  /** The age of the sign of life when it was read, by the broker's clock; 0 for a sign from `watch`. */
+  /** The age of the sign of life at the time of the read, by the broker's clock; 0 for a sign of life from `watch`. */
   readonly silentMilliseconds: number
   /** Whether the worker has ended, so that other workers should take over its partitions. */
   readonly isLeaving: boolean
@@ -56,18 +59,18 @@ interface SignValue {
 }
 
 interface SignsInfo {
-  /** The time at which the broker gave the answer with the sign of life, by the broker's clock. */
+  /** The time at which the broker answered with the sign of life, by the broker's clock. */
   readonly ts: string
   readonly state: { readonly subjects?: Record<string, number> }
 }
 
-/** Returns the configuration of the bucket `workers`, for its creation. */
+/** Returns the configuration with which the setup creates the bucket `workers`. */
 export const workersConfig = (replicas: number) => ({
   name: workersStream,
   description: "Signs of life of workers",
   subjects: [`${workersPrefix}*`],
-  // The stream of signs of life is on disk, because a stream in memory is lost when its broker restarts. After the loss
-  // of the stream, the numbers of processes would begin again.
+  // The stream of signs of life is on disk, because a broker that restarts loses its streams in memory. After the loss
+  // of the stream, the numbers of processes would begin with 1 again.
   storage: "file",
   discard: "new",
   max_msgs_per_subject: 1,
@@ -98,9 +101,12 @@ const signOf = (subject: string, data: string, isLeaving: boolean, storedAt: num
 export class WorkerBucket extends Context.Service<
   WorkerBucket,
   {
-    /** Writes a sign of life of a worker, and returns the sequence of the sign. */
+    /** Writes a sign of life of a worker, and returns the sequence of the sign of life. */
     readonly announce: (worker: string, instance: number, work?: WorkDone) => Effect.Effect<number, BrokerFailure>
-    /** Writes that the worker leaves. Returns the sequence of this last sign of life. */
+    /**
+     * Writes the last sign of life of a worker, which says that the worker leaves. Returns the sequence of the last
+     * sign of life.
+     */
     readonly leave: (worker: string, instance: number) => Effect.Effect<number, BrokerFailure>
     /** Reads the newest sign of life of each worker that has not left. */
     readonly read: Effect.Effect<ReadonlyArray<WorkerSign>, BrokerFailure>

@@ -2,14 +2,14 @@ import { Duration, Effect, Latch } from "effect"
 import type { NatsConnection } from "nats"
 
 /**
- * The time that the acknowledgement of a delivery waits for further acknowledgements. No edge waits for the
- * acknowledgement of a delivery, because notices report applied purchases. If acknowledgements were sent one by one,
- * each would wake the broker, and each confirmation would wake the worker.
+ * The time for which an acknowledgement waits for further acknowledgements. No edge waits for acknowledgements of
+ * messages, because notices report applied purchases. If a worker sent acknowledgements one by one, each
+ * acknowledgement would wake the broker, and each confirmation would wake the worker.
  */
 const gatherTime = Duration.millis(20)
 /**
- * The number of waiting acknowledgements at which all waiting acknowledgements are sent. The number of acknowledgements
- * that are sent at once is far below the number of unacknowledged deliveries that a consumer may have.
+ * The number of waiting acknowledgements at which all waiting acknowledgements are sent. This number is far below the
+ * number of unacknowledged deliveries that a consumer may have.
  */
 const acknowledgedTogetherMax = 64
 
@@ -18,22 +18,22 @@ const acknowledgedTogetherMax = 64
  * broker.
  */
 export interface Acknowledgements {
-  /** Acknowledges the delivery with this reply subject soon, together with other deliveries. */
+  /** Acknowledges the delivery with the given reply subject soon, together with other deliveries. */
   readonly add: (subject: string) => void
-  /** Takes note of a confirmation that came from the broker. */
+  /** Called when the broker has confirmed the acknowledgements of one sending. */
   readonly heard: () => void
   /**
    * Sends the acknowledgements that wait, and waits until the broker has confirmed all of them. Only a process that
    * stops calls `confirmed`.
    */
   readonly confirmed: Effect.Effect<void>
-  /** Drops the acknowledgements that wait. The broker delivers the unacknowledged messages again, to the next owner. */
+  /** Drops the acknowledgements that wait. The broker delivers the unacknowledged messages to the next owner. */
   readonly close: () => void
 }
 
 /**
- * Makes the sender of acknowledgements. The broker sends its confirmations to the subject `confirmation`.
- * Acknowledgements that become due without a connection are dropped.
+ * Makes the sender of acknowledgements. The broker sends its confirmations to the subject `confirmation`. Without a
+ * connection to the broker, waiting acknowledgements are dropped.
  */
 export const makeAcknowledgements = (
   client: Pick<NatsConnection, "publish">,

@@ -6,7 +6,10 @@ import type { BrokerConnection } from "./Connection.ts"
 import { storeMessage } from "./JetStreamApi.ts"
 import { writtenHeaders } from "./WrittenHeaders.ts"
 
-/** The time that the broker has to store a batch. After this time the outcome of the batch counts as unknown. */
+/**
+ * The time within which the broker must acknowledge a batch. After this time the outcome of the batch counts as
+ * unknown.
+ */
 const batchTimeoutMilliseconds = 5_000
 
 export interface BatchMessage {
@@ -14,16 +17,18 @@ export interface BatchMessage {
   readonly payload: string
 }
 
-/** Messages that are stored together. The broker refuses more than 1,000 messages in one batch. */
+/**
+ * Messages that the broker stores together, or not at all. The broker refuses more than 1,000 messages in one batch.
+ */
 export interface AtomicBatch {
-  /** The words for the batch in errors, which begin with a verb. */
+  /** The name of the batch in the messages of errors; the name begins with a verb. */
   readonly operation: string
   readonly messages: ReadonlyArray<BatchMessage>
   /** The last message of the batch, with the condition of the whole batch. */
   readonly last: BatchMessage
   /**
-   * The sequence that the newest message of the last message's subject has to have; 0 if the subject must have no
-   * message.
+   * The condition of the batch: the sequence of the newest message of the subject of `last`; 0 if the subject must have
+   * no message.
    */
   readonly after: number
   /** Further header lines of every message, each with its line end. */
@@ -31,10 +36,9 @@ export interface AtomicBatch {
 }
 
 /**
- * Stores all messages of a batch, or none, and returns the sequence of the last message when the batch is durable.
- * Fails with `CommitConflict` if another message is the newest of the last message's subject. After `OutcomeUnknown`
- * the batch may be stored, may be stored later, or may never be stored. The broker forgets an incomplete batch after
- * ten seconds.
+ * Stores all messages of a batch, or no message, and returns the sequence of the last message when the batch is
+ * durable. Fails with `CommitConflict` if the condition `after` does not hold. After `OutcomeUnknown` the batch may be
+ * stored, may be stored later, or may never be stored. The broker forgets an incomplete batch after ten seconds.
  */
 export const appendBatch = (
   { client, request, isConnected }: Pick<BrokerConnection, "client" | "request" | "isConnected">,
@@ -49,7 +53,7 @@ export const appendBatch = (
       client.publish(subject, payload, { headers: member(index + 1) })
     }
     const condition = `Nats-Expected-Last-Subject-Sequence: ${after}\r\n${headers}`
-    // A batch of one message is sent as a plain message, because the broker makes a separate store for each batch.
+    // A batch of one message is sent as a plain message, because the broker makes a temporary store for each batch.
     const commit =
       messages.length === 0
         ? condition

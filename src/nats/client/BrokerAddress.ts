@@ -2,7 +2,7 @@
 export interface BrokerAddress {
   /** The URLs of the brokers without names and passwords, so that the URLs may be logged. */
   readonly servers: ReadonlyArray<string>
-  /** Whether at least one URL is `tls://`. If one URL is `tls://`, every broker without TLS is refused. */
+  /** Whether at least one URL is `tls://`. If one URL is `tls://`, the process connects to no broker without TLS. */
   readonly isEncrypted: boolean
   readonly credentials: { readonly user: string; readonly pass: string } | { readonly token: string } | {}
 }
@@ -24,8 +24,8 @@ const isDecodable = (text: string): boolean => {
 }
 
 /**
- * Returns whether a text is a list of broker URLs. A URL with another protocol is refused, because the client library
- * would ignore the protocol and connect without TLS.
+ * Returns whether a text is a list of URLs with the protocols `nats:` or `tls:`. The client library would ignore
+ * another protocol, and connect without TLS.
  */
 export const isBrokerAddress = (urls: string): boolean =>
   urlsOf(urls).every((text) => {
@@ -35,8 +35,8 @@ export const isBrokerAddress = (urls: string): boolean =>
   })
 
 /**
- * Reads a list of broker URLs, separated by commas. The client library takes no credentials in a URL. So the
- * credentials of the first URL that has credentials are used for all URLs. All brokers of a cluster know the same
+ * Reads a list of broker URLs, separated by commas. The client library takes no credentials in a URL. The process
+ * therefore uses the credentials of the first URL with credentials for all URLs. All brokers of a cluster have the same
  * users.
  */
 export const readBrokerAddress = (urls: string): BrokerAddress => {
@@ -50,9 +50,11 @@ export const readBrokerAddress = (urls: string): BrokerAddress => {
   return { servers, isEncrypted, credentials: password === "" ? { token: name } : { user: name, pass: password } }
 }
 
-/** Returns a text that should be a list of URLs, without the parts that may be a name, a password or a token. */
+/**
+ * Returns a text without the parts that may be a name, a password or a token. The text may be a malformed list of URLs.
+ */
 export const withoutSecrets = (urls: string): string =>
   urls
     .replace(/^.*@/s, "…@")
-    // In a URL whose host was forgotten, the password stands in the place of the port.
+    // If the host is missing in a URL, the password stands where the port should stand.
     .replaceAll(/:(?!\/\/|\d{1,5}(?:[,/\s]|$))[^,\s]*/g, ":…")

@@ -11,13 +11,13 @@ export interface CredentialFiles {
   readonly creds?: string
   /** The path of the file with the certificates of the authorities that may sign the broker's certificate. */
   readonly authority?: string
-  /** The path of the file with this process's certificate, for a broker that asks for one. */
+  /** The path of the file with this process's certificate, for a broker that asks for a certificate. */
   readonly certificate?: string
   /** The path of the file with the private key of `certificate`. */
   readonly certificateKey?: string
 }
 
-/** The name of the setting that has the path of each file. */
+/** For each file, the name of the setting with the path of the file. */
 const settingOf = {
   nkey: "NATS_NKEY_FILE",
   creds: "NATS_CREDS_FILE",
@@ -26,12 +26,12 @@ const settingOf = {
   certificateKey: "NATS_CERT_KEY_FILE"
 } as const
 
-/** The permission bits of a file for users other than its owner. */
+/** The permission bits of a file for all users of the machine but the file's owner. */
 const othersMask = 0o077
 
 /**
- * Says that a file of credentials cannot be used. The message of `CredentialsRefused` names the setting and the path of
- * the file, and never shows the file's content.
+ * The failure if a process cannot use a file of credentials. The message of `CredentialsRefused` names the setting and
+ * the path of the file, and never shows the file's content.
  */
 export class CredentialsRefused extends Schema.TaggedError<CredentialsRefused>()("CredentialsRefused", {
   problem: Schema.String
@@ -41,15 +41,15 @@ export class CredentialsRefused extends Schema.TaggedError<CredentialsRefused>()
   }
 }
 
-/** Returns the path of a role's file: replaces `{role}` in the path by the name of the role. */
+/** Returns a path in which the name of a role replaces `{role}`. */
 export const pathForRole = (path: string, role: string): string => path.replaceAll("{role}", role)
 
 const reasonOf = (cause: unknown): string =>
   cause instanceof Error && "code" in cause && cause.code === "ENOENT" ? "there is no such file" : String(cause)
 
 /**
- * Reads a file of credentials. Fails if the file is missing, or if users other than its owner may read a file with a
- * secret.
+ * Reads a file of credentials. Fails if the file is missing, or if the file has a secret and other users than the
+ * file's owner may read the file.
  */
 const readFile = (
   name: keyof typeof settingOf,
@@ -86,7 +86,8 @@ const authenticatorOf = (
       Effect.try({
         try: () => {
           const seed = trimmed(bytes)
-          // The seed is checked here, because the authenticator reads the seed only when the broker asks.
+          // The seed is checked here, because the authenticator reads the seed only when the broker asks for a
+          // signature.
           nkeys.fromSeed(seed)
           return { authenticator: nkeyAuthenticator(seed) }
         },
@@ -126,8 +127,8 @@ const tlsOf = Effect.fnUntraced(function* (files: CredentialFiles, role: BrokerR
 })
 
 /**
- * Returns the options with which a client connects in a role. Fails with `CredentialsRefused` if a file cannot be read, or
- * if users other than its owner may read a secret.
+ * Returns the options with which a client connects in a role. Fails with `CredentialsRefused` if a file cannot be read,
+ * or if other users than the file's owner may read a secret.
  */
 export const connectionOptions = Effect.fnUntraced(function* (
   files: CredentialFiles,

@@ -7,7 +7,7 @@ const folderMode = 0o700
 const fileMode = 0o600
 const secretBytes = 32
 
-/** Returns the path of the seed of a role in a directory of keys. */
+/** Returns the path of the file with a role's seed in a directory of keys. */
 export const keyFile = (directory: string, role: string): string => join(directory, `${role}.nk`)
 
 /**
@@ -23,7 +23,8 @@ const readOrMake = (path: string, make: () => string): string => {
   const complete = `${path}.${process.pid}-${randomBytes(4).toString("hex")}`
   writeFileSync(complete, `${make()}\n`, { mode: fileMode, flag: "wx" })
   try {
-    // A hard link appears together with its content, and never replaces the file of another process.
+    // Other processes see a hard link only with its whole content, and a hard link never replaces the file of another
+    // process.
     linkSync(complete, path)
   } catch (cause) {
     if (!(cause instanceof Error && "code" in cause && cause.code === "EEXIST")) throw cause
@@ -36,8 +37,8 @@ const readOrMake = (path: string, make: () => string): string => {
 const makeSeed = (): string => new TextDecoder().decode(nkeys.createUser().getSeed())
 
 /**
- * Returns the public key of each role. Makes the missing keys in the directory, as files that only their owner may
- * read. Existing keys in the directory are not changed.
+ * Returns the public key of each role. Makes the missing keys in the directory, as files that only the user of this
+ * process may read. Existing keys in the directory are not changed.
  */
 export const ensureKeys = (directory: string, roles: ReadonlyArray<string>): ReadonlyMap<string, string> => {
   mkdirSync(directory, { recursive: true, mode: folderMode })
@@ -49,7 +50,9 @@ export const ensureKeys = (directory: string, roles: ReadonlyArray<string>): Rea
   )
 }
 
-/** Returns the password that the brokers of a cluster show each other. Makes the password if it is missing. */
+/**
+ * Returns the password that the brokers of a cluster show each other. Makes the password if the password is missing.
+ */
 export const ensureRoutePassword = (directory: string): string => {
   mkdirSync(directory, { recursive: true, mode: folderMode })
   return readOrMake(join(directory, "routes.password"), () => randomBytes(secretBytes).toString("hex"))

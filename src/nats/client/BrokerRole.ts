@@ -1,14 +1,14 @@
 /**
- * The roles of the programs that use the broker. Each role has a key of its own. The broker allows each role only its own
- * subjects.
+ * The roles of the programs that use the broker. Each role has a key of its own. The broker allows each role only the
+ * subjects of that role.
  */
 export const brokerRoles = ["admin", "edge", "worker", "janitor", "judge", "producer", "inspector"] as const
 
 export type BrokerRole = (typeof brokerRoles)[number]
 
 /**
- * The role that reads the state of brokers. The monitor uses the system account of the broker, so it sees no message of
- * the ledger.
+ * The role that reads the state of brokers. The monitor uses the system account of the broker, so the monitor sees no
+ * message of the ledger.
  */
 export const monitorRole = "monitor"
 

@@ -4,12 +4,15 @@ import type { BrokerConnection } from "./Connection.ts"
 import { apiCode, storeMessage } from "./JetStreamApi.ts"
 import { writtenHeaders } from "./WrittenHeaders.ts"
 
-/** The time that the broker has to store a message. After this time the outcome of the append counts as unknown. */
+/**
+ * The time within which the broker must acknowledge a message. After this time the outcome of the append counts as
+ * unknown.
+ */
 const appendTimeoutMilliseconds = 5_000
 
 /**
- * Says that an append was refused, because the newest message of the subject is not the expected one. A refused append
- * stores nothing.
+ * The failure of an append that the broker refused, because the newest message of the subject is not the expected
+ * message. A refused append stores nothing.
  */
 export class CommitConflict extends Schema.TaggedError<CommitConflict>()("CommitConflict", {
   reason: Schema.String
@@ -33,13 +36,13 @@ export const withConflict = <A>(
   )
 
 export interface Append {
-  /** The words for the append in errors, which begin with a verb. */
+  /** The name of the append in the messages of errors; the name begins with a verb. */
   readonly operation: string
   readonly subject: string
   readonly payload: string | Uint8Array
   /**
-   * The sequence that the subject's newest message has to have; 0 if the subject must have no message. If `after` is
-   * missing, the append has no condition.
+   * The condition of the append: the sequence of the subject's newest message; 0 if the subject must have no message.
+   * If `after` is missing, the append has no condition.
    */
   readonly after?: number
   /**
@@ -47,7 +50,7 @@ export interface Append {
    * earlier messages of their subject.
    */
   readonly replaces?: boolean
-  /** The whole seconds after which the broker drops the message; missing for a message that stays. */
+  /** The number of seconds after which the broker drops the message; missing for a message that the broker keeps. */
   readonly secondsToLive?: number
 }
 
@@ -58,8 +61,8 @@ const headersOf = ({ after, replaces, secondsToLive }: Append): string =>
 
 /**
  * Appends a message to a subject, and returns its sequence when the message is durable. Fails with `CommitConflict` if
- * another message is the newest of the subject. After `OutcomeUnknown` the message may be stored, may be stored later,
- * or may never be stored.
+ * the condition `after` does not hold. After `OutcomeUnknown` the message may be stored, may be stored later, or may
+ * never be stored.
  */
 export const appendMessage = (
   connection: Pick<BrokerConnection, "request">,

@@ -6,17 +6,20 @@ import { connectionOptions, type CredentialFiles, type CredentialsRefused } from
 import type { BrokerRole } from "./BrokerRole.ts"
 import { makeRequestInbox, type Request, type RequestInbox } from "./RequestInbox.ts"
 
-/** The time after which a starting process logs that it waits for its broker. */
+/** The time after which a starting process logs that the process waits for its broker. */
 const connectWaitLoggedAfter = Duration.seconds(2)
 /**
- * The wait before the client tries to reach the broker again. A random time of up to the same length is added to the
- * wait.
+ * The wait between two attempts of the client to connect to the broker again. The client adds a random time of up to
+ * the same length.
  */
 const reconnectRetryWait = Duration.millis(100)
-/** The time between two pings. A broker that answers neither of two pings counts as gone. */
+/**
+ * The time between two pings to the broker. If the broker answers neither of two pings in a row, the connection counts
+ * as lost.
+ */
 const pingInterval = Duration.seconds(2)
 const pingsUnansweredMax = 2
-/** The time that a stopping process waits until the broker has taken its last messages. */
+/** The longest time for which a stopping process waits until the broker has taken the last messages of the process. */
 const flushTimeout = Duration.millis(250)
 
 export interface ConnectionSettings {
@@ -24,8 +27,8 @@ export interface ConnectionSettings {
   /** The name under which the broker lists this connection. */
   readonly name: string
   /**
-   * The role in which this process connects. The role decides which key the process uses, and on which subjects it gets
-   * answers.
+   * The role in which this process connects. The role decides which key the process uses, and on which subjects the
+   * process gets answers.
    */
   readonly role: BrokerRole
   readonly files?: CredentialFiles
@@ -33,21 +36,21 @@ export interface ConnectionSettings {
 
 export interface BrokerConnection {
   readonly client: NatsConnection
-  /** Returns a subject for answers, which only this connection's role may receive. */
+  /** Returns a new subject for answers, to which only this connection's role may subscribe. */
   readonly newInbox: () => string
-  /** Opens another connection to the same broker in another role, and closes it with the scope. */
+  /** Opens another connection to the same broker in another role. The connection closes with the caller's scope. */
   readonly inRole: (role: BrokerRole) => Effect.Effect<BrokerConnection, CredentialsRefused, Scope.Scope>
   readonly request: RequestInbox["request"]
   readonly requestAll: RequestInbox["requestAll"]
   readonly isConnected: () => boolean
   /**
    * Returns whether a majority of the cluster's brokers can be reached. The broker of this connection lists the
-   * addresses of the brokers that it reaches. A majority of brokers is more than half of the most addresses that the
-   * broker ever listed. Callers use the result of `hasMajority` only to wait less if it is `false`. The result of
+   * addresses of the brokers that it reaches. A majority is more than half of the most addresses that the broker has
+   * ever listed. Callers wait less if `hasMajority` returns `false`, and make no other use of the result. The result of
    * `hasMajority` is wrong if brokers have several addresses each, or if a broker was removed for good.
    */
   readonly hasMajority: () => boolean
-  /** Calls the listener each time the connection is back after a loss, until the scope closes. */
+  /** Calls the listener each time a lost connection is back, until the caller's scope closes. */
   readonly onReconnect: (listener: () => void) => Effect.Effect<void, never, Scope.Scope>
 }
 
@@ -63,8 +66,8 @@ const connectOnce = (servers: ReadonlyArray<string>, options: ConnectionOptions,
           servers: [...servers],
           name,
           maxReconnectAttempts: -1,
-          // The keys of a role may be changed at the broker first, and in this process later. Without
-          // `ignoreAuthErrorAbort`, the client would give up after two refusals of its old key.
+          // An operator may change the key of a role first at the broker, and later in this process. Without
+          // `ignoreAuthErrorAbort`, the client would give up after the broker has refused the old key twice.
           ignoreAuthErrorAbort: true,
           reconnectTimeWait: Duration.toMillis(reconnectRetryWait),
           reconnectJitter: Duration.toMillis(reconnectRetryWait),
@@ -74,7 +77,7 @@ const connectOnce = (servers: ReadonlyArray<string>, options: ConnectionOptions,
         }),
       catch: (cause) => (cause instanceof Error ? cause : new Error(String(cause)))
     }),
-    // The connection sends its last published messages before it closes, for instance answers that decline questions.
+    // The connection sends its last published messages before it closes, for instance answers that refuse questions.
     (client) =>
       Effect.promise(() => client.flush().catch(() => undefined)).pipe(
         Effect.timeoutOption(flushTimeout),
@@ -83,8 +86,8 @@ const connectOnce = (servers: ReadonlyArray<string>, options: ConnectionOptions,
   )
 
 /**
- * Connects to the broker, and tries again until it succeeds. After some seconds, logs once why the process waits for
- * the broker.
+ * Connects to the broker, and repeats the attempt until the attempt succeeds. After some seconds, logs once why the
+ * process waits for the broker.
  */
 const acquire = Effect.fnUntraced(function* (
   { servers, isEncrypted }: BrokerAddress,
@@ -107,13 +110,15 @@ const acquire = Effect.fnUntraced(function* (
   return client
 })
 
-/** Returns the failure of an operation that needs a majority of the brokers, while most brokers are gone. */
+/**
+ * Returns the failure of an operation that needs a majority of brokers, for the time in which most brokers are gone.
+ */
 export const noMajority = (operation: string): BrokerUnavailable =>
   new BrokerUnavailable({ operation, reason: "most brokers of the cluster are gone" })
 
 /**
- * Makes the function `hasMajority`. A broker tells its clients the addresses of the cluster's brokers when brokers come
- * and go.
+ * Makes the function `hasMajority`. A broker sends its clients the addresses of the cluster's brokers whenever a broker
+ * joins or leaves the cluster.
  */
 const makeMajority = (client: NatsConnection): (() => boolean) => {
   let most = 1
@@ -125,7 +130,8 @@ const makeMajority = (client: NatsConnection): (() => boolean) => {
 }
 
 /**
- * Calls the listeners of a client when the connection is lost, when it is back, and when the broker refuses a subject.
+ * Calls the listeners of a client when the connection is lost, when the connection is back, and when the broker refuses
+ * a subject.
  */
 const watchStatus = async (
   client: NatsConnection,
@@ -142,7 +148,7 @@ const watchStatus = async (
   }
 }
 
-/** Opens a connection, and closes it with the scope. Waits for the broker without a bound on the time. */
+/** Opens a connection, which closes with the caller's scope. Waits for the broker without a bound on the time. */
 const openConnection = (
   settings: ConnectionSettings
 ): Effect.Effect<BrokerConnection, CredentialsRefused, Scope.Scope> =>
@@ -173,7 +179,7 @@ const openConnection = (
       run(Effect.logInfo("broker back").pipe(Effect.annotateLogs({ url: client.getServer() })))
       for (const listener of listeners) listener()
     }
-    // The operation that used the refused subject fails later, because it gets no answer.
+    // The operation that used the refused subject fails later, because no answer comes.
     const refused = (reason: string) => {
       const { role } = settings
       run(Effect.logError("the broker refuses something to this role").pipe(Effect.annotateLogs({ role, reason })))
@@ -187,7 +193,7 @@ const openConnection = (
         () => Effect.sync(() => void listeners.delete(listener))
       )
 
-    // Without a majority of brokers no leader can be elected, so another attempt soon would not help.
+    // Without a majority of brokers, the cluster cannot elect a leader, so an early second attempt would not help.
     const withoutMajority = (failure: BrokerUnavailable | OutcomeUnknown) =>
       failure._tag === "BrokerUnavailable" && failure.unserved === true && !hasMajority()
         ? noMajority(failure.operation)
@@ -206,7 +212,7 @@ const openConnection = (
   })
 
 /**
- * The one connection of a process to its broker, for the services in `src/nats`. A lost connection connects again by
+ * The one connection of a process to its broker, for the services in `src/nats`. A lost connection reconnects by
  * itself.
  */
 export class Connection extends Context.Service<Connection, BrokerConnection>()("purchases/nats/Connection") {

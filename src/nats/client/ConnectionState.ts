@@ -1,13 +1,15 @@
 import { Context, Effect, Layer, type Scope } from "effect"
 import { Connection } from "./Connection.ts"
 
-/** Says whether the broker can be reached. The service `ConnectionState` sends no requests to the broker. */
+/**
+ * Says whether the process is connected to the broker. The service `ConnectionState` sends no requests to the broker.
+ */
 export class ConnectionState extends Context.Service<
   ConnectionState,
   {
-    /** Returns whether the broker can be reached now. */
+    /** Returns whether the process is connected to the broker now. */
     readonly isConnected: () => boolean
-    /** Calls the listener each time the connection is back after a loss, until the scope closes. */
+    /** Calls the listener each time a lost connection is back, until the caller's scope closes. */
     readonly onReconnect: (listener: () => void) => Effect.Effect<void, never, Scope.Scope>
   }
 >()("purchases/nats/ConnectionState") {

@@ -1,9 +1,9 @@
 import { Effect, MutableList } from "effect"
 
 /**
- * Makes a function that runs at most `permits` effects at once. Effects above the number of permits wait, and run in
- * the order in which they came. Effect's own `Semaphore` is too slow for many thousands of waiting effects, because it
- * checks all of them whenever an effect ends.
+ * Makes a function that runs at most `permits` effects at once. Effects above this number wait, and run in the order in
+ * which they came. Effect's own `Semaphore` is too slow for many thousands of waiting effects, because Effect's
+ * `Semaphore` checks all waiting effects whenever an effect ends.
  */
 export const makeFifoSemaphore = (
   permits: number
@@ -21,8 +21,8 @@ export const makeFifoSemaphore = (
     if (next === MutableList.Empty) free += 1
     else next()
   })
-  // No permit is lost, because an effect that is interrupted while it waits still takes its permit, and returns the
-  // permit at once.
+  // No permit is lost: an effect that is interrupted during its wait still takes its permit, and returns the permit
+  // immediately.
   return (effect) =>
     Effect.acquireUseRelease(
       begin,

@@ -5,16 +5,16 @@ import { purposeOf } from "./Purpose.ts"
 import type { Request } from "./RequestInbox.ts"
 
 /**
- * The time that the broker's API has to answer a request before the request is made again. A leader that is gone does
- * not answer, and the next leader has not received the request.
+ * The time after which a process repeats a request to the broker's API without an answer. A dead leader does not
+ * answer, and the next leader has not received the request.
  */
 export const apiTimeoutMilliseconds = 1_000
 /** The most attempts of one request to the broker's API. */
 const apiAttemptsMax = 5
 
-/** The error codes of the broker's API on which this code acts. */
+/** The error codes of the broker's API that the ledger handles. */
 export const apiCode = {
-  /** The cluster has too few brokers for the replicas. */
+  /** The cluster has too few brokers for the replicas of a stream. */
   noPeers: 10_005,
   temporarilyUnavailable: 10_008,
   streamNotFound: 10_059,
@@ -22,16 +22,13 @@ export const apiCode = {
   messageNotFound: 10_037,
   streamNameInUse: 10_058,
   wrongLastSequence: 10_071,
-  /** The append expected a sequence while another message of the subject was in flight. */
+  /** An append with an expected sequence came while another message of the subject was in flight. */
   wrongLastSequenceInFlight: 10_164,
   streamFull: 10_077,
   insufficientResources: 10_023
 } as const
 
-/**
- * The reasons for errors in plainer words than the broker's. Callers see the plain reasons instead of the broker's
- * words.
- */
+/** Plain reasons for error codes of the broker. Callers get the plain reason instead of the broker's description. */
 const plainReasons: Readonly<Record<number, string>> = {
   [apiCode.streamNotFound]: "the stream is gone; restore it from a backup",
   [apiCode.consumerNotFound]: "the reader of the stream is gone",
@@ -40,7 +37,7 @@ const plainReasons: Readonly<Record<number, string>> = {
   [apiCode.insufficientResources]: "its disk or memory is full"
 }
 
-/** An error of the API, as the broker writes it. */
+/** An error in an answer of the broker's API. */
 interface ApiError {
   readonly code: number
   readonly err_code?: number
@@ -48,7 +45,8 @@ interface ApiError {
 }
 
 /**
- * Returns the failure for an error of the API: `BrokerUnavailable` if there is no leader, otherwise `BrokerRefused`.
+ * Returns the failure for an error of the API: `BrokerUnavailable` if a stream or the cluster has no leader, and
+ * otherwise `BrokerRefused`.
  */
 export const refusalOf = (operation: string, error: ApiError): BrokerRefused | BrokerUnavailable => {
   const code = error.err_code ?? error.code
@@ -59,8 +57,8 @@ export const refusalOf = (operation: string, error: ApiError): BrokerRefused | B
 }
 
 /**
- * Decodes an answer of the JetStream API, which may be an error. The answer of the broker is trusted to have the
- * documented shape of the broker's version. Each process checks the broker's version when it starts.
+ * Decodes an answer of the JetStream API, which may be an error. The code trusts that an answer has the shape that the
+ * documentation of the broker's version describes. Each process checks the broker's version when it starts.
  */
 const answerOf = <A>(
   connection: Pick<BrokerConnection, "request">,
@@ -79,8 +77,8 @@ const answerOf = <A>(
   )
 
 /**
- * Logs the subject and the broker's code of a failure, for debugging. The message of a failure is for people, so it has
- * neither the subject nor the broker's code.
+ * Logs the subject of a failed request and the broker's error code, for debugging. The message of a failure is for
+ * people, and has neither the subject nor the error code.
  */
 const toldFor =
   (subject: string) =>
@@ -95,7 +93,7 @@ const toldFor =
       )
     )
 
-/** Asks the JetStream API once. Fails if the answer is an error. */
+/** Sends one request to the JetStream API. Fails if the answer is an error. */
 export const askJetStreamOnce = <A>(
   connection: Pick<BrokerConnection, "request">,
   subject: string,
@@ -107,8 +105,8 @@ export const askJetStreamOnce = <A>(
   ).pipe(toldFor(subject))
 
 /**
- * Makes a request to the API again if it got no answer. Only reads, and requests that may safely be made twice, may use
- * `untilAnswered`.
+ * Repeats a request to the API if no answer comes. A caller may use `untilAnswered` only for reads, and for requests
+ * that are safe to make twice.
  */
 const untilAnswered = <A>(connection: Pick<BrokerConnection, "hasMajority">, asked: Effect.Effect<A, BrokerFailure>) =>
   Effect.retry(asked, {
@@ -116,9 +114,7 @@ const untilAnswered = <A>(connection: Pick<BrokerConnection, "hasMajority">, ask
     times: apiAttemptsMax - 1
   })
 
-/**
- * Asks the JetStream API, at most five times, until it answers. The answer of the JetStream API comes from the leader.
- */
+/** Sends a request to the JetStream API up to five times, until an answer comes. The answer comes from the leader. */
 export const askJetStream = <A>(
   connection: Pick<BrokerConnection, "request" | "hasMajority">,
   subject: string,
@@ -135,9 +131,9 @@ export interface StoredMessage {
   readonly text: string
 }
 
-/** A message as a stream's leader has it. */
+/** A message that was read from the leader of a stream. */
 export interface StreamMessage extends StoredMessage {
-  /** The header block of the message as it was sent. */
+  /** The header block of the message, as the sender wrote the block. */
   readonly headers: string
 }
 
@@ -154,7 +150,7 @@ interface StreamMessageAnswer {
 const textOf = (base64: string | undefined): string => Buffer.from(base64 ?? "", "base64").toString("utf8")
 
 /**
- * Reads one message from the leader of a stream, in the form of the API. Returns `undefined` if no message fits the
+ * Reads one message from the leader of a stream, in the encoding of the API. Returns `undefined` if no message fits the
  * query.
  */
 const readFromLeader = (
@@ -166,7 +162,7 @@ const readFromLeader = (
   return Effect.flatMap(
     untilAnswered(connection, answerOf<StreamMessageAnswer>(connection, subject, query, apiTimeoutMilliseconds)),
     ({ message, error }) => {
-      // Reads of missing messages are usual, so the answer that no message was found is not a failure.
+      // Reads of missing messages are usual, so the answer `no message found` is not a failure.
       if (error?.err_code === apiCode.messageNotFound) return Effect.succeed(undefined)
       return error === undefined ? Effect.succeed(message) : Effect.fail(refusalOf(purposeOf(subject), error))
     }

@@ -13,7 +13,7 @@ export const statusOf = (message: Msg): number => message.headers?.code ?? 0
 
 const descriptionOf = (message: Msg): string => message.headers?.description ?? ""
 
-/** Returns why a read failed, in the broker's words. */
+/** Returns the broker's reason why a read failed. */
 export const reasonOf = (message: Msg): string => message.headers?.description ?? "it gave no reason"
 
 /** Returns whether a message only says that a pull request or a consumer is alive. */
@@ -26,19 +26,19 @@ export const isEndOfBatch = (message: Msg): boolean => statusOf(message) === end
 export const isNotFound = (message: Msg): boolean => statusOf(message) === notFoundCode
 
 /**
- * Returns whether a message says that nobody listens on the subject of a request. The message that nobody listens has
- * no payload.
+ * Returns whether a message says that nobody listens on the subject of a request. The broker's message that a subject
+ * has no listener has no payload.
  */
 export const isUnserved = (message: Msg): boolean =>
   message.data.length === 0 && message.headers?.code === noRespondersCode
 
-/** Returns whether a message says that the consumer of a pull is gone. */
+/** Returns whether a message says that the consumer of a pull request no longer exists. */
 export const isGone = (message: Msg): boolean =>
   statusOf(message) === noRespondersCode || goneDescription.test(descriptionOf(message))
 
-/** Returns why a consumer is gone, in the broker's words. */
+/** Returns the broker's reason why a consumer no longer exists. */
 export const goneReasonOf = (message: Msg): string =>
   descriptionOf(message) === "" ? "the broker does not know it" : descriptionOf(message).toLowerCase()
 
-/** Returns whether a message says that the next delivery has more bytes than the pull request allows. */
+/** Returns whether a message says that the next message of the stream has more bytes than the pull request allows. */
 export const isOversized = (message: Msg): boolean => oversizedDescription.test(descriptionOf(message))

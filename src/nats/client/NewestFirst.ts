@@ -4,7 +4,7 @@ interface Sequenced {
   readonly sequence: number
 }
 
-/** A range of sequences that is not visited yet, with its first message if that message is known. */
+/** A range of sequences that is not visited yet, with the first message of the range if this message is known. */
 interface Range<A> {
   readonly start: number
   readonly end: number
@@ -13,8 +13,8 @@ interface Range<A> {
 
 /**
  * Visits the messages between two sequences of a stream, newest first, until `visit` returns `enough`. The broker finds
- * only the first message at or after a sequence. So the search halves the range of sequences again and again, and looks
- * in the newer half first. Finding one message takes at most 2 log2(range) reads.
+ * only the first message at or after a sequence. The search therefore halves the range of sequences repeatedly, and
+ * looks in the newer half first. The search takes at most 2 log2(range) reads for one message.
  */
 export const newestFirst = <A extends Sequenced, E>(
   firstFrom: (sequence: number) => Effect.Effect<A | undefined, E>,

@@ -1,6 +1,6 @@
 import { alertsStream, headsStream, inputStream, journalStream } from "../../protocol/Subject.ts"
 
-/** The words for each stream in messages to people. */
+/** The name of each stream in messages to people. */
 const storeNames: Readonly<Record<string, string>> = {
   [inputStream]: "the input log",
   [journalStream]: "the journal",
@@ -11,7 +11,7 @@ const storeNames: Readonly<Record<string, string>> = {
   AUDIT: "the audit log"
 }
 
-/** The purpose of each request to the broker's API, by the beginning of its subject. */
+/** The purpose of each request to the broker's API, by the beginning of the request's subject. */
 const purposes: ReadonlyArray<readonly [prefix: string, purpose: string]> = [
   ["STREAM.INFO.", "read the state of"],
   ["STREAM.CREATE.", "set up"],
@@ -27,7 +27,7 @@ const purposes: ReadonlyArray<readonly [prefix: string, purpose: string]> = [
 
 /**
  * Returns the purpose of a request to the broker's API, as a verb for messages to people. Messages to people name the
- * purpose, and not the subject of the request.
+ * purpose of a request, and not the subject.
  */
 export const purposeOf = (subject: string): string => {
   const [prefix = "", purpose] = purposes.find(([known]) => subject.startsWith(known)) ?? []

@@ -10,8 +10,8 @@ import type { Request } from "./RequestInbox.ts"
 const numberOf = (message: Msg, header: string): number => Number(message.headers?.get(header))
 
 /**
- * Returns whether the answer to a read is complete. Each message of the answer, and the end of the answer, name the
- * sequence of the message before. Messages of the answer may be lost if a connection between brokers breaks.
+ * Returns whether the answer to a read is complete. Each message of the answer names the sequence of the message
+ * before, and so does the end of the answer. Messages of the answer may be lost if a connection between brokers breaks.
  */
 const isWhole = (answered: ReadonlyArray<Msg>): boolean => {
   let before = 0
@@ -43,8 +43,8 @@ const directGet = (stream: string, query: object): Request => {
 }
 
 /**
- * Asks the nearest replica for one message. Returns `undefined` if the replica does not have the message, or does not
- * have it yet.
+ * Asks the nearest replica for one message. Returns `undefined` if the replica does not have the message, perhaps only
+ * because it lacks the newest messages.
  */
 const askReplica = (
   connection: Pick<BrokerConnection, "request">,
@@ -60,8 +60,8 @@ const askReplica = (
 
 /**
  * Reads the message at a sequence from the nearest replica. Returns `undefined` if the replica does not have the
- * message, or does not have it yet. A read at a sequence goes to a replica, because a read from the leader costs the
- * broker more work.
+ * message, perhaps only because it lacks the newest messages. A read at a sequence goes to a replica, because a read
+ * from the leader costs the broker more work.
  */
 export const readReplicaAt = (
   connection: Pick<BrokerConnection, "request">,
@@ -72,7 +72,7 @@ export const readReplicaAt = (
 
 /**
  * Reads the bytes of the message at a sequence from the nearest replica. Returns `undefined` if the replica does not
- * have the message, or does not have it yet.
+ * have the message, perhaps only because it lacks the newest messages.
  */
 export const readReplicaPayload = (
   connection: Pick<BrokerConnection, "request">,
@@ -82,9 +82,9 @@ export const readReplicaPayload = (
   Effect.map(askReplica(connection, stream, { seq: sequence }), (message) => message?.data)
 
 /**
- * Reads messages from the nearest replica of a stream, in the order of the stream, by the broker's direct get in
- * batches. The result may lack the newest messages that the leader has. Fails with `OutcomeUnknown` if a part of the
- * answer is missing.
+ * Reads messages from the nearest replica of a stream, in the order of the stream, by the broker's batched direct get.
+ * The result may lack the newest messages of the stream. Fails with `OutcomeUnknown` if a part of the answer is
+ * missing.
  */
 export const readReplica = (
   connection: Pick<BrokerConnection, "requestAll">,

@@ -19,20 +19,20 @@ interface Waiting {
   /** The time at which the wait for the answer ends, by `performance.now()`. */
   readonly deadline: number
   readonly operation: string
-  /** Takes an answer to the request, and returns whether it was the last answer. */
+  /** Takes an answer to the request, and returns whether no further answer is expected. */
   readonly answered: (message: Msg) => boolean
   readonly failed: (failure: Effect.Effect<never, RequestFailure>) => void
 }
 
 export interface Request {
-  /** The words for the request in errors, which begin with a verb. */
+  /** The name of the request in the messages of errors; the name begins with a verb. */
   readonly operation: string
   readonly subject: string
   readonly payload: Uint8Array | string
   readonly headers?: MsgHdrs
   /**
-   * The longest wait for an answer. The wait is a plain number of milliseconds and not a `Duration`, because a request
-   * is made for each message.
+   * The longest wait for an answer. The wait is a plain number of milliseconds, because a `Duration` for each message
+   * would cost too much.
    */
   readonly timeoutMilliseconds: number
 }
@@ -40,7 +40,7 @@ export interface Request {
 export interface RequestInbox {
   /** Publishes a request, and waits for its one answer. */
   readonly request: (request: Request) => Effect.Effect<Msg, RequestFailure>
-  /** Publishes a request, and gathers its answers up to the last one. */
+  /** Publishes a request, and gathers its answers up to the last answer. */
   readonly requestAll: (
     request: Request,
     isLast: (message: Msg) => boolean
@@ -71,7 +71,10 @@ class WaitingRequests {
     this.byToken.delete(token)
   }
 
-  /** Passes an answer to the request that waits for the answer. Drops an answer for which no request waits any more. */
+  /**
+   * Passes an answer to the request that waits for the answer. Drops an answer if no request waits for the answer any
+   * more.
+   */
   take(token: string, message: Msg): void {
     const waiting = this.byToken.get(token)
     if (waiting === undefined) return
@@ -104,8 +107,8 @@ class WaitingRequests {
 
 /**
  * Makes an inbox whose requests share one subscription, below the subject `inbox`. The client's own `request` costs
- * more, because it makes a timer and a promise for each call. Instead of a timer for each request, the inbox checks all
- * deadlines together, again and again.
+ * more, because it makes a timer and a promise for each call. The inbox has no timer for each request, and checks all
+ * deadlines together at regular times.
  */
 export const makeRequestInbox = (
   connection: NatsConnection,

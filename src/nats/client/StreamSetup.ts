@@ -4,8 +4,8 @@ import type { BrokerConnection } from "./Connection.ts"
 import { apiCode, askJetStream } from "./JetStreamApi.ts"
 
 /**
- * The most retries of a starting process, which take about a minute. During the retries, a broker may restart, or a
- * cluster may elect its leaders. An election takes some seconds, and longer on a busy machine.
+ * The most retries of a request by a starting process. The retries take about a minute, in which a broker may restart,
+ * or a cluster may elect its leaders. An election takes some seconds, and longer on a busy machine.
  */
 const retriesMax = 240
 const retryWait = Duration.millis(250)
@@ -22,7 +22,8 @@ interface StreamInfo {
 
 /**
  * Retries a request of a starting process, for at most a minute. A request is retried while the broker has no leader,
- * or while brokers of the cluster have not started. A refusal for any other reason is final.
+ * or while brokers of the cluster have not started. If the broker refuses the request for any other reason, the process
+ * does not retry the request.
  */
 export const untilReady = <A, R>(asked: Effect.Effect<A, BrokerFailure, R>): Effect.Effect<A, BrokerFailure, R> =>
   Effect.retry(asked, {
@@ -55,8 +56,8 @@ export const streamConfigOf = (
 ): Effect.Effect<StreamConfig | undefined, BrokerFailure> => untilReady(findConfig(connection, name))
 
 /**
- * Creates a stream if it is missing. Adds replicas to a stream that has too few, for instance after a move to a
- * cluster. Returns the configuration that the stream has, which another process may have set.
+ * Creates a stream if it is missing. Adds replicas to a stream with too few replicas, for instance after a move to a
+ * cluster. Returns the actual configuration of the stream, which another process may have set.
  */
 export const ensureStream = (connection: Asking, config: StreamConfig): Effect.Effect<StreamConfig, BrokerFailure> => {
   const { name } = config

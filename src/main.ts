@@ -155,7 +155,8 @@ const stop = stopSignal()
 const settings = await start(Effect.runPromiseExit(readEnvironment), stop)
 const isIn = (...names: ReadonlyArray<Role>): boolean => role === "all" || names.includes(role)
 if (isIn("edge")) await start(Effect.runPromiseExit(refuseOpenEdge(settings)), stop)
-// On busy processors, purchases go before alerts. In a process of all roles, worker and judge share one thread.
+// On busy processors, the work for purchases goes before the work for alerts. In a process of all roles, worker and
+// judge share one thread.
 if (role === "judge") setPriority(settings.judgeNice)
 const around = processLayer(settings)
 if (isIn("setup")) await start(Effect.runPromiseExit(Effect.provide(setUp(settings), around)), stop)

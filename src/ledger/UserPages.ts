@@ -47,9 +47,9 @@ export class UserPages extends Context.Service<
   UserPages,
   {
     /**
-     * Returns a page in the order of the heads. Looks at no more than {@link usersLookedMax} users, and at a few more
-     * users if users share a place. For this reason a page with a prefix may be short or empty, and have a next page. A
-     * user whose newest revision cannot be read is left out and logged.
+     * Returns a page in the order of the heads. A page looks at no more than {@link usersLookedMax} users, and at a few
+     * more users if users share a place. For this reason a page with a prefix may be short or empty, and have a next
+     * page. A page leaves out and logs a user whose newest revision is malformed.
      */
     readonly page: (heads: HeadUsers, asked: UsersAsked) => Effect.Effect<UserPage, BrokerFailure>
   }
@@ -87,7 +87,7 @@ export class UserPages extends Context.Service<
         const { users: placed, isCut } = yield* heads.page(from, prefix === "" ? limit : usersLookedMax)
         const users: Array<ListedUser> = []
         let at = 0
-        // The next page begins behind a place, so users that share a place are on one page.
+        // The next page begins behind the place of a user, so users that share a place are on one page.
         const goesOn = () => users.length < limit || placed[at]?.place === placed[at - 1]?.place
         while (at < placed.length && goesOn()) {
           const part = placed.slice(at, at + readsAtOnceMax)

@@ -3,7 +3,7 @@ import type { ReadDelivery } from "../nats/Delivery.ts"
 import { type OpenSpan, readTraceparent, type Traces } from "../runtime/Traces.ts"
 
 /**
- * The spans of the messages that an epoch has in hand and that carry traces. Each span ends when its message is
+ * The spans of the traced messages that an epoch has in hand. A span ends when the whole message of the span is
  * committed.
  */
 export class ApplySpans {
@@ -16,7 +16,7 @@ export class ApplySpans {
     this.partition = partition
   }
 
-  /** Begins the spans of a message that was delivered. */
+  /** Begins the spans of a message that the broker has delivered. */
   delivered({ sequence, traceparents }: Pick<ReadDelivery, "sequence" | "traceparents">): void {
     if (traceparents === undefined) return
     const attributes = {

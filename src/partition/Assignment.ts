@@ -7,7 +7,7 @@ interface Bid {
   readonly weight: number
 }
 
-/** Orders the heaviest bid first. Two bids are never equal, so every worker finds the same order. */
+/** Orders bids by weight, heaviest first. No two bids are equal, so every worker computes the same order. */
 const heaviestFirst = (one: Bid, other: Bid): number =>
   other.weight - one.weight || one.partition - other.partition || (one.worker < other.worker ? -1 : 1)
 
@@ -23,9 +23,9 @@ const bidsOf = (workers: ReadonlyArray<string>, partitions: number): ReadonlyArr
     .toSorted(heaviestFirst)
 
 /**
- * Assigns each partition to one of the workers, whose names all differ: by rendezvous hashing with room for an equal
- * share at each worker. The shares of two workers differ by one partition at most. The result does not depend on the
- * order of the workers. The result is empty if there are no workers.
+ * Assigns each partition to one of the workers by rendezvous hashing, in which each worker has room for an equal share.
+ * The names of the workers must differ. The numbers of partitions of two workers differ by one at most. The result does
+ * not depend on the order of the workers. The result is empty if there are no workers.
  */
 export const assignmentOf = (workers: ReadonlyArray<string>, partitions: number): ReadonlyMap<number, string> => {
   const share = Math.floor(partitions / workers.length)

@@ -9,7 +9,7 @@ import { WorkCounters } from "../metrics/WorkCounters.ts"
 import { forkInScope } from "../runtime/ForkInScope.ts"
 import { NoticeSender } from "./NoticeSender.ts"
 
-/** The notice address in a message of the input log; `undefined` if the sender wants no notices. */
+/** A message of the input log, with the address for its notices; `undefined` if no edge waits for its notices. */
 interface Addressed {
   readonly noticeTo: string | undefined
 }
@@ -24,28 +24,31 @@ const addressesOf = (messages: ReadonlyArray<InputMessage<Addressed>>): Map<numb
   return addresses
 }
 
-/** The reports of the actors of a partition. */
+/** The reports that the actors of a partition make. */
 export interface AccountReports {
-  /** Counts a revision, and keeps its notices for the next flush. `messages` brought the purchases of the revision. */
+  /**
+   * Counts a revision, and keeps the notices of the revision for the next flush. `messages` has the messages with the
+   * purchases of the revision.
+   */
   readonly applied: (revision: Revision, messages: ReadonlyArray<InputMessage<Addressed>>) => void
   /** Logs a purchase that came again with another content. */
   readonly conflict: (rejection: Rejection) => void
-  /** Counts and logs reversals that are refused, and keeps their notices for the next flush. */
+  /** Counts and logs refused reversals, and keeps the notices of these reversals for the next flush. */
   readonly reversalsRefused: (
     refusals: ReadonlyArray<Refusal>,
     rejections: ReadonlyArray<Rejection>,
     messages: ReadonlyArray<InputMessage<Addressed>>
   ) => void
-  /** Reports an account that cannot be read, until the scope closes. */
+  /** Reports an account that the worker cannot read. The report ends when the caller's scope closes. */
   readonly unreadable: (userToken: string, problem: string) => void
-  /** Counts and logs purchases that are rejected because their account cannot be read. */
+  /** Counts and logs purchases that are rejected because the worker cannot read their account. */
   readonly refused: (rejections: ReadonlyArray<Rejection>) => void
 }
 
 /** Reports the commits of a partition to counters, to the log, and to the edges that wait for notices. */
 export interface CommitReports {
   readonly accounts: AccountReports
-  /** Counts and logs parts of a message that cannot be read. */
+  /** Counts and logs the malformed parts of a message, which are rejected. */
   readonly refused: (rejections: ReadonlyArray<Rejection>) => void
 }
 

@@ -6,8 +6,8 @@ interface Waiter {
 }
 
 /**
- * Knows up to which input sequence everything was given to the actors of an epoch. Questions can wait until the
- * sequence that is dispatched is high enough.
+ * Has the input sequence up to which all purchases were given to the actors of an epoch. A question can wait until the
+ * dispatched sequence is high enough.
  */
 export class DispatchWatermark {
   private given: number
@@ -18,7 +18,7 @@ export class DispatchWatermark {
     this.given = position
   }
 
-  /** The input sequence up to which everything is in the mailboxes of the actors. */
+  /** The input sequence up to which all purchases were given to actors. */
   get dispatchedThrough(): number {
     return this.given
   }
@@ -28,7 +28,7 @@ export class DispatchWatermark {
     return this.waiters.length > 0
   }
 
-  /** Moves the watermark to a sequence, and resumes everyone who waits for it. */
+  /** Moves the watermark to a sequence, and resumes all questions that wait for the sequence. */
   reach(sequence: number): void {
     this.given = sequence
     if (this.waiters.length === 0) return
@@ -37,7 +37,7 @@ export class DispatchWatermark {
     for (const waiter of ready) waiter.resume()
   }
 
-  /** Waits until everything up to a sequence is dispatched. */
+  /** Waits until all messages up to a sequence are dispatched. */
   wait(sequence: number): Effect.Effect<void> {
     return Effect.callback<void>((resume) => {
       if (sequence <= this.given) return resume(Effect.void)

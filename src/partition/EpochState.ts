@@ -1,15 +1,15 @@
 import { Deferred, Effect, type Scope } from "effect"
 
-/** Whether an epoch is open. An epoch ends once, with the reason that was given first. */
+/** Whether an epoch is open. An epoch ends once, with the reason of the first call of `fail`. */
 export interface EpochState {
   readonly isOpen: () => boolean
-  /** Ends the epoch. Reasons after the first reason change nothing. */
+  /** Ends the epoch with a reason. Only the first call has an effect. */
   readonly fail: (reason: string) => void
   /** Waits for the end of the epoch, and returns the reason of the end. */
   readonly over: Effect.Effect<string>
 }
 
-/** Opens the state of an epoch. The end of the scope ends the epoch too. */
+/** Opens the state of an epoch. When the caller's scope closes, the epoch ends. */
 export const openEpochState: Effect.Effect<EpochState, never, Scope.Scope> = Effect.gen(function* () {
   const over = yield* Deferred.make<string>()
   let isOpen = true

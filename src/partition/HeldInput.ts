@@ -1,6 +1,9 @@
 import { type Effect, Latch } from "effect"
 
-/** The most messages of one partition that a worker holds. At this number of messages the worker does not pull. */
+/**
+ * The most messages of one partition that a worker holds. A worker that holds {@link heldMessagesMax} messages of a
+ * partition makes no pull request for the partition.
+ */
 export const heldMessagesMax = 512
 
 interface Amount {
@@ -8,7 +11,7 @@ interface Amount {
   readonly bytes: number
 }
 
-/** Counts the input of a partition that its worker holds: delivered, and not wholly committed. */
+/** Counts the messages of a partition that a worker holds: messages that are delivered, and not wholly committed. */
 export class HeldInput {
   private heldMessages = 0
   private heldBytes = 0
@@ -16,8 +19,8 @@ export class HeldInput {
   private readonly bytesMax: number
 
   /**
-   * `bytesMax` is the partition's share of the bytes that its worker may hold. One oversized message may come on top of
-   * this share.
+   * `bytesMax` is the partition's share of the bytes that a worker may hold. One oversized message may come in addition
+   * to `bytesMax`.
    */
   constructor(bytesMax: number) {
     this.bytesMax = bytesMax
@@ -27,14 +30,14 @@ export class HeldInput {
     return this.heldMessages === 0
   }
 
-  /** Counts a message that was delivered. */
+  /** Counts a delivered message of `bytes` bytes. */
   take(bytes: number): void {
     this.heldMessages += 1
     this.heldBytes += bytes
     this.empty.closeUnsafe()
   }
 
-  /** Counts a message that is wholly committed. */
+  /** Counts a wholly committed message of `bytes` bytes. */
   release(bytes: number): void {
     this.heldMessages -= 1
     this.heldBytes -= bytes
@@ -42,9 +45,9 @@ export class HeldInput {
   }
 
   /**
-   * Returns the numbers of messages and bytes to ask the broker for. The messages and bytes of `outstanding` were asked
-   * for and have not come yet. Returns `undefined` while less than half of the room is free. One request for half of
-   * the room is cheaper than one request after each message that is committed.
+   * Returns the numbers of messages and bytes for the next pull request. `outstanding` has the messages and bytes that
+   * were requested and have not come yet. Returns `undefined` while less than half of the room is free, because many
+   * small pull requests would cost more.
    */
   wanted(outstanding: Amount): Amount | undefined {
     const messages = heldMessagesMax - this.heldMessages - outstanding.messages
@@ -52,7 +55,7 @@ export class HeldInput {
     return messages * 2 >= heldMessagesMax && bytes * 2 >= this.bytesMax ? { messages, bytes } : undefined
   }
 
-  /** Waits until nothing is held. */
+  /** Waits until the worker holds no message of the partition. */
   get emptied(): Effect.Effect<void> {
     return this.empty.await
   }

@@ -4,29 +4,34 @@ import { Topology } from "../nats/Topology.ts"
 const bytesPerMebibyte = 1024 * 1024
 
 /**
- * The most bytes of input that a worker asks for and holds, over all partitions. A broker closes the connection of a
- * client for which 64 MiB wait. Everything that was asked for on a connection is lost when the broker closes it. For
- * this reason the bound is half of 64 MiB, also for a slow worker.
+ * The most bytes of input that a worker requests and holds, over all partitions. A broker closes the connection of a
+ * client if more than 64 MiB wait for the client. A closed connection loses everything that was requested on the
+ * connection. The bound is half of 64 MiB, so that the broker does not close the connection of a slow worker.
  */
 export const inputBytesMax = 32 * bytesPerMebibyte
-/** The part of `inputBytesMax` that is kept for messages larger than a partition's share. */
+/** The part of `inputBytesMax` that a worker reserves for messages that are larger than a partition's share. */
 const oversizedBytesMax = 8 * bytesPerMebibyte
 /** The most bytes of the share of one partition. A larger share does not make a partition faster. */
 const partitionBytesMax = 4 * bytesPerMebibyte
-/** The bytes that are added for the two subjects of a delivery, which count beside its payload and headers. */
+/**
+ * The most bytes of the two subjects of a delivery, which the broker counts in addition to the payload and the headers.
+ */
 const subjectsBytesMax = 4 * 1024
 
-/** The shares of a worker's partitions in {@link inputBytesMax}. */
+/** The shares of single partitions in {@link inputBytesMax}. */
 export interface InputShares {
-  /** The bytes that one partition asks for and holds, oversized messages aside. */
+  /** The most bytes that one partition requests and holds, without oversized messages. */
   readonly partitionBytes: number
-  /** The bytes that a pull request names to get one message of any size. */
+  /** The bytes of a pull request for one message of any size. */
   readonly messageBytes: number
-  /** The most oversized messages that are asked for at once. */
+  /** The most oversized messages that a worker requests at once. */
   readonly oversizedAtOnce: number
 }
 
-/** Returns the shares of a worker's partitions. The shares keep the bound even if the worker owns every partition. */
+/**
+ * Returns the share of each partition. The sum of the shares is within the bound even if one worker owns every
+ * partition.
+ */
 export const inputShares = (partitions: number, messageBytesMax: number): InputShares => {
   const messageBytes = messageBytesMax + subjectsBytesMax
   const share = Math.floor((inputBytesMax - oversizedBytesMax) / partitions)
@@ -37,7 +42,7 @@ export const inputShares = (partitions: number, messageBytesMax: number): InputS
   }
 }
 
-/** Limits the input that the partitions of a worker ask the broker for together. */
+/** Limits the input that all partitions of a worker together request from the broker. */
 export class InputBudget extends Context.Service<
   InputBudget,
   {

@@ -13,14 +13,14 @@ import type { PartitionPurchases } from "./OpenPurchases.ts"
 import { type OwnPartition, sortDelivery } from "./SortedDelivery.ts"
 
 /**
- * A message of the input log that is delivered and not wholly committed, with the number of its purchases that count as
- * open.
+ * A message of the input log that is delivered and not wholly committed. `purchases` is the number of its open
+ * purchases.
  */
 export interface OpenDelivery extends ReadDelivery {
   readonly purchases: number
 }
 
-/** The parts of an epoch that its dispatcher uses. */
+/** The parts of an epoch that the dispatcher of the epoch uses. */
 export interface DispatchingEpoch {
   readonly own: OwnPartition
   readonly state: EpochState
@@ -30,15 +30,15 @@ export interface DispatchingEpoch {
   readonly actors: EpochActors<OpenDelivery>
   readonly writer: Pick<ChainWriter<OpenDelivery>, "submit">
   /**
-   * Called when parts of a message are refused for good. Before the call, the rejected records are stored, and the
-   * position has passed the refused parts.
+   * Called when unreadable parts of a message are rejected. Before the call, the rejected records are stored, and the
+   * commit that finishes the parts is durable.
    */
   readonly refused: (rejections: ReadonlyArray<Rejection>) => void
 }
 
 /**
- * Makes the function that gives a message to the actors of its users. That function waits while there is no room for
- * the message.
+ * Makes the function that gives a message to the actors of its users. The returned function waits while there is no
+ * room for the message.
  */
 export const makeInputDispatcher = (
   epoch: DispatchingEpoch
@@ -50,8 +50,7 @@ export const makeInputDispatcher = (
     const { own, state, progress, openPurchases, watermark, actors, writer } = epoch
 
     /**
-     * Stores the rejected records of parts of a message. Lets the position pass these parts when the records are
-     * stored.
+     * Stores the rejected records of unreadable parts of a message. Then proposes that the position pass these parts.
      */
     const refuse = (message: InputMessage<OpenDelivery>, unreadable: ReadonlyArray<Unreadable>) => {
       const rejections = unreadable.map((part): Rejection => ({ ...part, inputSequence: message.sequence }))

@@ -9,18 +9,18 @@ import type { EpochState } from "./EpochState.ts"
 import { HeldInput } from "./HeldInput.ts"
 import { InputBudget } from "./InputBudget.ts"
 
-/** The parts of an epoch that its pump uses. */
+/** The parts of an epoch that the pump of the epoch uses. */
 export interface PumpedEpoch {
   readonly partition: number
   readonly epoch: number
-  /** The input sequence up to which everything is in a commit. */
+  /** The input sequence up to which all purchases of the partition are in commits. */
   readonly position: number
   readonly state: EpochState
 }
 
 /**
  * Pulls the input of one epoch in the order of the log, as far as there is room. Passes each message of the log on once
- * and in order. A missing delivery number ends the epoch, because a message was lost on its way.
+ * and in order. If the number of a delivery is missing, the epoch ends, because the message was lost on its way.
  */
 export class InputPump implements PullEvents {
   readonly held: HeldInput
@@ -28,8 +28,8 @@ export class InputPump implements PullEvents {
   private readonly budget: InputBudget["Service"]
   private readonly fork: Fork
   /**
-   * Messages that were delivered, and that the dispatcher has not taken yet. The bounds of the held input limit the
-   * number of received messages.
+   * Delivered messages that the dispatcher has not taken yet. The bounds of the held input limit the number of received
+   * messages.
    */
   private readonly received: Queue.Queue<Delivery>
   private readonly spans: ApplySpans | undefined
@@ -39,11 +39,11 @@ export class InputPump implements PullEvents {
   private committedThrough: number
   private isStopped = false
   /**
-   * True from the time when the broker says that the next message is larger than the partition's share, until that
-   * message comes.
+   * `true` from the broker's status that the next message is larger than the pull request, until the next message
+   * comes.
    */
   private isOversized = false
-  /** Ends the pull of one oversized message; `undefined` while no such pull is under way. */
+  /** Ends the pull of one oversized message; `undefined` if no oversized message is requested. */
   private oversizedPulled: (() => void) | undefined
 
   constructor(
@@ -63,7 +63,7 @@ export class InputPump implements PullEvents {
     this.committedThrough = position
   }
 
-  /** Waits for the next message of the log, and takes the message. */
+  /** Waits for the next message of the input log, and returns the message. */
   get take(): Effect.Effect<Delivery> {
     return Queue.take(this.received)
   }
@@ -73,7 +73,7 @@ export class InputPump implements PullEvents {
     return this.pull?.confirmed ?? Effect.void
   }
 
-  /** Returns for how many milliseconds the broker was not heard although it was asked for input. */
+  /** Returns for how many milliseconds the broker has sent nothing, although a pull request is in flight. */
   silence(): number {
     return this.pull?.silence() ?? 0
   }
@@ -85,14 +85,14 @@ export class InputPump implements PullEvents {
   }
 
   /**
-   * Takes no further messages. The consumer of the next owner starts behind this epoch's position, so that consumer
-   * gets the messages that this pump does not take.
+   * Stops the pump: the pump takes no further messages. The consumer of the next owner starts behind this epoch's
+   * position, and gets the messages that this pump does not take.
    */
   stop(): void {
     this.isStopped = true
   }
 
-  /** Acknowledges messages that are wholly committed, oldest first, and releases their room. */
+  /** Acknowledges wholly committed messages, oldest first, and releases the room of these messages. */
   committed(deliveries: ReadonlyArray<ReadDelivery>): void {
     for (const delivery of deliveries) {
       this.committedThrough = delivery.sequence
@@ -102,7 +102,7 @@ export class InputPump implements PullEvents {
     }
   }
 
-  /** Asks the broker for as much input as there is room for. */
+  /** Makes a pull request for as much input as the partition has room for. */
   demand(): void {
     if (!this.isTaking || this.isOversized || this.pull === undefined) return
     const wanted = this.held.wanted(this.pull.outstanding())
@@ -116,7 +116,7 @@ export class InputPump implements PullEvents {
       return this.state.fail(reason)
     }
     this.lastDelivery = delivery.deliverySequence
-    // A message comes again if an acknowledgement is slow or lost.
+    // The broker delivers a message again if the acknowledgement of the message is slow or lost.
     if (delivery.sequence <= this.lastSequence) {
       if (delivery.sequence <= this.committedThrough) this.pull?.acknowledge(delivery)
       return
@@ -133,7 +133,10 @@ export class InputPump implements PullEvents {
     this.demand()
   }
 
-  /** Asks for one message of any size. Waits while too many partitions of the worker ask for a message of any size. */
+  /**
+   * Makes a pull request for one message of any size. Before that, waits while too many partitions of the worker have
+   * requested a message of any size.
+   */
   oversized(): void {
     this.endOversized()
     if (this.isOversized || !this.isTaking) return
@@ -163,7 +166,10 @@ export class InputPump implements PullEvents {
   }
 }
 
-/** Opens the pump of an epoch whose consumer exists. The pump pulls from `begin` on, until the scope closes. */
+/**
+ * Opens the pump of an epoch whose consumer exists. The pump pulls from the call of `begin` on, until the caller's
+ * scope closes.
+ */
 export const openInputPump = (
   epoch: PumpedEpoch
 ): Effect.Effect<

@@ -13,12 +13,14 @@ import { History } from "../ledger/History.ts"
 import { QueryTransport } from "../nats/QueryTransport.ts"
 import { type EpochReads, lookStrong } from "../answering/EpochReads.ts"
 
-/** The most purchases that a history shows. Longer histories are read over HTTP, page by page. */
+/**
+ * The most purchases that an answer to `nats req ledger.history.<user>` shows. People read longer histories over HTTP.
+ */
 const purchasesShownMax = 20
-/** The most requests of one partition that are answered at once. Further requests of the partition get no answer. */
+/** The most requests of people that an epoch answers at once. Further requests get no answer. */
 const requestsAnsweredMax = 16
 
-/** The epoch that answers for a partition. */
+/** The epoch that answers requests of people about the accounts of a partition. */
 export interface InspectedEpoch {
   readonly partition: number
   readonly partitions: number
@@ -26,7 +28,7 @@ export interface InspectedEpoch {
   readonly epoch: number
 }
 
-/** Returns the figures of an account that are shown to people. */
+/** Returns the figures of an account that the nats CLI shows to people. */
 const snapshotOf = (account: Account) => ({
   total: account.total,
   count: account.count,
@@ -77,9 +79,9 @@ const noUser = (token: string): object => ({
 const noKind = (kind: string): object => ({ error: `"${kind}" is unknown. Ask for account, total or history.` })
 
 /**
- * Answers people with the nats CLI until the scope closes: `nats req ledger.total.<user> ''`, and the same with
- * `account` and `history`. Every epoch of every worker gets every request of a person. The epoch of the user's
- * partition answers, with a strong read.
+ * Answers the requests of people until the caller's scope closes. A person calls `nats req ledger.total.<user> ''`, or
+ * the same with `account` or `history` for `total`. Every epoch of every worker gets every request of a person. Only
+ * the epoch of the user's partition answers the request, after a strong read.
  */
 export const serveInspection = (
   inspected: InspectedEpoch,

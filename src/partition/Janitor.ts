@@ -12,9 +12,9 @@ export interface JanitorSettings {
 }
 
 /**
- * Returns the first input sequence that may still be needed. A partition that has applied all of its input needs
- * nothing up to the end of the log. A partition that has not applied all of its input needs the input after its
- * position. The end of the log is read first, because the log may grow meanwhile.
+ * Returns the first input sequence that a partition may still need. A partition that has applied all of its input needs
+ * no message up to the end of the input log. A partition that has not applied all of its input needs the messages after
+ * its position. The end of the input log is read first, because the log may grow during the other reads.
  */
 const firstNeeded = Effect.gen(function* () {
   const input = yield* InputLog
@@ -29,7 +29,7 @@ const firstNeeded = Effect.gen(function* () {
   return lowest + 1
 })
 
-/** Removes applied input that is older than the retention. */
+/** Removes applied messages of the input log that are older than `retention`. */
 export const cleanOnce = Effect.fnUntraced(function* (settings: JanitorSettings) {
   const input = yield* InputLog
   const now = yield* Clock.currentTimeMillis
@@ -42,7 +42,7 @@ export const cleanOnce = Effect.fnUntraced(function* (settings: JanitorSettings)
   }
 })
 
-/** Cleans the input log again and again while `isMine` returns `true`. A cleaning that fails is logged. */
+/** Cleans the input log at regular times, whenever `isMine` returns `true`. Logs a cleaning that fails. */
 export const janitor = (settings: JanitorSettings, isMine: () => boolean) =>
   Effect.suspend(() => (isMine() ? cleanOnce(settings) : Effect.void)).pipe(
     Effect.catch((failure) => Effect.logWarning("could not clean up", failure.message)),

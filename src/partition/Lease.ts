@@ -7,7 +7,7 @@ export interface LeaseHolder {
   /** The number of the worker's process. A later process under the same name has a higher number. */
   readonly instance: number
   readonly partitions: number
-  /** A worker that was not heard for this long counts as gone. */
+  /** The time after its last sign of life after which a worker counts as dead. */
   readonly leaseMilliseconds: number
 }
 
@@ -25,35 +25,36 @@ export class Lease {
   private readonly holder: LeaseHolder
   private readonly heardAt = new Map<string, number>()
   private assigned: ReadonlySet<number> = new Set()
-  /** The living workers at the last decision. */
+  /** The workers that were alive at the last decision. */
   private assignedFor: ReadonlyArray<string> = []
   private isLeft = false
-  /** When a later process under the same name was last heard. */
+  /** The time of the last sign of life of a later process under the same name. */
   private successorHeardAt = Number.NEGATIVE_INFINITY
 
   constructor(holder: LeaseHolder) {
     this.holder = holder
   }
 
-  /** The partitions that this worker should own, as decided last. */
+  /** The partitions that this worker should own, by the last decision. */
   get partitions(): ReadonlySet<number> {
     return this.assigned
   }
 
   /**
-   * Returns whether a later process under the same name is alive. While such a process lives, no other worker would
-   * notice the death of this process, so this process must hold no partitions.
+   * Returns whether a later process under the same name is alive. While a later process under the same name lives,
+   * other workers would not notice the death of this process. A process with a later process under the same name must
+   * hold no partitions.
    */
   isSucceeded(now: number): boolean {
     return now - this.successorHeardAt < this.holder.leaseMilliseconds
   }
 
-  /** Returns whether this worker gives signs of life. */
+  /** Returns whether this process may give signs of life and own partitions. */
   isHolding(now: number): boolean {
     return !this.isLeft && !this.isSucceeded(now)
   }
 
-  /** Takes a sign of life at the moment `now` at which the sign comes. */
+  /** Takes a sign of life, which comes at the time `now`. */
   hear(sign: Pick<WorkerSign, "worker" | "instance" | "isLeaving">, now: number): void {
     if (sign.worker === this.holder.worker) this.hearOwnName(sign, now)
     else if (sign.isLeaving) this.heardAt.delete(sign.worker)
@@ -61,8 +62,8 @@ export class Lease {
   }
 
   /**
-   * Takes the signs that were given before this process listened. The age of such earlier signs is computed from the
-   * broker's clock alone.
+   * Takes the signs of life that workers gave before this process listened. The age of an earlier sign of life is
+   * computed from the broker's clock alone.
    */
   recall(signs: ReadonlyArray<WorkerSign>, now: number): void {
     const brokersNow = Math.max(0, ...signs.map(({ storedAt }) => storedAt))
@@ -72,17 +73,17 @@ export class Lease {
     }
   }
 
-  /** Renews the leases of all other workers, after a time in which no other worker could be heard. */
+  /** Renews the leases of all other workers, after a time in which no sign of life could reach this process. */
   forgive(now: number): void {
     for (const worker of this.heardAt.keys()) this.heardAt.set(worker, now)
   }
 
-  /** Gives all partitions up, for good. */
+  /** Gives up all partitions, and takes no partition again. */
   leave(): void {
     this.isLeft = true
   }
 
-  /** Decides again which partitions belong to this worker. Returns whether these partitions changed. */
+  /** Decides again which partitions belong to this worker. Returns whether the partitions of this worker changed. */
   reassign(now: number): boolean {
     const { worker, partitions, leaseMilliseconds } = this.holder
     const before = this.assigned

@@ -10,23 +10,26 @@ export interface MembershipSettings {
   readonly worker: string
   /** The wait between two signs of life. */
   readonly heartbeat: Duration.Duration
-  /** A worker that was not heard for this long counts as gone. */
+  /** The time after its last sign of life after which a worker counts as dead. */
   readonly lease: Duration.Duration
 }
 
 /**
- * Says which partitions this worker should own, by the signs of life of all workers. The answer can be wrong: two
- * workers may want the same partition, or no worker wants it for a while. Epochs keep both cases of a wrong answer
- * safe, so that they only cost time.
+ * Says which partitions this worker should own, by the signs of life of all workers. The result can be wrong for a
+ * while: two workers may want the same partition, or no worker may want a partition. Epochs make wrong results
+ * harmless, so that a wrong result only costs time.
  */
 export class Membership extends Context.Service<
   Membership,
   {
     /** Returns the partitions that this worker should own now. */
     readonly assigned: () => ReadonlySet<number>
-    /** Waits until the result of `assigned` may have changed since its last call. */
+    /** Waits until the result of `assigned` may have changed since the last call of `assigned`. */
     readonly changed: Effect.Effect<void>
-    /** Tells the other workers that this worker leaves, so that they need not wait for the end of its lease. */
+    /**
+     * Tells the other workers that this worker leaves, so that the other workers need not wait for the end of this
+     * worker's lease.
+     */
     readonly leave: Effect.Effect<void>
   }
 >()("purchases/partition/Membership") {
@@ -42,12 +45,12 @@ export class Membership extends Context.Service<
         const run = Effect.runForkWith(yield* Effect.context<never>())
         const now = () => clock.currentTimeMillisUnsafe()
 
-        // The first sign gives the process its number. Until the first sign is answered, the number is 0, which belongs
-        // to no process.
+        // The sequence of the first sign of life is the number of the process. The first sign of life has the number 0,
+        // which belongs to no process.
         const instance = yield* untilReady(bucket.announce(worker, 0))
         const leaseMilliseconds = Duration.toMillis(leaseTime)
         const lease = new Lease({ worker, instance, partitions, leaseMilliseconds })
-        // Open while the result of `assigned` may have changed since its last call.
+        // The latch is open if the result of `assigned` may have changed since the last call of `assigned`.
         const changed = Latch.makeUnsafe(true)
         const reassign = () => {
           if (lease.reassign(now())) changed.openUnsafe()
@@ -70,7 +73,7 @@ export class Membership extends Context.Service<
         reassign()
         yield* broker.onReconnect(() => lease.forgive(now()))
 
-        // A process that was stopped for longer than this did not hear the other workers.
+        // The time of a pause of this process after which the process may have missed signs of life of other workers.
         const stoodStillMilliseconds = Duration.toMillis(heartbeat) + leaseMilliseconds / 2
         const beat = Effect.gen(function* () {
           const before = now()

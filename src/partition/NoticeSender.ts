@@ -2,13 +2,13 @@ import { Context, Effect, Layer } from "effect"
 import { type AppliedNotice, encodeNotices, noticesMax } from "../protocol/AppliedNotice.ts"
 import { NoticeTransport } from "../nats/NoticeTransport.ts"
 
-/** Sends notices to edges, in one payload for each edge and commit. */
+/** Sends notices to edges. All notices of a commit for the same edge are in one message. */
 export class NoticeSender extends Context.Service<
   NoticeSender,
   {
     /** Keeps a notice for the next `flush`. */
     readonly add: (edge: string, notice: AppliedNotice) => void
-    /** Sends the notices that were kept since the last call. */
+    /** Sends the notices that `add` has kept since the last call of `flush`. */
     readonly flush: () => void
   }
 >()("purchases/query/NoticeSender") {

@@ -2,29 +2,33 @@ import { Context, Effect, Latch, Layer, type Scope } from "effect"
 import type { AccountReads } from "../actor/AccountActor.ts"
 
 /**
- * The most purchases of all partitions that are given to actors and not committed. At this number, a partition that has
- * open purchases waits, and keeps its next message as undecoded bytes. If more purchases were decoded, their objects
- * would live so long that the garbage collector would move them several times.
+ * The most purchases of all partitions that are given to actors and not committed. At {@link openPurchasesMax}
+ * purchases, a partition with open purchases waits, and keeps its next message undecoded. If more purchases were
+ * decoded, their objects would live so long that the garbage collector would move them several times.
  *
- * One purchase of each account that is being read from the broker does not count towards the bound. If it counted, a
- * worker whose accounts are not in memory would have few reads in flight, and would mostly wait.
+ * One purchase of each account that is being read from the broker does not count towards the bound. If one purchase of
+ * each account in a read counted, a worker whose accounts are not in memory would have few reads in flight, and would
+ * mostly wait for reads.
  */
 export const openPurchasesMax = 1_000
 
 /** The purchases of one partition that are given to actors and not committed. */
 export interface PartitionPurchases {
-  /** Waits for room. A partition without open purchases always has room, so that no other partition can block it. */
+  /**
+   * Waits until the partition has room for a message. A partition without open purchases always has room, so that other
+   * partitions cannot block this partition.
+   */
   readonly room: Effect.Effect<void>
   /** Counts purchases that are given to actors. */
   readonly opened: (purchases: number) => void
   /** Counts purchases that are committed. */
   readonly committed: (purchases: number) => void
-  /** Takes note of the reads of accounts. */
+  /** Counts the reads of accounts that begin and end. */
   readonly reads: AccountReads
 }
 
 interface Counted {
-  /** The open purchases, less one for each account that is being read. */
+  /** The number of open purchases of the partition, minus one for each account that is being read. */
   open: number
   isOver: boolean
   readonly hasRoom: Latch.Latch
@@ -34,7 +38,7 @@ interface Counted {
 export class OpenPurchases extends Context.Service<
   OpenPurchases,
   {
-    /** Counts the purchases of one epoch of a partition until the scope closes. */
+    /** Counts the purchases of one epoch of a partition until the caller's scope closes. */
     readonly ofPartition: Effect.Effect<PartitionPurchases, never, Scope.Scope>
   }
 >()("purchases/partition/OpenPurchases") {

@@ -19,9 +19,9 @@ import { requestsAnsweredMax, serveQueries } from "./QueryEndpoint.ts"
 import { untilStuck } from "./StuckWatch.ts"
 
 /**
- * The position of a partition is beyond the end of the input log. The cause is that the journal or the log was restored
- * or made anew. If the epoch went on, it would skip new input that is stored below the position. For this reason a
- * partition whose position is beyond the log waits for a person.
+ * The failure of an epoch if the position of the partition is beyond the end of the input log. The cause is that the
+ * journal or the input log was restored, or was made anew. If the epoch went on, the epoch would skip new messages
+ * below the position. The partition therefore stands still until an operator restores both streams.
  */
 export class PositionBeyondLog extends Schema.TaggedError<PositionBeyondLog>()("PositionBeyondLog", {
   partition: Schema.Number,
@@ -40,21 +40,21 @@ export interface EpochIdentity {
   readonly partitions: number
 }
 
-/** An epoch that runs, with the ways to end it. */
+/** A running epoch, with the ways to end the epoch. */
 export interface RunningEpoch {
   readonly epoch: number
   /** Waits for the end of the epoch, and returns the reason of the end. */
   readonly over: Effect.Effect<string>
-  /** Stops pulling, and waits until everything in hand is committed, or the epoch is over. */
+  /** Stops the pull of input, and waits until all messages in hand are committed, or the epoch is over. */
   readonly drain: Effect.Effect<void>
   /** Ends the epoch with a reason. */
   readonly fail: (reason: string) => void
 }
 
 /**
- * Takes a partition over, and runs it until the scope closes. The protocol requires this order: first the take-over
- * record is appended, which makes the epoch. Next, the heads are read up to the take-over record. Last, a consumer of
- * this epoch starts behind the position.
+ * Takes a partition over, and runs an epoch of the partition until the caller's scope closes. The protocol requires an
+ * order of three steps. First, the worker appends the take-over record, which begins the epoch. Next, the worker reads
+ * the heads up to the take-over record. Last, a consumer of the epoch starts behind the position.
  */
 export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIdentity) {
   const { partition, partitions, worker } = identity
@@ -92,7 +92,7 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
     headOf: heads.find,
     reads: openPurchases.reads,
     failed: fail,
-    // Each message brings at most one envelope to a user, and each request of an edge one for each of its questions.
+    // An actor gets at most one envelope for each message, and one envelope for each question of a request.
     mailboxMax: heldMessagesMax + requestsAnsweredMax * questionsMax,
     ...reports.accounts,
     stillOwner: writer.stillOwner

@@ -2,7 +2,7 @@ import { Clock, Duration, Effect } from "effect"
 
 /**
  * The first wait between two epochs of a partition. The first wait is short, because most causes of the end of an epoch
- * pass at once. With each further epoch the wait doubles, up to `retryWaitMax`.
+ * pass quickly. The wait doubles after each further epoch, up to `retryWaitMax`.
  */
 const retryWait = Duration.millis(50)
 const retryWaitMax = Duration.seconds(2)
@@ -11,34 +11,40 @@ const retryWaitMax = Duration.seconds(2)
  * because readers wait until the broker has a new leader and an epoch begins.
  */
 const brokerRetryWait = Duration.millis(200)
-/** An epoch that lives longer than this is good. After a good epoch, the wait is {@link retryWait} again. */
+/** The time of life above which an epoch counts as good. After a good epoch, the next wait is {@link retryWait}. */
 const epochGood = Duration.seconds(5)
 /**
- * A partition that could not be run for this long needs a person. The time `helplessAfter` is longer than an election
- * of the broker.
+ * The time without a good epoch after which a partition needs an operator. The time `helplessAfter` is longer than an
+ * election of the broker.
  */
 const helplessAfter = Duration.seconds(30)
 
-/** The tags of failures that pass as soon as the broker has a leader. */
+/** The tags of failures that end as soon as the broker has a leader. */
 const brokerFailed: ReadonlySet<string> = new Set(["BrokerUnavailable", "OutcomeUnknown"])
 
-/** The end of an epoch. */
+/** The reason why an epoch ended, and the longest wait before the next epoch. */
 interface EpochEnd {
   readonly reason: string
   /** The longest wait before the next epoch. */
   readonly waitMax: Duration.Duration
 }
 
-/** The next step after an epoch ended. */
+/** The next step of the supervision after the end of an epoch. */
 interface NextStep {
   readonly wait: Duration.Duration
-  /** Whether to log the reason. A reason that comes again and again is logged once. */
+  /** Whether to log the reason of the end. A repeated reason is logged only once. */
   readonly isReasonNew: boolean
-  /** Whether to ask a person for help. A person is asked once, and again only after a good epoch. */
+  /**
+   * Whether to log a request for help to an operator. The request is logged once, and a second time only after a good
+   * epoch.
+   */
   readonly isHelpNeeded: boolean
 }
 
-/** Remembers how the epochs of a partition ended, and decides the next step. Times are milliseconds of one clock. */
+/**
+ * Remembers how the epochs of a partition ended, and decides the next step of the supervision. Times are milliseconds
+ * of one clock.
+ */
 class EpochEnds {
   private wait = retryWait
   private reason = ""
@@ -61,8 +67,8 @@ class EpochEnds {
 }
 
 /**
- * Runs an epoch to its end, and returns how it ended. A defect ends the epoch as well, so that the partition never
- * stays without an owner.
+ * Runs an epoch to its end, and returns how the epoch ended. A defect is also an end of the epoch, so that the
+ * partition gets a next epoch.
  */
 const endOf = <E extends { readonly _tag: string; readonly message: string }, R>(
   epoch: Effect.Effect<string, E, R>
@@ -78,15 +84,15 @@ const endOf = <E extends { readonly _tag: string; readonly message: string }, R>
     Effect.catchDefect((defect) => Effect.succeed({ reason: `defect: ${String(defect)}`, waitMax: retryWaitMax }))
   )
 
-/** The part of the work that is supervised: a partition of a worker, or a shard of a judge. */
+/** The part of the work that a supervision runs: a partition of a worker, or a shard of a judge. */
 export interface SupervisedPart {
   readonly kind: "partition" | "shard"
   readonly number: number
 }
 
 /**
- * Runs the epochs of a part, one after another, until it is interrupted. After `isDraining` returns `true`, no epoch
- * begins.
+ * Runs the epochs of a partition or the runs of a shard, one after another, until the fiber is interrupted. When
+ * `isDraining` returns `true`, no further epoch or run begins.
  */
 export const supervise = <E extends { readonly _tag: string; readonly message: string }, R>(
   { kind, number }: SupervisedPart,

@@ -7,18 +7,18 @@ import { type RunningEpoch, runPartitionEpoch } from "./PartitionEpoch.ts"
 import { superviseEpochs } from "./PartitionSupervision.ts"
 
 /**
- * The time to commit purchases in hand when a partition goes to another worker. The worker that takes the partition
- * applies the purchases that are not committed in this time.
+ * The time for which a worker still commits purchases in hand of a partition that goes to another worker. The other
+ * worker applies the purchases that are not committed in this time.
  */
 const handOverTimeout = Duration.millis(500)
-/** The time to commit purchases in hand when a worker is told to stop. */
+/** The time for which a stopping worker still commits purchases in hand. */
 const drainTimeout = Duration.seconds(10)
 
 /** Commits the purchases in hand of all epochs. */
 const drainAll = (epochs: Iterable<RunningEpoch>): Effect.Effect<void> =>
   Effect.forEach(epochs, ({ drain }) => drain, { concurrency: "unbounded", discard: true })
 
-/** Runs the partitions of this worker, each in one epoch after another. */
+/** Runs the partitions of this worker, each partition in one epoch after another. */
 export class PartitionWorker extends Context.Service<
   PartitionWorker,
   {
@@ -63,7 +63,7 @@ export class PartitionWorker extends Context.Service<
           supervised.set(partition, yield* Effect.forkIn(supervision, scope))
         })
 
-        /** Commits the purchases in hand of a partition that now belongs to another worker, and ends its epoch. */
+        /** Commits the purchases in hand of a partition that another worker takes, and ends the partition's epoch. */
         const handOver = Effect.fnUntraced(function* ([partition, fiber]: readonly [number, Fiber.Fiber<void>]) {
           supervised.delete(partition)
           const draining = running.get(partition)?.drain ?? Effect.void
@@ -85,7 +85,8 @@ export class PartitionWorker extends Context.Service<
           isDraining = true
           yield* Effect.logInfo("draining").pipe(Effect.annotateLogs({ actors: registry.resident() }))
           const draining = yield* Effect.forkChild(drainAll(running.values()))
-          // Readers wait for the next owner, which applies the purchases that are not committed after this time.
+          // After `handOverTimeout` the worker leaves, so that readers get a next owner. The next owner applies the
+          // purchases that are not committed.
           yield* Fiber.join(draining).pipe(Effect.timeoutOption(handOverTimeout))
           yield* membership.leave
           yield* Fiber.join(draining)

@@ -13,12 +13,12 @@ import type { DispatchWatermark } from "./DispatchWatermark.ts"
 import { serveInspection } from "./InspectionEndpoint.ts"
 
 /**
- * The most requests of one partition that are answered at once. Further requests of the partition are declined, and the
- * edge asks again.
+ * The most requests of edges that an epoch answers at once. The epoch declines further requests, and the edge sends a
+ * declined request again.
  */
 export const requestsAnsweredMax = 256
 
-/** The epoch that answers queries for a partition. */
+/** The epoch that answers questions about the accounts of a partition. */
 export interface QueriedEpoch {
   readonly partition: number
   readonly partitions: number
@@ -30,15 +30,15 @@ export interface QueriedEpoch {
   readonly dispatched: DispatchWatermark
   /** The users of the partition. */
   readonly users: HeadUsers
-  /** Returns the input sequence up to which everything is in a stored commit or in the commit in flight. */
+  /** Returns the input sequence up to which all purchases are in stored commits or in the commit in flight. */
   readonly position: () => number
   /** Returns whether this epoch still owned the partition at some moment after the call. */
   readonly stillOwner: Effect.Effect<boolean, BrokerFailure>
 }
 
 /**
- * Has actors look at accounts, and waits until all looks are done. The effect `room` waits until another actor may fit
- * into memory.
+ * Gives looks to actors, and waits until all looks are done. The effect `room` waits until memory may have room for
+ * another actor.
  */
 const lookAllWith =
   ({ tell }: QueriedEpoch["actors"], room: Effect.Effect<void>) =>
@@ -71,13 +71,13 @@ const lookAllWith =
       return Effect.andThen(tellRest, Deferred.await(all))
     })
 
-/** Makes the reads of an epoch, from its actors, the input log and its proof of ownership. */
+/** Makes the reads of an epoch, which use the actors, the input log and the proof of ownership. */
 const makeEpochReads = Effect.fnUntraced(function* (queried: QueriedEpoch) {
   const { partition, isOpen, fail, actors, dispatched } = queried
   const input = yield* InputLog
   const registry = yield* ActorRegistry
   const newestInput = yield* makeSingleFlightRead(
-    // Purged input is applied, so the position of the partition's owner is beyond it.
+    // Purged messages are applied, so the position of the partition's owner is beyond all purged messages.
     Effect.map(
       Effect.suspend(() => input.newestAfter(partition, dispatched.dispatchedThrough)),
       (newest) => Math.max(newest, queried.position())
@@ -97,8 +97,8 @@ const makeEpochReads = Effect.fnUntraced(function* (queried: QueriedEpoch) {
 })
 
 /**
- * Answers the queries of a partition until the scope closes. When the scope closes, declines the requests that are not
- * answered yet.
+ * Answers the questions about a partition until the caller's scope closes. When the scope closes, declines all requests
+ * without an answer.
  */
 export const serveQueries = Effect.fnUntraced(function* (queried: QueriedEpoch) {
   const { partition, partitions, worker, epoch, isOpen } = queried
@@ -106,8 +106,8 @@ export const serveQueries = Effect.fnUntraced(function* (queried: QueriedEpoch) 
   const reads = yield* makeEpochReads(queried)
   yield* serveInspection({ partition, partitions, worker, epoch }, reads)
 
-  // An epoch that ends answers no more requests, so it declines the open ones. Without the decline, edges would wait
-  // for their timeout.
+  // An epoch that ends answers no requests, and therefore declines the open requests. Without the decline, edges would
+  // wait until their timeout.
   const unanswered = new Set<() => void>()
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {

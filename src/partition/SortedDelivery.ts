@@ -19,7 +19,10 @@ export interface OwnPartition {
 interface PurchasesOfUser {
   readonly userToken: string
   readonly deliveries: Array<Delivered>
-  /** Why the user's purchases cannot be applied from this message; `undefined` if they can. */
+  /**
+   * Why the worker cannot apply the user's purchases in this message; `undefined` if the worker can apply these
+   * purchases.
+   */
   readonly problem: string | undefined
 }
 
@@ -39,7 +42,10 @@ const deliveredOf = (
     ? { purchase, inputSequence: sequence, inputIndex: index, storedAt }
     : { reversal, inputSequence: sequence, inputIndex: index, storedAt }
 
-/** Returns the purchases and reversals of a message grouped by user, and the parts that cannot be applied. */
+/**
+ * Returns the purchases and reversals of a message grouped by user, and the parts of the message that the worker cannot
+ * apply.
+ */
 export const sortDelivery = (
   delivery: Pick<Delivery, "payload" | "sequence" | "storedAt" | "userToken">,
   own: OwnPartition

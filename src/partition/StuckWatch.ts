@@ -3,28 +3,28 @@ import { pullHeartbeat } from "../nats/PullSession.ts"
 import type { DispatchWatermark } from "./DispatchWatermark.ts"
 import type { HeldInput } from "./HeldInput.ts"
 
-/** The wait between two checks. The broker gives a sign of life on a pull at least this often. */
+/** The wait between two checks of an epoch. The broker sends a heartbeat for a pull request at least this often. */
 const checkEvery = pullHeartbeat
 /**
- * A broker that was not heard at this many checks in a row has lost the epoch's consumer. Elapsed time alone would not
- * show the loss, because this process itself may have been stopped. A process that was stopped hears the broker's
- * messages from that time before its next check.
+ * The number of checks in a row without a message of the broker after which the epoch's consumer counts as lost.
+ * Elapsed time alone would not show the loss, because this process itself may have been frozen. A process that was
+ * frozen receives the broker's messages of that time before its next check.
  */
 const silentChecksMax = 3
 /**
- * The longest wait of a question for input while no input comes at all. After this time, the awaited input counts as
- * lost on its way.
+ * The longest wait of a question for input while no input comes. After this time, the awaited input counts as lost on
+ * its way.
  */
 const questionStuckMax = Duration.seconds(2)
 
 interface Watched {
-  /** Returns for how many milliseconds the broker was not heard. */
+  /** Returns for how many milliseconds the broker has sent nothing during a pull request. */
   readonly silence: () => number
   readonly dispatched: DispatchWatermark
   readonly held: HeldInput
 }
 
-/** Waits until an epoch fails to get input that it should get. Returns the reason why the epoch is stuck. */
+/** Waits until an epoch is stuck, because expected input does not come. Returns the reason why the epoch is stuck. */
 export const untilStuck = Effect.fnUntraced(function* ({ silence, dispatched, held }: Watched) {
   let dispatchedBefore = -1
   let stuckChecks = 0

@@ -8,7 +8,7 @@ import { type PartitionQueue, QueueDepth } from "../nats/QueueDepth.ts"
 import { Topology } from "../nats/Topology.ts"
 import { PartitionWorker } from "./PartitionWorker.ts"
 
-/** Sets the gauges of a worker when its metrics are asked for. */
+/** Sets the gauges of a worker at each request for the worker's metrics. */
 export const workerMetricsLayer = Layer.effectDiscard(
   Effect.gen(function* () {
     const worker = yield* PartitionWorker

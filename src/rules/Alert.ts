@@ -7,20 +7,23 @@ import { encodeRule, isInCents, type Rule, ruleFromJson, RuleProblem } from "./R
 import { parseExactJson, WrittenNumber } from "./WrittenNumber.ts"
 
 /**
- * The members that tell one alert from all others: the place of a purchase in the ledger, and the number of a rule.
- * Every process that computes an alert computes the same `AlertPlace` for it.
+ * The numbers that identify an alert: the place of a purchase in the ledger, and the number of a rule. Every process
+ * that computes an alert computes the same `AlertPlace` for the alert.
  */
 export interface AlertPlace {
   /** The sequence of the commit in the journal that has the purchase. */
   readonly sequence: number
-  /** The number of the revision in the commit, from 1. */
+  /** The number of the revision in the commit, counted from 1. */
   readonly line: number
-  /** The index of the purchase in the revision, from 0. */
+  /** The index of the purchase in the revision, counted from 0. */
   readonly index: number
   readonly ruleNumber: number
 }
 
-/** An alert says that a purchase met a rule. `rule` is the rule as it was stored when the purchase was committed. */
+/**
+ * An alert says that a purchase met a rule. `rule` is the version of the rule that was stored when the purchase was
+ * committed.
+ */
 export interface Alert extends AlertPlace {
   /** The user who owns the rule. */
   readonly owner: string
@@ -35,7 +38,7 @@ export interface Alert extends AlertPlace {
    * purchase.
    */
   readonly before: bigint | undefined
-  /** The rule's measure of the purchase, or its running measure including the purchase. */
+  /** The rule's measure of the purchase, or the rule's running measure including the purchase. */
   readonly after: bigint
 }
 
@@ -103,7 +106,7 @@ const AlertRecord = Schema.Struct({
 
 const recordFrom = Schema.decodeUnknownSync(AlertRecord)
 
-/** The error for a stored text that is JSON, but whose fields do not make an alert. */
+/** The error for a stored text that is JSON and not an alert. */
 export class MalformedAlert extends Error {}
 
 const unitsFrom = ({ text }: WrittenNumber, places: 0 | 2): bigint => {
@@ -137,9 +140,9 @@ const alertFrom = (value: unknown): Alert => {
 export const decodeAlert = (text: string): Alert => alertFrom(parseExactJson(text))
 
 /**
- * Writes a message of the key `alert.<owner>`: the alerts that one purchase gave one owner, as a JSON array. The alerts
- * are in the order of the numbers of their rules. Messages with equal alerts have equal texts, whichever process writes
- * them.
+ * Writes a message of the key `alert.<owner>`: the alerts that one purchase gave the owner of rules, as a JSON array.
+ * The alerts are in the order of the numbers of their rules. Messages with equal alerts have equal texts, whichever
+ * process writes them.
  */
 export const encodeAlerts = (alerts: ReadonlyArray<Alert>): string => `[${alerts.map(encodeAlert).join(",")}]`
 

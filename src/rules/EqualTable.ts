@@ -1,18 +1,19 @@
 const roomMin = 16
 const nil = -1
 
-// Each process has another seed, so that no user can choose thresholds that all hash to the same place of the table.
+// Each process has a random seed of its own, so that no user can choose thresholds that all hash to one place of the
+// table.
 const seed = Math.floor(Math.random() * 0x1_0000_0000)
 
 /**
  * An `EqualTable` keeps linked lists of members, each list under a key of two numbers. The table is a hash table with
- * open addressing in typed arrays. Each place of the table has one byte of its key's hash. Most searches in the table
- * find no key, and read only the bytes of hashes.
+ * open addressing in typed arrays. Each place of the table has one byte of the hash of its key. Most searches find no
+ * key in the table, and read only the bytes of hashes.
  */
 export class EqualTable {
   /**
    * The next and the previous member of the same list; -1 at the ends of a list. The members of lists are numbers that
-   * the caller gives out.
+   * the caller chooses.
    */
   private nexts = new Int32Array(roomMin)
   private previouses = new Int32Array(roomMin)
@@ -32,7 +33,7 @@ export class EqualTable {
     return at === nil ? nil : (this.heads[at] as number)
   }
 
-  /** Returns the next member of the same list; -1 behind the last member. */
+  /** Returns the member after a member in the same list; -1 after the last member. */
   next(member: number): number {
     return this.nexts[member] as number
   }
@@ -59,7 +60,7 @@ export class EqualTable {
     this.heads[at] = member
   }
 
-  /** Removes a member from the list under a key. The list under the key has to have the member. */
+  /** Removes a member from the list under a key. The member must be in the list under the key. */
   remove(first: number, second: number, member: number): void {
     const at = this.find(first, second)
     const next = this.nexts[member] as number
@@ -106,7 +107,10 @@ export class EqualTable {
     return at
   }
 
-  /** Frees a place of the table, and moves later entries back, so that no search ends too early at a free place. */
+  /**
+   * Frees a place of the table, and moves later keys of the table back, so that no search ends too early at a free
+   * place.
+   */
   private release(free: number): void {
     const { tags, firsts, seconds, heads } = this
     const mask = tags.length - 1

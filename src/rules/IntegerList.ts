@@ -1,8 +1,8 @@
 const roomMin = 64
 
 /**
- * A list of small whole numbers in a typed array. The same `IntegerList` is used again and again, so that a search for
- * rules creates no objects.
+ * A list of small whole numbers in a typed array. A caller uses one `IntegerList` for many searches, so that a search
+ * for rules creates no objects.
  */
 export class IntegerList {
   values = new Int32Array(roomMin)

@@ -20,7 +20,7 @@ export interface PlacedRevision {
 }
 
 /**
- * A purchase that is judged, with its index in its revision, and with the running measures of the account before the
+ * A purchase to judge, with its index in the revision, and with the running measures of the whole account before the
  * purchase.
  */
 interface Judged {
@@ -45,8 +45,8 @@ interface Measured {
 }
 
 /**
- * Returns the entries of a revision, oldest first, each with the sum of all earlier entries of the account, and the
- * number of earlier purchases of the account.
+ * Returns the entries of a revision, oldest first. Each entry comes with the sum of all earlier entries and the number
+ * of all earlier purchases of the account.
  */
 const judgedOf = ({ total, count, reversals, purchases }: Revision): Array<Judged> => {
   let spent = purchases.reduce((rest, entry) => rest - entryTotal(entry), total)
@@ -59,21 +59,23 @@ const judgedOf = ({ total, count, reversals, purchases }: Revision): Array<Judge
   })
 }
 
-/** Returns the sequence of the user's revision before a revision; 0 for the first revision. */
+/**
+ * Returns the sequence of the user's previous revision, given a revision; 0 if the given revision is the user's first.
+ */
 export const revisionBefore = ({ revision }: PlacedRevision): number => revision.previous[0] ?? 0
 
 /**
- * Returns whether a group's measure adds up all purchases of an account. A measure of all purchases is read from the
- * account's total and count, and needs no window state.
+ * Returns whether a group's measure adds up all purchases of an account. The measure of all purchases is the account's
+ * total or count, and needs no window state.
  */
 const isOfAccount = (index: RuleIndex, group: number, { window }: GroupWindow): boolean =>
   window.kind === "ever" && index.scopeOf(group).kind === "everything"
 
 /**
- * Judges purchases: finds the rules that each purchase meets. The judgement is a fold over the ledger. The events of
- * the fold are revisions and values of the keys `rules.<user>`, in the order of the ledger. The alerts depend on the
- * ledger alone, because the fold reads no clock. From earlier purchases, the fold needs only the window states that
- * {@link windowsNeeded} names.
+ * Judges purchases: finds the rules that each purchase meets. The judgement is a fold over the journal. The events of
+ * the fold are revisions and stored rules of users (values of the keys `rules.<user>`), in the order of the journal.
+ * The alerts depend on the journal alone, because the fold reads no clock. Of earlier purchases, the fold needs only
+ * the window states that {@link windowsNeeded} names.
  */
 export class Judgement {
   private readonly rules = new RulesInForce()
@@ -94,16 +96,16 @@ export class Judgement {
   }
 
   /**
-   * Takes the value of the key `rules.<owner>` that the ledger stored at a sequence. `owner` is the user who owns the
-   * rules in the value. Throws if the text of the value is not a set of rules.
+   * Replaces the rules of `owner` by the value of the key `rules.<owner>` at a sequence of the journal. Throws if
+   * `text` is not a set of rules.
    */
   changeRules(owner: string, sequence: number, text: string): void {
     this.rules.replace(owner, sequence, text)
   }
 
   /**
-   * Returns the window states that have to be loaded before a revision is judged. Leaves out the window states that
-   * `held` has already.
+   * Returns the window states that the caller must load before the judgement of a revision. Leaves out the window
+   * states that are already in `held`.
    */
   windowsNeeded(placed: PlacedRevision, held: UserWindows): Array<WindowNeed> {
     const { index } = this.rules
@@ -127,7 +129,7 @@ export class Judgement {
   /**
    * Returns the alerts of a revision, ordered by purchase, oldest first, and then by the number of the rule. Adds the
    * purchases of the revision to the window states. Throws an Error if a needed window state is missing, or if the
-   * window states do not end with the user's revision before this one.
+   * window states do not end with the user's previous revision.
    */
   judge(placed: PlacedRevision, windows: UserWindows): Array<Alert> {
     if (windows.through !== revisionBefore(placed)) {

@@ -16,13 +16,13 @@ import {
 } from "./RuleWindow.ts"
 
 /**
- * Sums of cents are cut off at `measureMax`. All thresholds are lower than {@link measureMax}, so cutting off a sum
- * changes no comparison.
+ * The highest value of a measure: a higher sum of cents counts as `measureMax`. All thresholds are lower than
+ * {@link measureMax}, so the bound changes no comparison.
  */
 export const measureMax = Number.MAX_SAFE_INTEGER
-/** The highest threshold in cents. The highest threshold is below every sum that is cut off at {@link measureMax}. */
+/** The highest threshold in cents, which is lower than {@link measureMax}. */
 export const centsMax = BigInt(measureMax - 1)
-/** The highest threshold that counts pieces or purchases, because numbers are read up to 15 digits. */
+/** The highest threshold in pieces or purchases. Numbers with more than 15 digits are refused. */
 export const numberMax = 999_999_999_999_999n
 
 export const timeZoneLengthMax = 64
@@ -30,7 +30,7 @@ export const timeZoneLengthMax = 64
 export const measures = ["value", "quantity", "total", "spent", "count"] as const
 /**
  * The value that a rule compares with its threshold. The measures `spent` and `count` add up the purchases of a user.
- * Every other measure is a value of one purchase.
+ * The measures `value`, `quantity` and `total` are values of one purchase.
  */
 export type Measure = (typeof measures)[number]
 
@@ -46,8 +46,8 @@ export type Scope =
 export const everything: Scope = { kind: "everything" }
 
 /**
- * A rule of a user about purchases. The id and the owner of a rule are not members of the rule, and are stored beside
- * it.
+ * A rule of a user about purchases. The id and the owner of a rule are not fields of `Rule`: they are stored beside the
+ * rule.
  */
 export interface Rule {
   /** The users whose purchases the rule is about: `self` for the owner of the rule, `all` for all users. */
@@ -59,17 +59,20 @@ export interface Rule {
   readonly is: Comparison
   /** The threshold in cents; in pieces for the measure `quantity`, and in purchases for the measure `count`. */
   readonly threshold: bigint
-  /** The rule is about purchases that are stored at `from` or later, and before `until`, in milliseconds since 1970. */
+  /**
+   * The rule looks only at purchases that are stored at or after `from`, and before `until`. Both times are in
+   * milliseconds since 1970.
+   */
   readonly from: number | undefined
   readonly until: number | undefined
   readonly enabled: boolean
-  /** The note of the owner: an empty text, or a text of at most 200 characters like the name of a product. */
+  /** The note of the owner: an empty text, or a text that may be the name of a product, of at most 200 characters. */
   readonly note: string
 }
 
 /** The reason why a text is not a rule, as a sentence for people. */
 export class RuleProblem {
-  /** `malformed` if the text is not JSON of the right shape; `refused` if the value of a field is not allowed. */
+  /** `malformed` if the text is not JSON of the right shape; `refused` if a field has a value that is not allowed. */
   readonly kind: "malformed" | "refused"
   readonly message: string
 
@@ -80,7 +83,7 @@ export class RuleProblem {
 }
 
 export const isRunning = (measure: Measure): boolean => measure === "spent" || measure === "count"
-/** Returns whether a measure is an amount of money in cents. Every other measure is a whole number. */
+/** Returns whether a measure is an amount of money in cents. The measures `quantity` and `count` are whole numbers. */
 export const isInCents = (measure: Measure): boolean => measure !== "quantity" && measure !== "count"
 
 const fieldNames = new Set([
@@ -111,7 +114,7 @@ const numberProblems: Record<NumberProblem, string> = {
   size: "is out of range"
 }
 
-// The pattern asks for an offset, because a time without an offset depends on the time zone of the reader.
+// The pattern requires an offset from UTC, because a time without an offset depends on the time zone of the reader.
 const momentText =
   /^(?:19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,3})?(?:Z|[+-][0-9]{2}:[0-9]{2})$/
 
@@ -125,8 +128,8 @@ const momentOf = (text: string): number | undefined => {
 }
 
 /**
- * Reads the fields of one rule, and keeps the first problem. A field with a problem gets some allowed value, so that
- * reading can go on.
+ * Reads the fields of one rule, and keeps the first problem of a field. A field with a problem gets an allowed value,
+ * so that the read of the rule can go on.
  */
 class RuleFields {
   problem: RuleProblem | undefined

@@ -6,18 +6,18 @@ import { SortedPages } from "./SortedPages.ts"
 import { SymbolTable } from "./SymbolTable.ts"
 
 /**
- * A group with at most this many rules keeps its rules in one linked list, which is scanned. A larger group keeps its
- * rules in sorted lists, until the group is empty.
+ * The most rules of a group that keeps its rules in one linked list. A search scans the whole linked list. A group that
+ * grows larger keeps its rules in sorted lists, until the group is empty.
  */
 const scannedMax = 64
 const roomMin = 64
 const nil = -1
 /**
- * The key of the one list of a scanned group. Every other list has a threshold as its key, and thresholds are 1 or
- * more.
+ * The key of the one linked list of a scanned group. All other linked lists have a threshold as their key, and
+ * thresholds are 1 or more.
  */
 const scannedKey = 0
-/** The numbers that stand for the scope `everything` and for all users. */
+/** The number for the scope `everything`, and the number for all users. */
 const anyThing = 0
 const anyUser = 0
 const measuresRoom = 2 ** 26
@@ -38,7 +38,7 @@ const comparisonOfCode: ReadonlyArray<Comparison> = ["equal", "greater-or-equal"
 const measures: ReadonlyArray<Measure> = ["value", "quantity", "total", "spent", "count"]
 
 /**
- * The fields of a rule that the index needs. `owner` is the user who owns the rule, and is used only for rules about
+ * The fields of a rule that the index needs. The index needs `owner`, the user who owns the rule, only for rules about
  * the owner's own purchases.
  */
 export interface IndexedRule extends Pick<Rule, "who" | "scope" | "measure" | "within" | "is" | "threshold"> {
@@ -52,7 +52,7 @@ export interface GroupWindow {
   readonly cutoff: WindowCutoff
 }
 
-/** The numbers of a large group's sorted lists, one list for each comparison except `equal`. */
+/** The numbers of the sorted lists of a group, one list for each comparison except `equal`. */
 interface SortedLists {
   readonly atLeast: number
   readonly atMost: number
@@ -101,13 +101,13 @@ class Columns {
 }
 
 /**
- * Keeps the rules that are switched on, and finds the rules that a purchase meets without looking at all rules.
+ * Keeps the rules that are switched on, and finds the rules that a purchase meets without a look at all rules.
  *
- * A group has the rules that are about the same users and the same scope, with the same measure and window. A rule that
- * looks at a purchase is about all users or the purchase's user, and about everything, or the purchase's product or
- * type. The caller asks the index for the groups of a purchase, and computes the measure of each group. Last, the
- * caller asks the index which rules of a group the measure of the group meets. Measures and thresholds are whole
- * numbers.
+ * A group has the rules that are about the same users and the same scope, with the same measure and window. A rule
+ * looks at a purchase if the rule is about all users or about the purchase's user. The scope of the rule must be
+ * everything, the purchase's product, or the purchase's type. The caller asks the index for the groups of a purchase,
+ * and computes the measure of each group. Last, the index finds the rules of a group that the measure of the group
+ * meets. Measures and thresholds are whole numbers.
  */
 export class RuleIndex {
   private rules = 0
@@ -123,14 +123,14 @@ export class RuleIndex {
   private readonly windowKeys = new SymbolTable()
   private readonly windows: Array<GroupWindow> = []
   /**
-   * The lists of groups by user and scope. `groupOfMeasure` finds the one group of a user, a scope, a measure and a
-   * window.
+   * `groupsOfScope` has the groups of a user and a scope. `groupOfMeasure` has the one group of a user, a scope, a
+   * measure and a window.
    */
   private readonly groupsOfScope = new EqualTable()
   private readonly groupOfMeasure = new EqualTable()
   /**
-   * The lists of rules by group and threshold. A scanned group has one list with all rules. A larger group has one list
-   * for each threshold of its rules with the comparison `equal`.
+   * The linked lists of rules, by group and threshold. A scanned group has one linked list with all its rules. A group
+   * with sorted lists has one linked list for each threshold with the comparison `equal`.
    */
   private readonly chains = new EqualTable()
   private readonly pages = new SortedPages()
@@ -142,12 +142,15 @@ export class RuleIndex {
     return this.rules
   }
 
-  /** The number of users, products, types and windows that the index keeps for its rules. */
+  /** The number of distinct users, products, types and windows in the rules of the index. */
   get names(): number {
     return this.users.size + this.products.size + this.productTypes.size + this.windowKeys.size
   }
 
-  /** Adds a rule, and returns its slot: a small number that another rule may get after this rule is removed. */
+  /**
+   * Adds a rule, and returns the slot of the rule: a small number. When the rule is removed, another rule may get the
+   * slot.
+   */
   add(rule: IndexedRule): number {
     const { columns } = this
     const slot = this.freeSlots.pop() ?? this.slotsUsed++
@@ -184,7 +187,7 @@ export class RuleIndex {
     if (size === 0) this.removeGroup(group)
   }
 
-  /** Returns the fields of the rule of a slot, except its owner. */
+  /** Returns the fields of the rule of a slot, without the owner of the rule. */
   ruleOf(slot: number): Omit<IndexedRule, "owner"> {
     const { thresholds, codes, groups, users } = this.columns
     const group = groups[slot] as number
@@ -198,7 +201,7 @@ export class RuleIndex {
     }
   }
 
-  /** Returns whether a rule is about purchases of a user. */
+  /** Returns whether the index has a rule about purchases of a user. */
   looksAt(userId: string): boolean {
     return this.rulesOnAll > 0 || this.users.find(userId) !== undefined
   }
@@ -245,7 +248,7 @@ export class RuleIndex {
     )
   }
 
-  /** Adds to `found` the slots of the rules of a group that a measure meets, in any order. */
+  /** Adds to `found` the slots of a group's rules that a measure meets, in no particular order. */
   collect(group: number, before: number, after: number, found: IntegerList): void {
     const lists = this.listsOf(group)
     if (lists === undefined) {
@@ -311,8 +314,8 @@ export class RuleIndex {
   }
 
   /**
-   * Returns the sorted list in which a rule belongs. Returns `undefined` for a rule with the comparison `equal`,
-   * because it is in a linked list.
+   * Returns the number of the sorted list for a rule. Returns `undefined` for a rule with the comparison `equal`,
+   * because such a rule is in a linked list.
    */
   private listFor(lists: SortedLists, slot: number): number | undefined {
     const code = this.columns.codes[slot]
@@ -340,7 +343,7 @@ export class RuleIndex {
     const number = this.useWindow(within) * measures.length + measures.indexOf(measure)
     const known = this.groupOfMeasure.head(user, thing * measuresRoom + number)
     if (known === nil) return this.addGroup(user, thing, number)
-    // The group exists already, and keeps this user, scope and window in use itself.
+    // A group that exists already counts as one use of its user, scope and window.
     this.release(user, thing, number)
     return known
   }

@@ -11,16 +11,16 @@ export const rulesMax = 1_000_000
 
 const version = 1
 
-/** A rule with its id, number and version, as it is stored in the value of the key `rules.<user>`. */
+/** A rule with its id, number and version: a line of the value of the key `rules.<user>`. */
 export interface StoredRule {
   readonly ruleId: string
   /**
    * The number of the rule: the sequence of the first value of the key that had the rule. No two rules have the same
-   * number, and the alerts of a purchase are in the order of these numbers. The number of a rule is 0 until the change
-   * that adds the rule is stored.
+   * number, and the alerts of a purchase are in the order of the numbers of their rules. The number of a rule is 0
+   * until the change that adds the rule is stored.
    */
   readonly number: number
-  /** The number of changes of the set, `changes`, at the last change of this rule. */
+  /** The value of `changes` of the set at the last change of the rule. */
   readonly version: number
   readonly rule: Rule
 }
@@ -76,8 +76,8 @@ const refuseUnstored = (set: RuleSet): void => {
 }
 
 /**
- * Puts a rule under an id. Returns the given set itself if the set has the rule under the id already. `rulesInAll` is
- * the number of rules of all users, as far as the caller knows.
+ * Puts a rule under an id. Returns the given set itself if the set has an equal rule under the id. `rulesInAll` is the
+ * last known number of rules of all users.
  */
 export const putRule = (set: RuleSet, ruleId: string, rule: Rule, rulesInAll: number): RuleSet | RulesFull => {
   refuseUnstored(set)
@@ -91,7 +91,7 @@ export const putRule = (set: RuleSet, ruleId: string, rule: Rule, rulesInAll: nu
   return (isWider ? fullBy(rules, rulesInAll, before === undefined) : undefined) ?? { changes, rules }
 }
 
-/** Removes a rule. Returns `undefined` if the set has no rule of this id. */
+/** Removes a rule. Returns `undefined` if the set has no rule with the id. */
 export const removeRule = (set: RuleSet, ruleId: string): RuleSet | undefined => {
   refuseUnstored(set)
   const rules = set.rules.filter((stored) => stored.ruleId !== ruleId)
@@ -99,14 +99,14 @@ export const removeRule = (set: RuleSet, ruleId: string): RuleSet | undefined =>
 }
 
 /**
- * Switches a rule on or off. Returns `undefined` if the set has no rule of this id. Returns the given set itself if the
- * rule already is on or off as asked.
+ * Switches a rule on or off. Returns `undefined` if the set has no rule with the id. Returns the given set itself if
+ * the rule is already in the wanted state.
  */
 export const enableRule = (set: RuleSet, ruleId: string, enabled: boolean): RuleSet | undefined => {
   const stored = ruleOf(set, ruleId)
   if (stored === undefined) return undefined
   const changed = putRule(set, ruleId, { ...stored.rule, enabled }, 0)
-  // A change of a rule that the set already has does not make the set larger, so `RulesFull` cannot happen.
+  // The set has the rule already, so the change does not make the set larger, and `RulesFull` cannot happen.
   return changed instanceof RulesFull ? undefined : changed
 }
 
@@ -115,7 +115,7 @@ const lineOf = ({ ruleId, number, version, rule }: StoredRule): string =>
 
 /**
  * Writes a set of rules as text. The first line is JSON with the version of the format and the number of changes. Each
- * further line is one rule as JSON, which escapes line feeds.
+ * further line is one rule as JSON. JSON escapes line feeds in texts.
  */
 export const encodeRuleSet = ({ changes, rules }: RuleSet): string =>
   `${JSON.stringify({ v: version, changes })}\n${rules.map(lineOf).join("")}`
@@ -145,8 +145,8 @@ export const splitRuleLine = (
 const thresholdText = /,"threshold":([0-9.]+),/
 
 /**
- * Decodes a line of a set of rules to a rule. `sequence` is the sequence of the value that has the line. Throws {@link
- * MalformedRuleSet} if the line is not a rule.
+ * Decodes a line of a set of rules to a rule. `sequence` is the sequence of the stored value with the line. Throws
+ * {@link MalformedRuleSet} if the line is not a rule.
  */
 export const decodeStoredRule = (line: string, sequence: number): StoredRule => {
   const value: unknown = JSON.parse(line)
@@ -154,8 +154,8 @@ export const decodeStoredRule = (line: string, sequence: number): StoredRule => 
     throw new MalformedRuleSet("A line of a set of rules is not an id, a number, a version and a rule.")
   }
   const [ruleId, number, version, written] = value as [string, unknown, unknown, object | null]
-  // Only the text of the threshold is kept, because keeping the text of each number takes several times as long. A
-  // judgement begins with up to a million rules.
+  // Only the threshold keeps its text, because a decoder that keeps the text of each number takes several times as
+  // long. A judgement begins with up to a million rules.
   const threshold = thresholdText.exec(line)?.[1]
   const rule = ruleFromJson(threshold === undefined ? written : { ...written, threshold: new WrittenNumber(threshold) })
   if (rule instanceof RuleProblem) throw new MalformedRuleSet(`The rule ${ruleId} cannot be read. ${rule.message}`)
@@ -181,10 +181,11 @@ const splitSet = (text: string): { readonly changes: number; readonly lines: Arr
 export const ruleLinesOf = (text: string): Array<string> => (text === "" ? [] : splitSet(text).lines)
 
 /**
- * Decodes the value of a key `rules.<user>` that the ledger stored at a sequence. The rule that is new in the value
- * gets the sequence as its number. An empty value, which `nats kv del` writes, has no rules. For an empty value, the
- * sequence is also the number of changes. The sequence is higher than every earlier number of changes, so later
- * versions of rules are new. Throws {@link MalformedRuleSet} or a SyntaxError if the text is not a set of rules.
+ * Decodes the value of a key `rules.<user>` at a sequence of the journal. The new rule in the value gets the sequence
+ * as its number. An empty value, which `nats kv del` writes, has no rules. After an empty value, `changes` is the
+ * sequence of the empty value. The sequence of a value is higher than all earlier numbers of changes, so later versions
+ * of rules differ from all earlier versions. Throws {@link MalformedRuleSet} or a SyntaxError if the text is not a set
+ * of rules.
  */
 export const decodeRuleSet = (text: string, sequence: number): RuleSet => {
   if (text === "") return { changes: sequence, rules: [] }

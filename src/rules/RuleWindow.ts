@@ -10,14 +10,17 @@ export const windowLengthMin = minute
 export const windowLengthMax = 31 * day
 
 /**
- * The lengths that windows of rules about all users may have, from one minute to 31 days. Few lengths are allowed,
- * because each distinct window takes memory for each user who buys. Calendar windows need no list of allowed lengths,
- * because few calendar windows exist.
+ * The lengths that windows of rules about all users may have, from one minute to 31 days. Rules about all users may
+ * have only these lengths, because each distinct window takes memory for each user who buys. Calendar windows need no
+ * list of allowed lengths, because few calendar windows exist.
  */
 export const lengthsOnAll: ReadonlyArray<string> =
   "PT1M PT5M PT10M PT15M PT30M PT1H PT2H PT6H PT12H P1D P2D P3D P7D P14D P28D P30D P31D".split(" ")
 
-/** The window of a running measure: a fixed length up to the purchase, a calendar window, or everything before. */
+/**
+ * The window of a running measure: a fixed length of time up to the purchase, a calendar window, or all time up to the
+ * purchase.
+ */
 export type RuleWindow =
   | { readonly kind: "ever" }
   | { readonly kind: "length"; readonly milliseconds: number }
@@ -30,8 +33,8 @@ const lengthText =
 const unitsOfLength = [7 * day, day, hour, minute, second]
 
 /**
- * Decodes a length of time like `PT1M` or `P31D` to milliseconds, without a bound on the length. A day in a length of
- * time has 24 hours. Returns `undefined` for months and years, which have no fixed length, and for any other text.
+ * Decodes a length of time like `PT1M` or `P31D` to milliseconds, without a bound on the length. Each day of the length
+ * has 24 hours. Returns `undefined` for months and years, which have no fixed length, and for any other text.
  */
 export const readLength = (text: string): number | undefined => {
   const [, ...counts] = lengthText.exec(text) ?? []
@@ -76,7 +79,10 @@ const lengthInWords = (milliseconds: number): string => {
   return parts.join(" and ")
 }
 
-/** Returns a window as the end of a sentence, for example `in 7 days`, `in one month (Europe/Berlin)` or `in all`. */
+/**
+ * Returns a window in words for the end of a sentence, for example `in 7 days`, `in one month (Europe/Berlin)` or
+ * `in all`.
+ */
 export const windowInWords = (window: RuleWindow): string => {
   if (window.kind === "ever") return "in all"
   return window.kind === "length"
@@ -91,14 +97,14 @@ export const windowKey = (window: RuleWindow): string => {
 }
 
 /**
- * Returns the newest moment before the window that ends with a purchase, in milliseconds since 1970. `storedAt` is the
+ * Returns the last moment before the window that ends with a purchase, in milliseconds since 1970. `storedAt` is the
  * time of the purchase. Earlier purchases are in the window if they were stored after the returned moment.
  */
 export type WindowCutoff = (storedAt: number) => number
 
 /**
- * Makes the cutoff of a window. The cutoff of a calendar window remembers the bounds of the last window, because
- * computing them is slow.
+ * Makes the cutoff of a window. The cutoff of a calendar window remembers the begin and the end of the last window,
+ * because their computation is slow.
  */
 export const cutoffOf = (window: RuleWindow): WindowCutoff => {
   if (window.kind === "ever") return () => Number.NEGATIVE_INFINITY

@@ -3,7 +3,7 @@ import { type IndexedRule, RuleIndex } from "./RuleIndex.ts"
 import { decodeStoredRule, ruleLinesOf, splitRuleLine, type StoredRule } from "./RuleSet.ts"
 
 const roomMin = 64
-/** The number that stands for the slot of a rule that is switched off, because such a rule has no slot. */
+/** The number instead of a slot for a rule that is switched off. A rule that is switched off has no slot. */
 const noSlot = -1
 
 interface Bounds {
@@ -12,33 +12,32 @@ interface Bounds {
 }
 
 /**
- * A line of a new value of a key `rules.<user>`: the slot of a rule that the value before also had, or a rule to add
- * with the hash of its text.
+ * A line of a new value of a key `rules.<user>`: the slot of an unchanged rule, or a new or changed rule to add with the
+ * hash of the rule's text.
  */
 type Line = { readonly slot: number } | { readonly stored: StoredRule; readonly hash: number }
 
 /**
- * Holds the rules of all users at one place of the ledger. The index and some arrays have the fields of the rules, and
- * the texts of rules are not kept. So a million rules do not take a million objects.
+ * Holds the rules of all users as of one sequence of the journal. The fields of the rules are in the index and in
+ * arrays, and the texts of the rules are not kept. A million rules thus do not take a million objects.
  */
 export class RulesInForce {
   readonly index = new RuleIndex()
   /** The slots of the rules of each user that are switched on, in the order of the lines of the user's newest value. */
   private readonly slots = new Map<string, ReadonlyArray<number>>()
-  /** For the rule of each slot: the owner, the id, the number, the version, and the hash of its text. */
+  /** For the rule of each slot: the owner, the id, the number, the version, and the hash of the rule's text. */
   private readonly owners: Array<string> = []
   private readonly ruleIds: Array<string> = []
   private numbers = new Float64Array(roomMin)
   private versions = new Uint32Array(roomMin)
   private hashes = new Uint32Array(roomMin)
-  /** The notes and bounds of the rules that have any. Few rules have a note or a bound. */
+  /** The notes and the bounds of rules, by slot. Few rules have a note or a bound. */
   private readonly notes = new Map<number, string>()
   private readonly bounds = new Map<number, Bounds>()
 
   /**
-   * Replaces the rules of one user by the value of the key `rules.<user>`, which the journal stored at a sequence.
-   * Rules that did not change are not decoded. Throws if the text is not a set of rules, and then leaves the rules as
-   * they were.
+   * Replaces the rules of one user by the value of the key `rules.<user>` at a sequence of the journal. Does not decode
+   * the lines of unchanged rules. If the text is not a set of rules, throws, and changes nothing.
    */
   replace(owner: string, sequence: number, text: string): void {
     const before = this.slots.get(owner) ?? []
@@ -51,7 +50,7 @@ export class RulesInForce {
     else this.slots.set(owner, inForce)
   }
 
-  /** Returns whether the rule of a slot is about purchases that were stored at a time. */
+  /** Returns whether the rule of a slot looks at purchases that were stored at the time `storedAt`. */
   isInForce(slot: number, storedAt: number): boolean {
     const bounds = this.bounds.get(slot)
     if (bounds === undefined) return true
@@ -89,8 +88,8 @@ export class RulesInForce {
     return lines.map((line) => {
       const { number, version, text } = splitRuleLine(line)
       const hash = fnv1a(text)
-      // In the value that brings a new rule, the rule's line has 0 instead of the rule's number, because that number is
-      // the sequence of the value. Later values have the number in the rule's line.
+      // The first value with a rule has 0 instead of the rule's number, because the number is the sequence of that
+      // value. Later values have the number in the rule's line.
       const key = `${number || sequence} ${version}`
       const slot = slots.get(key)
       slots.delete(key)

@@ -1,19 +1,20 @@
 import type { IntegerList } from "./IntegerList.ts"
 
 /**
- * The most entries of one page of a sorted list. A larger page is slower to change, and smaller pages make the
- * directories of pages longer.
+ * The most entries of one page of a sorted list. A change of a larger page is slower, and smaller pages make the
+ * directory of a list longer.
  */
 const pageEntries = 128
 const pagesMin = 4
 const directoryMin = 4
 /**
- * The number of pages in a stretch is two to the power of `stretchBits`. A stretch is a run of pages whose entries are
- * counted together. A change of a page updates the counts within its stretch, and one count for each later stretch.
+ * The number of pages in a stretch is two to the power of `stretchBits`. A stretch is a sequence of pages that follow
+ * each other, with a common count of entries. A change of a page updates the counts within the page's stretch, and one
+ * count for each later stretch.
  */
 const stretchBits = 5
 const stretchPages = 1 << stretchBits
-/** Fewer entries than this number are moved faster by a loop than by the built-in functions. */
+/** The number of entries below which a loop moves entries faster than the built-in functions. */
 const loopMax = 24
 
 const noNumbers = new Float64Array(0)
@@ -30,13 +31,13 @@ class Directory {
   pages = noIntegers
   counts = noIntegers
   /**
-   * The number of entries of a stretch before each page of the stretch. `beforeStretch` has the number of entries
-   * before each stretch.
+   * `beforePage` has, for each page, the number of entries before the page in the same stretch. `beforeStretch` has,
+   * for each stretch, the number of entries before the stretch.
    */
   private beforePage = noIntegers
   private beforeStretch = noIntegers
 
-  /** Inserts a page at an index. The caller then sets the greatest entry of the page. */
+  /** Inserts a page at an index. After the call, the caller has to set the greatest entry of the page. */
   insert(at: number, page: number, count: number): void {
     if (this.size === this.pages.length) this.grow()
     const { lastKeys, lastSlots, pages, counts, size } = this
@@ -61,8 +62,8 @@ class Directory {
   }
 
   /**
-   * Returns the number of entries before the page at an index. For the index behind the last page, returns the number
-   * of all entries.
+   * Returns the number of entries before the page at an index. For an index after the last page, returns the number of
+   * all entries.
    */
   before(at: number): number {
     if (at === 0) return 0
@@ -82,7 +83,7 @@ class Directory {
     }
   }
 
-  /** Counts the entries before each page and each stretch again, beginning with the stretch of the page at `from`. */
+  /** Computes the counts before pages and stretches again, from the stretch of the page at `from` on. */
   countAgain(from: number): void {
     const { counts, beforePage, beforeStretch, size } = this
     for (let page = from & ~(stretchPages - 1); page < size; page += 1) {
@@ -113,8 +114,8 @@ class Directory {
   }
 
   /**
-   * Returns the index of the first page whose greatest entry is not before an entry; the number of pages if all pages
-   * end before it.
+   * Returns the index of the first page whose greatest entry is not before the given entry. Returns the number of pages
+   * if all pages end before the given entry.
    */
   pageOf(key: number, slot: number): number {
     const { lastKeys, lastSlots } = this
@@ -149,8 +150,8 @@ class Directory {
 
 /**
  * Keeps sorted lists of entries. An entry is a key and the slot of a rule. The entries of all lists are in pages of two
- * shared arrays. Entries with equal keys are in the order of their slots, so that an entry among many equal keys is
- * found without a scan.
+ * shared arrays. Entries with equal keys are in the order of their slots, so that a search for an entry among many
+ * equal keys needs no scan.
  */
 export class SortedPages {
   private keys = new Float64Array(pagesMin * pageEntries)
@@ -168,7 +169,7 @@ export class SortedPages {
     return this.lists.length - 1
   }
 
-  /** Frees the number of a list that is empty. */
+  /** Frees the number of an empty list. */
   free(list: number): void {
     this.lists[list] = new Directory()
     this.freeLists.push(list)
@@ -195,7 +196,7 @@ export class SortedPages {
     directory.change(at, 1)
   }
 
-  /** Removes an entry. The list has to have the entry. */
+  /** Removes an entry, which must be in the list. */
   remove(list: number, key: number, slot: number): void {
     const directory = this.directory(list)
     const at = directory.pageOf(key, slot)
@@ -271,7 +272,7 @@ export class SortedPages {
     return low
   }
 
-  /** Returns the index of an entry, or the index where the entry belongs if the page does not have it. */
+  /** Returns the index of an entry in a page, or the index at which an insertion would put the entry. */
   private indexOf(begin: number, count: number, key: number, slot: number): number {
     const { keys, slots } = this
     let low = begin
@@ -285,7 +286,7 @@ export class SortedPages {
     return low
   }
 
-  /** Moves the entries from the index `from` to before the index `to`, each by one index. */
+  /** Moves each entry from the index `from` up to the index `to` (exclusive) by one index. */
   private move(from: number, to: number, by: 1 | -1): void {
     const { keys, slots } = this
     if (to - from >= loopMax) {
@@ -319,7 +320,7 @@ export class SortedPages {
     directory.lastSlots[at] = this.slots[index] as number
   }
 
-  /** Moves the upper half of a page to a new page behind it. */
+  /** Moves the upper half of a full page to a new page after the full page. */
   private split(directory: Directory, at: number): void {
     const page = directory.pages[at] as number
     const half = pageEntries / 2

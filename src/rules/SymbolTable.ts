@@ -1,5 +1,6 @@
 /**
- * Gives a small number to each text that is in use. When a text is no longer in use, another text may get its number.
+ * Gives a small number to each text that is in use. When a text is no longer in use, another text may get the same
+ * number.
  */
 export class SymbolTable {
   private readonly numbers = new Map<string, number>()
@@ -35,7 +36,7 @@ export class SymbolTable {
     return number
   }
 
-  /** Counts one use of a text less. `number` is the number of the text. */
+  /** Takes back one use of the text with a number. */
   release(number: number): void {
     const uses = (this.uses[number] as number) - 1
     this.uses[number] = uses

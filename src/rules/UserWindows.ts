@@ -4,13 +4,14 @@ import type { Scope } from "./Rule.ts"
 import type { WindowCutoff } from "./RuleWindow.ts"
 import { WindowState } from "./WindowState.ts"
 
-/** A window state that is needed to judge a revision. */
+/** A window state that the judgement of a revision needs. */
 export interface WindowNeed {
   readonly key: string
   readonly scope: Scope
   readonly cutoff: WindowCutoff
   /**
-   * The window state needs all purchases of the account behind the newest one that was stored at or before this moment.
+   * The window state needs all purchases of the account after the newest purchase that was stored at or before the time
+   * `since`.
    */
   readonly since: number
 }
@@ -21,12 +22,14 @@ interface HeldState {
   readonly state: WindowState
 }
 
-/** The memory that a window state takes besides its ring of purchases, as a number of purchases. */
+/**
+ * The memory of a window state without its ring of purchases, as a number of purchases that would take the same memory.
+ */
 const roomOfState = 16
 
 /**
- * Returns the key of a window state. States of the same scope and window have the same key, and other states have other
- * keys.
+ * Returns the key of a window state. Window states of one user have the same key exactly if they have the same scope
+ * and the same window.
  */
 export const stateKey = (scope: Scope, windowKey: string): string =>
   scope.kind === "everything" ? `${windowKey}|` : `${windowKey}|${scope.kind}|${scope.name}`
@@ -47,7 +50,7 @@ const addTo = (state: WindowState, scope: Scope, purchase: AppliedPurchase): voi
 
 /**
  * Holds the window states of one user. The caller of {@link Judgement} keeps the window states between two revisions of
- * the user, and may drop the states at any time. Dropped window states are loaded again from the purchases of the
+ * the user, and may drop the states at any time. The caller loads dropped window states again from the purchases of the
  * account.
  */
 export class UserWindows {
@@ -55,8 +58,8 @@ export class UserWindows {
   private readonly held = new Map<string, HeldState>()
 
   /**
-   * Makes empty window states for a user. `sequence` is that of the commit with the user's newest revision; 0 for a
-   * user without a revision.
+   * Makes empty window states for a user. `sequence` is the sequence of the commit with the user's newest revision; 0
+   * for a user without a revision.
    */
   constructor(sequence: number) {
     this.sequence = sequence
@@ -75,7 +78,7 @@ export class UserWindows {
   }
 
   /**
-   * The memory of all window states of the user, as a number of purchases of 16 bytes; 0 if the user has no window
+   * The memory of all window states of the user, in units of one purchase (16 bytes); 0 if the user has no window
    * state.
    */
   get room(): number {
@@ -96,8 +99,8 @@ export class UserWindows {
   }
 
   /**
-   * Loads a window state from purchases of the account, oldest first. The first of the given purchases must be the
-   * newest purchase that is too old for `since`, or an earlier one.
+   * Loads a window state from purchases of the account, oldest first. The first of the given purchases must not come
+   * after the newest purchase of the account that was stored at or before `since`.
    */
   load({ key, scope, cutoff, since }: WindowNeed, purchases: Iterable<AppliedPurchase>): void {
     const state = new WindowState(since)
@@ -112,9 +115,9 @@ export class UserWindows {
   }
 
   /**
-   * Takes note that a revision is judged. Drops each window state that no rule used although its scope has a purchase
-   * of the revision. No rule uses a window state for a reversal. Removes purchases that are too old from the other
-   * window states.
+   * Called when a revision is judged. Drops a window state if its scope has a purchase of the revision, and no rule
+   * used the window state. No rule uses a window state for a reversal. Removes purchases that are too old from all
+   * other window states.
    */
   settle(sequence: number, purchases: ReadonlyArray<AppliedPurchase>, used: ReadonlySet<string>): void {
     this.sequence = sequence

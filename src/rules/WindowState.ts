@@ -1,8 +1,9 @@
 import { measureMax } from "./Rule.ts"
 
 /**
- * A running sum of cents, and a running number of purchases. A sum above {@link measureMax} is replaced by {@link
- * measureMax}. A sum is below zero if the reversed purchases are too old for the window, and their reversals are not.
+ * The running sum of cents and the running number of purchases in a window. A sum above {@link measureMax} counts as
+ * {@link measureMax}. A sum may be below zero if reversed purchases are too old for the window, and the reversals are
+ * in the window.
  */
 export interface Running {
   readonly spent: number
@@ -12,8 +13,8 @@ export interface Running {
 const roomMin = 4
 
 /**
- * Returns a sum of cents as a number from the negative of {@link measureMax} to {@link measureMax}. A sum out of the
- * range is replaced by the nearer end of the range.
+ * Returns a sum of cents as a number from the negative of {@link measureMax} to {@link measureMax}. A sum outside of
+ * the range becomes the nearer end of the range.
  */
 export const boundedSum = (cents: bigint): number => {
   if (cents > BigInt(measureMax)) return measureMax
@@ -24,18 +25,18 @@ export const boundedSum = (cents: bigint): number => {
  * Keeps the purchases of one user within one scope and one window: a ring buffer of times and cumulative cents, oldest
  * first. The ring also has reversals, with cents below zero. A reversal does not count as a purchase.
  *
- * The window of a purchase begins behind the newest purchase of the account, in any scope, that is too old. The times
- * of an account's purchases rise, but in older ledgers these times may also fall. Therefore the ring has a least time
- * for each purchase: the least of the purchase's own time and the times of all later purchases. From purchase to
- * purchase, the least times never fall. A purchase is in the window if its least time is not too old.
+ * The window of a purchase begins after the newest purchase of the account, in any scope, that is too old for the
+ * window. The times of an account's purchases rise, but in ledgers of earlier versions the times may also fall. The
+ * ring therefore has a least time for each purchase: the least of the purchase's own time and the times of all later
+ * purchases. The least times in the ring never fall. A purchase is in the window if its least time is not too old.
  */
 export class WindowState {
   /**
-   * The moment for which older purchases were removed from the ring. The window state cannot measure a window that
-   * begins before `floor`.
+   * The ring has no purchases that were stored at or before the time `floor`. The window state cannot measure a window
+   * that begins before `floor`.
    */
   private floor: number
-  /** Whether the window is `ever`. No purchase leaves the window `ever`, so its state needs no ring. */
+  /** Whether the window is `ever`. No purchase leaves the window `ever`, so the state of this window needs no ring. */
   private readonly isEver: boolean
   private times = new Float64Array(roomMin)
   /**
@@ -46,20 +47,23 @@ export class WindowState {
   private first = 0
   private size = 0
   /**
-   * The sum of all purchases that left the ring, modulo 2^64. `sumThrough` is the sum of all purchases that were ever
-   * added.
+   * The sum of all entries that were removed from the ring, modulo 2^64. `sumThrough` is the sum of all entries that
+   * were ever added.
    */
   private sumBefore = 0n
   private sumThrough = 0n
   private countThrough = 0
-  /** The number of entries that left the ring, which is also the number of the ring's oldest entry. */
+  /**
+   * The number of entries that were removed from the ring. The ring's oldest entry has this number, because entries are
+   * numbered from 0.
+   */
   private forgotten = 0
   /** The numbers of the reversals in the ring, oldest first; `undefined` before the first reversal. */
   private reversals: Array<number> | undefined
 
   /**
-   * Makes the window state of an account whose purchases are all too old for `floor`, in milliseconds since 1970. With
-   * a `floor` of `-Infinity`, makes the state of the window `ever`.
+   * Makes an empty window state, which can measure windows that begin after the time `floor`, in milliseconds since
+   * 1970. If `floor` is `-Infinity`, makes the state of the window `ever`.
    */
   constructor(floor: number) {
     this.floor = floor
@@ -81,10 +85,7 @@ export class WindowState {
     return this.isEver ? cutoff === this.floor : cutoff >= this.floor
   }
 
-  /**
-   * Returns the running measures of the window that begins after `cutoff`, and ends with the newest purchase that was
-   * added.
-   */
+  /** Returns the running measures of the window from after the time `cutoff` up to the newest added purchase. */
   runningSince(cutoff: number): Running {
     if (!this.reaches(cutoff)) throw new RangeError("The window begins before the purchases that were kept.")
     if (this.isEver) return { spent: boundedSum(this.sumThrough), count: this.countThrough }
@@ -95,7 +96,7 @@ export class WindowState {
     return { spent, count: this.size - tooOld - reversals }
   }
 
-  /** Removes from the ring the purchases that are older than `cutoff`. */
+  /** Removes from the ring the purchases that are too old for a window after the time `cutoff`. */
   forget(cutoff: number): void {
     if (this.isEver || cutoff <= this.floor) return
     this.floor = cutoff
@@ -106,7 +107,7 @@ export class WindowState {
     this.size -= tooOld
     this.forgotten += tooOld
     this.reversals?.splice(0, this.reversalsBefore(this.forgotten))
-    // A ring that is much larger than its entries need is made smaller.
+    // A ring with much free room is made smaller.
     while (this.times.length > roomMin && this.size * 4 <= this.times.length) this.resize(this.times.length / 2)
   }
 
@@ -128,7 +129,7 @@ export class WindowState {
     this.size += 1
   }
 
-  /** Takes note of a purchase of the account that is not in the scope of the window state. */
+  /** Lowers the least times in the ring for a purchase of the account that is not in the scope of the window state. */
   pass(storedAt: number): void {
     for (let index = this.size - 1; index >= 0; index -= 1) {
       if ((this.times[this.slot(index)] as number) <= storedAt) return
@@ -151,9 +152,9 @@ export class WindowState {
     return (this.first + index) & (this.times.length - 1)
   }
 
-  /** Returns the number of purchases in the ring that are too old for a moment. */
+  /** Returns the number of entries in the ring that are too old for a window after the time `cutoff`. */
   private tooOld(cutoff: number): number {
-    // Usually few purchases are too old. So the search starts at the oldest purchase, doubles its steps, and then
+    // Usually few entries are too old. The search therefore starts at the oldest entry, doubles its steps, and then
     // halves the range.
     let low = 0
     let high = 1

@@ -13,8 +13,8 @@ export class WrittenNumber {
   }
 }
 
-// `JSON.parse` hands the source text of a number to the reviver, by ES2026. TypeScript's library has no type for this
-// argument yet.
+// By ES2026, `JSON.parse` passes the source text of a number to the reviver as `context`. TypeScript's library has no
+// type for `context` yet.
 type Reviver = (this: unknown, key: string, value: unknown, context?: { readonly source: string }) => unknown
 
 const keepNumbers: Reviver = (_key, value, context) =>

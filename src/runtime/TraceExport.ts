@@ -3,9 +3,9 @@ import { FetchHttpClient } from "effect/http"
 import { OtlpExporter, OtlpSerialization, OtlpTracer } from "effect/observability"
 import { Traces, TraceSource } from "./Traces.ts"
 
-/** The longest time between the end of a span and its sending. */
+/** The longest time between the end of a span and the sending of the span. */
 const exportEvery = Duration.seconds(1)
-/** The wait for the last spans when the process stops. */
+/** The longest wait of a stopping process for the sending of its last spans. */
 const stopWait = Duration.seconds(2)
 
 /** Says where the spans of a process go. */

@@ -6,7 +6,7 @@ import { type Clock, Context, Exit, Option, Tracer } from "effect"
  */
 export const spansPerSecondMax = 1_000
 
-/** The ids of a span in another process, or in another part of this one. */
+/** The ids of a span in another process, or in another part of this process. */
 export interface TraceContext {
   readonly traceId: string
   readonly spanId: string
@@ -40,11 +40,11 @@ export const readTraceparent = (text: string): (TraceContext & { readonly isSamp
 /** Writes the header `traceparent` for a span that is traced. */
 export const traceparentOf = ({ traceId, spanId }: TraceContext): string => `00-${traceId}-${spanId}-01`
 
-/** The spans of a process. Modules that trace ask {@link TraceSource} for this, which has none by default. */
+/** Makes the spans of a process. Modules get `Traces` from {@link TraceSource}, which is `undefined` by default. */
 export class Traces {
   private readonly tracer: Pick<Tracer.Tracer, "span">
   private readonly clock: Pick<Clock.Clock, "currentTimeMillisUnsafe" | "currentTimeNanosUnsafe">
-  /** The share of requests that are traced although their caller did not ask for a trace, from 0 to 1. */
+  /** The share of requests without a header `traceparent` that are traced, from 0 to 1. */
   private readonly share: number
   private readonly random: () => number
   private second = 0
@@ -58,7 +58,7 @@ export class Traces {
   }
 
   /**
-   * Begins the span of a request that came with this header `traceparent`. Returns `undefined` if the request is not
+   * Begins the span of a request, given the request's header `traceparent`. Returns `undefined` if the request is not
    * traced.
    */
   request(traceparent: string | undefined, span: Begin): OpenSpan | undefined {
@@ -67,7 +67,7 @@ export class Traces {
     return isTraced ? this.begin({ ...span, parent }) : undefined
   }
 
-  /** Begins a span. Returns `undefined` if this second has too many spans. */
+  /** Begins a span. Returns `undefined` if the process has begun {@link spansPerSecondMax} spans in this second. */
   begin({ name, kind, parent, attributes = {} }: Begin): OpenSpan | undefined {
     if (!this.hasRoom()) return undefined
     const { tracer, clock } = this

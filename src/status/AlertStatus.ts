@@ -3,29 +3,29 @@ import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import { AlertStream } from "../nats/AlertStream.ts"
 import { JudgeReader } from "../nats/JudgeReader.ts"
 
-/** The time for which all callers share one reading of the state, even if the reading failed. */
+/** The time for which all callers share the result of one read of the state, even if the read failed. */
 const readingGood = Duration.millis(500)
-/** The time that the broker has to answer a reading of the state. */
+/** The time within which the broker must answer a read of the state. */
 const readingWait = Duration.seconds(1)
 
-/** Says how far the purchases of a shard are judged. */
+/** The state of a shard: how far its purchases are judged. */
 export interface ShardStatus {
   readonly shard: number
   /** The judge that stored the newest position of the shard; `undefined` before the first position. */
   readonly judge: string | undefined
   /** The journal sequence up to which all alerts of the shard are stored; `undefined` before the first position. */
   readonly judgedThrough: number | undefined
-  /** The age of the oldest commit that is not judged, by the clock of this process; 0 if everything is judged. */
+  /** The age of the oldest commit that is not judged, by the clock of this process; 0 if all commits are judged. */
   readonly lagMilliseconds: number
 }
 
-/** Reads the state of the judges for people. The path of a purchase does not depend on the state of the judges. */
+/** Reads the state of the judges for people. No purchase waits for the state of the judges. */
 export class AlertStatus extends Context.Service<
   AlertStatus,
   {
     /**
-     * Returns the state of all shards; `undefined` if the broker does not answer in time. This edge asks the broker at
-     * most twice a second.
+     * Returns the state of all shards; `undefined` if the broker does not answer in time. An edge reads the state from
+     * the broker at most twice a second.
      */
     readonly current: Effect.Effect<ReadonlyArray<ShardStatus> | undefined>
   }

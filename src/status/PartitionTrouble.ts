@@ -1,10 +1,11 @@
-/** The owner of a partition, with the signs that it is alive and makes progress. */
+/** The owner of a partition, with its sign of life and its progress. */
 interface Ownership {
   readonly owner: string | undefined
-  /** The owner's newest sign of life; `undefined` if the owner has left or was not heard for a minute. */
+  /** The owner's newest sign of life; `undefined` if the owner has left, or gave no sign of life for a minute. */
   readonly sign?: { readonly isAlive: boolean; readonly silentMilliseconds: number } | undefined
   /**
-   * The time for which the owner has applied nothing although messages wait; `undefined` if the owner makes progress.
+   * The time for which the owner has applied no message although messages wait; `undefined` if the owner makes
+   * progress.
    */
   readonly stuckMilliseconds?: number | undefined
 }

@@ -7,17 +7,21 @@ import { Topology } from "../nats/Topology.ts"
 import { WorkerBucket, type WorkerSign } from "../nats/WorkerBucket.ts"
 import { troubleOf } from "./PartitionTrouble.ts"
 
-/** The time for which all callers share one reading of the state, even if the reading failed. */
+/** The time for which all callers share the result of one read of the state, even if the read failed. */
 const readingGood = Duration.millis(500)
-/** The time that the broker has to answer a reading of the state. */
+/** The time within which the broker must answer a read of the state. */
 const readingWait = Duration.millis(2_500)
-/** The most partitions whose state is read at once. */
+/** The most partitions whose state an edge reads at once. */
 const readsAtOnceMax = 16
-/** The most partitions whose oldest message is read in one reading. Each message has up to 500 purchases. */
+/**
+ * The most partitions whose oldest message an edge reads for one read of the state. Each message has up to 500
+ * purchases.
+ */
 const agesReadMax = 16
 /**
- * The time after which a partition counts as stuck, if messages wait and no message was applied. The time until a
- * partition counts as stuck is longer than a slow commit. People see a stuck partition within five seconds.
+ * The time after which a partition counts as stuck, if messages wait and no message was applied. The time
+ * `stuckAfterMilliseconds` is longer than a slow commit, and short enough that people see a stuck partition within five
+ * seconds.
  */
 const stuckAfterMilliseconds = 3_500
 
@@ -29,7 +33,7 @@ export interface PartitionStatus {
    * partition.
    */
   readonly waiting: number | undefined
-  /** The worker that took the partition over last; `undefined` if no worker has ever taken it over. */
+  /** The worker that took the partition over last; `undefined` if no worker has ever taken the partition over. */
   readonly owner: string | undefined
   /**
    * Why the partition's purchases are not applied now, as a text for people; `undefined` if the purchases are applied.
@@ -49,7 +53,7 @@ export interface WorkerStatus extends WorkerSign {
 
 /** The state of all partitions and workers at one time. */
 export interface StatusReading {
-  /** The time at which the broker was asked, in milliseconds since 1970, by the clock of this process. */
+  /** The time of the read of the state, in milliseconds since 1970, by the clock of this process. */
   readonly at: number
   readonly partitions: ReadonlyArray<PartitionStatus>
   /**
@@ -75,8 +79,8 @@ const unread = (partition: number): PartitionStatus => ({
 })
 
 /**
- * Makes the function that returns the owner of an epoch. The owner of an epoch never changes, so each owner is read
- * once.
+ * Makes the function that returns the owner of an epoch. The owner of an epoch never changes, so an edge reads the
+ * owner of each epoch once.
  */
 const makeOwnerOf = Effect.map(CommitChain, (chain) => {
   const owners = new Map<number, Ownership>()
@@ -122,8 +126,8 @@ const makeStatusOf = Effect.gen(function* () {
 })
 
 /**
- * Makes the function that returns the age of the oldest message that waits in any of the queues. The function looks at
- * the partitions in which most messages wait, at most {@link agesReadMax}.
+ * Makes the function that returns the age of the oldest waiting message of all partitions. The function looks only at
+ * the {@link agesReadMax} partitions in which most messages wait.
  */
 const makeOldestAge = Effect.map(QueueDepth, (queues) =>
   Effect.fnUntraced(function* (waiting: ReadonlyMap<number, PartitionQueue>) {
@@ -174,8 +178,9 @@ export class SystemStatus extends Context.Service<
   SystemStatus,
   {
     /**
-     * Returns the newest reading. This edge asks the broker at most twice a second, whatever the number of callers. One
-     * reading reads the consumers of the input log, the signs of life of the workers, and the owner of each new epoch.
+     * Returns the result of the newest read of the state. An edge reads the state at most twice a second, whatever the
+     * number of callers. One read of the state reads the consumers of the input log, the signs of life of workers, and
+     * the owner of each new epoch.
      */
     readonly current: Effect.Effect<StatusReading, BrokerFailure>
   }

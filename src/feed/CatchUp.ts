@@ -98,8 +98,8 @@ export class CatchUp {
         if (last === undefined && !isAfter(floor, cursor)) return this.join(cursor)
         if (last === undefined) cursor = floor
         else {
-          // A page of the stream ends with a whole message of the stream. A cursor at the last line of this message
-          // would read the message again.
+          // A page of the stream ends with a whole message of the stream. A cursor at the last line of a message would
+          // read the whole message again.
           cursor = known === undefined ? behindCommit(last.place.sequence) : last.place
           yield* this.give(messages)
         }

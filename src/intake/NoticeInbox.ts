@@ -9,8 +9,8 @@ import { NoticeTransport } from "../nats/NoticeTransport.ts"
  */
 export const messagesExpectedMax = 65_536
 /**
- * How long an edge waits for the notices of a stored message. If a notice has not come within this time, the notice was
- * lost, or the worker died.
+ * How long an edge waits for the notices of a stored message. If a notice does not come within
+ * {@link noticeWaitMilliseconds}, the notice was lost, or the worker died.
  */
 export const noticeWaitMilliseconds = 1_000
 const overdueEvery = Duration.millis(100)

@@ -1,8 +1,8 @@
 /** The shortest time between the sending of one message and the sending of the next, unless many purchases wait. */
 export const paceMillisecondsMin = 4
 /**
- * The longest time for which an edge holds the next message back. A broker that takes longer than this time to answer
- * is slow for other reasons than its load.
+ * The longest time for which an edge holds the next message back. A broker that takes longer than
+ * {@link paceMillisecondsMax} to answer is slow for other reasons than its load.
  */
 export const paceMillisecondsMax = 16
 

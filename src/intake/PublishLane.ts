@@ -53,7 +53,7 @@ export class PublishLane {
   private readonly queue: Array<WaitingPurchase> = []
   /**
    * Whether a message of this lane is in flight. The next message of the lane waits until the broker has answered the
-   * message in flight. This wait keeps the order of the purchases.
+   * message in flight. The wait for the answer keeps the order of the purchases.
    */
   isPublishing = false
 

@@ -3,8 +3,8 @@ import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import type { Stored } from "../nats/InputLog.ts"
 
 /**
- * The most purchases that wait at an edge to be stored. An edge with this number of waiting purchases refuses further
- * purchases.
+ * The most purchases that wait at an edge to be stored. An edge with {@link purchasesWaitingMax} waiting purchases
+ * refuses further purchases.
  */
 export const purchasesWaitingMax = 20_000
 

@@ -6,8 +6,8 @@ import { PublishLane, type WaitingPurchase } from "./PublishLane.ts"
 import type { PublishFailure, PublishResult } from "./PublishResult.ts"
 
 /**
- * The number of waiting purchases up to which an edge has room for bodies of lines. Above this number, bodies of lines
- * wait, and the edge has room only for purchases of other requests.
+ * The number of waiting purchases up to which an edge has room for bodies of lines. Above {@link streamedWaitingMax},
+ * bodies of lines wait, and the edge has room only for purchases of other requests.
  */
 export const streamedWaitingMax = 10_000
 

@@ -19,7 +19,7 @@ import { CommitChain, type JournalRecord } from "../nats/CommitChain.ts"
 
 /**
  * The failure if the journal lacks a named record, if a record is malformed, or if an account has more or fewer ids
- * than entries. Workers never write such a journal, so another program changed the journal.
+ * than entries. Workers never write contradictory records, so another program changed the journal.
  */
 export class LedgerInconsistent extends Schema.TaggedError<LedgerInconsistent>()("LedgerInconsistent", {
   problem: Schema.String,

@@ -102,8 +102,7 @@ export const openChainWriter = <Tag>(
 
     const round = Effect.gen(function* () {
       work.closeUnsafe()
-      // Actors that wake up in this turn of the event loop propose revisions before the turn ends. Their proposals
-      // share one commit.
+      // Actors that wake in this turn of the event loop propose revisions before the turn ends, and share the commit.
       yield* Effect.yieldNow
       if (epoch.isOpen() && !queue.isEmpty) yield* Effect.catchDefect(commitNext, died)
       tellSettled()

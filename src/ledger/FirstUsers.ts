@@ -1,8 +1,8 @@
 /** A user of a head table. */
 export interface PlacedUser {
   /**
-   * The place of the user in the list of all users: the first 53 bits of the hash of the user token. The list is sorted
-   * by these hashes. Two users hardly ever share a place.
+   * The place of the user in the list of all users: the first 53 bits of the hash of the user token. The list of all
+   * users is sorted by the hashes of the user tokens. Two users hardly ever share a place.
    */
   readonly place: number
   /** The whole hash of the user as a text. */

@@ -109,7 +109,10 @@ export class HeadWriter {
     })
   }
 
-  /** Returns the next hint or base to write. If this write does not complete, the following write is a base. */
+  /**
+   * Returns the next hint or base to write. If the write of the returned hint or base does not complete, the following
+   * write is a base.
+   */
   private begin(): HeadWrite {
     const isBase = !this.isComplete || isBaseDue(this.manifest, headEntryBytes * this.table.changed)
     const entries = isBase ? this.table.takeAll() : this.table.takeChanged()

@@ -15,8 +15,8 @@ export interface OwnerProof {
   readonly byLeader: Effect.Effect<boolean, BrokerFailure>
   /**
    * Called before a commit is published. Returns a function, which the caller calls with `true` if the commit was
-   * stored, and else with `false`. The returned function ends all calls of `byNextCommit` that waited when `publishing`
-   * was called.
+   * stored, and else with `false`. The function that `publishing` returns ends all calls of `byNextCommit` that waited
+   * when `publishing` was called.
    */
   readonly publishing: () => (isStored: boolean) => void
 }

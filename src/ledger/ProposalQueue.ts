@@ -12,8 +12,8 @@ export const commitRevisionsMax = 1_000
 export interface RevisionProposal<Tag> {
   readonly userToken: string
   /**
-   * The messages with the purchases of the proposal. The commit of the proposal finishes one part of each of these
-   * messages.
+   * The messages with the purchases of the proposal. The commit of the proposal finishes one part of each message in
+   * `parts`.
    */
   readonly parts: ReadonlyArray<InputMessage<Tag>>
   /**

@@ -3,7 +3,7 @@ import type { EntryPlace, HistoryRange } from "./HistoryRange.ts"
 /** If a round of guesses leaves more than this share of the revisions in the bracket, the round is a miss. */
 const shareLeftMax = 1 / 4
 /**
- * The number of misses after which the first rounds cut the bracket in quarters. After these first cuts, each further
+ * The number of misses after which the first rounds cut the bracket in quarters. After the first cuts, each further
  * miss leads to cuts.
  */
 const missesAtFirstMax = 2
@@ -61,8 +61,8 @@ export class RevisionBracket {
   }
 
   /**
-   * The number of the revision at which the search begins to read entries for the page. From this revision to the first
-   * revision of the page, revisions have only entries before the range.
+   * The number of the revision at which the search begins to read entries for the page. From the revision `start` to
+   * the first revision of the page, revisions have only entries before the range.
    */
   get start(): number {
     return this.range.order === "newest" ? this.high.index - 1 : this.low.index + 1

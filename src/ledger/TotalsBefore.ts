@@ -29,7 +29,8 @@ export interface ApplyingRevisions {
 /**
  * Returns the number of the revision that a search between the numbers `low` and `high` reads next. The result is the
  * number from `low` to `high` that is divisible by the highest power of two. The middle between `low` and `high` would
- * change when the account gets new revisions. The returned number stays the same.
+ * change when the account gets new revisions. The result of `probeIn` stays the same when the account gets new
+ * revisions.
  */
 export const probeIn = (low: number, high: number): number => {
   const highestDifference = 31 - Math.clz32((low - 1) ^ high)
@@ -61,9 +62,10 @@ const heldWithin = (stored: ReadRevision | undefined, moment: number): TotalBefo
  * of one question share one search, which reads no revision twice. The search for totals reads at most 1 +
  * log2(revisions) revisions for each moment.
  *
- * If the broker's clock steps back, the times of purchases do not rise for a while. Even then, each search looks at the
- * same revisions in the same order, and a later moment never gets an earlier total. The same question about totals thus
- * always gets the same answer. The differences between the totals of several moments add up to the whole difference.
+ * If the broker's clock steps back, the times of purchases do not rise for a while. Even if the clock steps back, each
+ * search looks at the same revisions in the same order, and a later moment never gets an earlier total. The same
+ * question about totals thus always gets the same answer. The differences between the totals of several moments add up
+ * to the whole difference.
  */
 export class TotalsBefore extends Context.Service<
   TotalsBefore,

@@ -44,7 +44,7 @@ export const alertStreamConfig = (replicas: number, shards = shardsDefault) => (
   allow_atomic: true,
   // A new state of a webhook's deliveries replaces the old state.
   allow_rollup_hdrs: true,
-  // With this option, the broker drops the mark of a removed webhook after some time.
+  // With `allow_msg_ttl`, the broker drops the mark of a removed webhook after some time.
   allow_msg_ttl: true,
   deny_delete: true,
   metadata: { [shardsMetadata]: String(shards) }

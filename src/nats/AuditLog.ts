@@ -14,7 +14,10 @@ import { newestFirst } from "./client/NewestFirst.ts"
  */
 const keptFor = Duration.days(400)
 const bytesMax = 1024 ** 3
-/** The most audit records that an edge reads for one page. Many of these records may not fit the filter of the page. */
+/**
+ * The most audit records that an edge reads for one page. Many of the records that are read may not fit the filter of
+ * the page.
+ */
 const pageReadsMax = 1_000
 
 /**

@@ -25,7 +25,7 @@ import { type BrokerRole, brokerRoles, inboxPrefixOf, monitorRole } from "./clie
 
 /**
  * The subjects to which a role may publish, and the subjects that the role may receive. The broker refuses to a role
- * all subjects that are not in the two lists.
+ * all subjects that are not in `publish` or `subscribe`.
  */
 export interface RolePermissions {
   readonly purpose: string

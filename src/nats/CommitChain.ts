@@ -123,8 +123,8 @@ export class CommitChain extends Context.Service<
 
       const at = yield* shareReads((sequence) =>
         readReplicaAt(connection, journalStream, sequence).pipe(
-          // The replica may lack the record, or may be unable to send the record. In both cases the record is read from
-          // the leader.
+          // The replica may lack the record, or may be unable to send the record. A record that the replica does not
+          // send is read from the leader.
           Effect.catch(() => Effect.undefined),
           Effect.flatMap((found) => (found ? Effect.succeed(recordOf(found)) : fromLeader({ seq: sequence }))),
           inTurn

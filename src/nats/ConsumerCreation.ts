@@ -35,8 +35,8 @@ export interface EpochConsumer {
   /** The input sequence of the first delivery. */
   readonly from: number
   /**
-   * The most delivered messages that are not acknowledged. At this number, the broker delivers no further message until
-   * the worker acknowledges a message.
+   * The most delivered messages that are not acknowledged. At this number of unacknowledged messages, the broker
+   * delivers no further message until the worker acknowledges a message.
    */
   readonly unacknowledgedMax: number
 }

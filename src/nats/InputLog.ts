@@ -9,8 +9,8 @@ import { StoreOutage } from "./StoreOutage.ts"
 import type { StoredAt } from "./FirstStoredSince.ts"
 
 /**
- * The time after which an edge sends a message again, if the broker has not stored it. This time is shorter than the
- * shortest election of a leader.
+ * The time after which an edge sends a message again, if the broker has not stored it. The time
+ * `appendTimeoutMilliseconds` is shorter than the shortest election of a leader.
  */
 const appendTimeoutMilliseconds = 2_000
 
@@ -105,7 +105,8 @@ export class InputLog extends Context.Service<
     readonly lastSequence: (partition: number) => Effect.Effect<number, BrokerFailure>
     /**
      * Returns the sequence of a partition's newest message after `sequence`. Returns `sequence` itself if the log has
-     * no message of the partition after `sequence`. This usual case is cheap, because the broker then sends no message.
+     * no message of the partition after `sequence`. A read without a newer message is the usual case, and is cheap,
+     * because the broker then sends no message.
      */
     readonly newestAfter: (partition: number, sequence: number) => Effect.Effect<number, BrokerFailure>
     /** Reads the first and the last sequence of the whole input log. */

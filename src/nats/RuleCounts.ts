@@ -3,8 +3,8 @@ import { decodeToken, encodeToken, ruleCountPrefix } from "../protocol/Subject.t
 import { Connection } from "./client/Connection.ts"
 
 /**
- * Sends and receives the numbers of switched-on rules that judges have counted. No stream keeps these numbers, because
- * they only serve a rough bound on the rules of all users.
+ * Sends and receives the numbers of switched-on rules that judges have counted. No stream keeps the numbers of
+ * switched-on rules, because the numbers only serve a rough bound on the rules of all users.
  */
 export class RuleCounts extends Context.Service<
   RuleCounts,

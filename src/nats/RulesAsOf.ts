@@ -61,7 +61,7 @@ const newestThrough = Effect.fnUntraced(function* (
 })
 
 /**
- * Calls `take` with the newest value up to the sequence `through` of each given key. The newest value of these keys
+ * Calls `take` with the newest value up to the sequence `through` of each given key. The newest value of each given key
  * came after `through`.
  */
 const takeOlder = Effect.fnUntraced(function* (
@@ -103,7 +103,7 @@ export const takeRulesAsOf = (
     const changed = new Set<string>()
     // If a key changed after `last` was read, the consumer has only the new value of the key, and the new value is
     // behind `last`. The loop therefore also reads all values that the consumer had at its creation. Without these
-    // values, the rules of such a key would be missing.
+    // older values, the rules of a key that changed after `last` would be missing.
     for (let taken = 0, values = 0; taken < last.sequence || values < pull.pending;) {
       for (const { subject, sequence, payload } of yield* pull.take) {
         taken = sequence

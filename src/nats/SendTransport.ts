@@ -12,8 +12,8 @@ import {
 import { Connection } from "./client/Connection.ts"
 
 /**
- * The time within which a judge must answer a request for one delivery. This time is enough for an attempt in flight,
- * the requested attempt, and the messages between edge and judge.
+ * The time within which a judge must answer a request for one delivery. The time `replyTimeout` is enough for an
+ * attempt in flight, the requested attempt, and the messages between edge and judge.
  */
 const replyTimeout = Duration.seconds(35)
 

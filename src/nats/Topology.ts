@@ -146,8 +146,8 @@ const checkBroker = Effect.fnUntraced(function* (connection: BrokerConnection) {
 })
 
 /**
- * Replaces a failure by the message that no broker has JetStream. Does so if this connection's broker has no JetStream,
- * and no other broker answers.
+ * If this connection's broker has no JetStream, and no other broker answers, replaces a failure by the message that no
+ * broker has JetStream.
  */
 const orWithoutJetStream =
   (hasJetStream: boolean) =>

@@ -27,15 +27,15 @@ import { askJetStream, readMessage, type StoredMessage } from "./client/JetStrea
 import { readPage } from "./PageRead.ts"
 
 /**
- * The most messages about the dead letters of one webhook. If a webhook has more such messages, the oldest messages are
- * dropped.
+ * The most messages about the dead letters of one webhook. If a webhook has more messages about dead letters, the
+ * oldest messages are dropped.
  */
 export const deadLettersMax = 1_000
 const deadPageBytes = 256 * 1_024
 
 /**
- * The time after which the broker drops the mark of a removed webhook. By this time, every judge has read the mark, or
- * has begun again and read all webhooks.
+ * The time after which the broker drops the mark of a removed webhook. When {@link removedFor} is over, every judge has
+ * read the mark, or has begun again and read all webhooks.
  */
 const removedFor = Duration.hours(1)
 

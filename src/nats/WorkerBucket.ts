@@ -13,8 +13,8 @@ const forgottenAfter = Duration.minutes(1)
 const readsAtOnceMax = 16
 
 /**
- * The numbers of purchases that a worker has handled since its process began. The ledger only shows these numbers to
- * people.
+ * The numbers of purchases that a worker has handled since its process began. The ledger only shows the numbers of
+ * handled purchases to people.
  */
 export interface WorkDone {
   /**

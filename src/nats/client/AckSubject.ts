@@ -11,7 +11,7 @@ const digitsBeyondMilliseconds = 6
 
 /**
  * The numbers that the broker writes into the reply subject of a delivery. A receiver acknowledges a delivery by a
- * message to this reply subject.
+ * message to the reply subject of the delivery.
  */
 export interface AckSubject {
   /** The sequence of the delivered message in its stream. */

@@ -8,8 +8,8 @@ import type { NatsConnection } from "nats"
  */
 const gatherTime = Duration.millis(20)
 /**
- * The number of waiting acknowledgements at which all waiting acknowledgements are sent. This number is far below the
- * number of unacknowledged deliveries that a consumer may have.
+ * The number of waiting acknowledgements at which all waiting acknowledgements are sent. The number
+ * {@link acknowledgedTogetherMax} is far below the number of unacknowledged deliveries that a consumer may have.
  */
 const acknowledgedTogetherMax = 64
 

@@ -57,7 +57,7 @@ const serveMetrics = (port: number, scope: Scope.Scope) =>
 
 /**
  * Waits for one step of the start of the process, and returns its result. If the step fails, the process ends with the
- * message of the failure. A stop signal during the step ends the process too.
+ * message of the failure. A stop signal during the step ends the process.
  */
 const start = async <A, E>(step: Promise<Exit.Exit<A, E>>, stop: Promise<void>): Promise<A> => {
   const exit = await Promise.race([step, stop])

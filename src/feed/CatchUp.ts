@@ -117,11 +117,11 @@ export class CatchUp {
   }
 
   /**
-   * Passes new messages on to the reader from now on. No message is missed, because the reader subscribes in the same
-   * turn of the event loop in which no stored message was left to read.
+   * Subscribes the reader to new messages. No message is missed, because the reader subscribes in the same turn of the
+   * event loop in which no stored message was left to read.
    */
   private join(cursor: FeedPlace): void {
-    // The reader may be ahead of this edge, if another edge served the reader before.
+    // The reader's place may be later than the newest message of this edge, if another edge served the reader before.
     const isNew = ({ place }: FeedMessage) => isAfter(place, cursor)
     const live = this.tail.live(this.request.userToken).pipe(
       map((gathered): Gathered =>

@@ -34,7 +34,7 @@ export const heartbeat = Duration.seconds(15)
 /** The time for which an edge still follows a stream after the last reader has left. */
 const linger = Duration.seconds(5)
 
-/** The failure of an edge that has as many readers of feeds as it may have. Another edge may have room for a reader. */
+/** The failure of an edge whose feed has {@link readersMax} readers. Another edge may have room for the reader. */
 export class FeedFull extends Schema.TaggedError<FeedFull>()("FeedFull", {}) {
   override get message() {
     return `this edge has ${readersMax} readers of feeds already`

@@ -21,7 +21,7 @@ export const gather = (messages: Observable<FeedMessage>, scheduler: SchedulerLi
     filter((gathered) => gathered.length > 0)
   )
 
-/** Follows the end of a stream as it grows, for all readers of an edge. */
+/** Takes the new messages of a stream, for all readers of an edge. */
 export class FeedTail {
   readonly recent: RecentMessages
   private readonly heard = new Subject<FeedMessage>()

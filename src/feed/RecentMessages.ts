@@ -1,7 +1,7 @@
 import { behindCommit, type FeedPlace, isAfter } from "../protocol/FeedPlace.ts"
 import type { FeedMessage } from "../nats/FollowedStream.ts"
 
-/** The most messages of a stream that an edge keeps for readers that come back soon. */
+/** The most messages of a stream that an edge keeps in memory, for readers that soon open a feed again. */
 export const recentMessagesMax = 2_048
 /** The most bytes of recent messages in memory, approximately. */
 export const recentBytesMax = 8 * 1024 * 1024

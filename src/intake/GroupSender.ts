@@ -90,7 +90,8 @@ export class GroupSender {
     const spans = traces && messageSpans(traces, group)
     const { subject, messageId, payload } = group
     const append = input.append(subject, messageId, payload, expected?.address, spans?.traceparents)
-    // The purchases behind this message would each wait for the same unavailable broker, so these purchases fail now.
+    // The purchases behind the failed message would each wait for the same unavailable broker, so the edge fails these
+    // purchases now.
     const appending = appendUntilKnown(append, (failure) => this.waiting.failLane(lane, failure))
     fork(
       Effect.map(Effect.exit(appending), (exit) => {
@@ -127,7 +128,8 @@ export class GroupSender {
     const failed = Exit.failCause(exit.cause)
     this.waiting.settle(members, () => failed)
     const failure = failureOf(exit)
-    // The purchases behind this message would each wait for the same unavailable broker, so these purchases fail now.
+    // The purchases behind the failed message would each wait for the same unavailable broker, so the edge fails these
+    // purchases now.
     if (failure?._tag === "BrokerUnavailable") this.waiting.failLane(lane, failure)
   }
 }

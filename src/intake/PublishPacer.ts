@@ -49,8 +49,8 @@ export class PublishPacer {
   }
 
   /**
-   * Tells the pacer how long the broker took to answer the newest message. The time of the broker's answer sets the
-   * pace.
+   * Tells the pacer how long the broker took to answer the newest message. The pace follows the time that the broker
+   * takes to answer.
    */
   answeredAfter(milliseconds: number): void {
     this.answeredAfterMilliseconds = milliseconds

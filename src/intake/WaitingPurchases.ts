@@ -11,7 +11,7 @@ import type { PublishFailure, PublishResult } from "./PublishResult.ts"
  */
 export const streamedWaitingMax = 10_000
 
-/** A call with purchases of a body of lines. Such a call waits for room at the edge. */
+/** A call with purchases of a body of lines. A call of a body of lines waits for room at the edge. */
 export interface Submission {
   readonly call: PublishCall
   /** Called once, when the edge has room for the purchases, or when the edge will never have room because it stops. */

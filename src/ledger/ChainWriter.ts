@@ -28,8 +28,8 @@ export interface ChainEpoch<Tag> {
    */
   readonly committed: (messages: ReadonlyArray<InputMessage<Tag>>) => void
   /**
-   * Called when a commit failed, or when the outcome of the commit is unknown. After a failed commit the work in hand
-   * is void, and a new epoch has to begin.
+   * Called when a commit failed, or when the outcome of the commit is unknown. After a failed commit the epoch can
+   * commit no more purchases, and a new epoch has to begin.
    */
   readonly failed: (reason: string) => void
 }

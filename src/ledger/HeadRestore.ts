@@ -87,8 +87,8 @@ export const readChain = Effect.fnUntraced(function* (
       return yield* new LedgerInconsistent({ problem })
     }
     for (const { sequence, text } of page) {
-      // A page may have commits of a later owner. The first heads of an epoch are those of the chain up to the
-      // take-over record of the epoch.
+      // A page of the chain may also have commits of a later owner. The first heads of an epoch are those of the chain
+      // up to the take-over record of the epoch.
       if (sequence > epoch) break
       const lines = revisionLinesOf(text)
       for (const line of lines) table.set(tokenOfLine(line), sequence)

@@ -7,7 +7,10 @@ const slotsAtOnceMax = 262_144
 
 /** The users of a partition in the order of their hashes. */
 export interface HeadUsers {
-  /** A number that identifies the order of the users. Heads that were made again from the chain have another order. */
+  /**
+   * A number that identifies the order of the users. Heads that were made again from the chain have another order of
+   * the users.
+   */
   readonly mark: number
   /** Returns the hash of a user as a text. */
   readonly hashOf: (userToken: string) => string

@@ -17,8 +17,8 @@ export interface InputMessage<Tag> {
 const droppedTogetherMin = 32
 
 /**
- * Tracks which messages of a partition's input are applied. Messages enter the progress in the order of the log. The
- * parts of messages finish in any order. The position is the sequence of the last message before the first message with
+ * Tracks which messages of a partition's input are applied. Messages are added in the order of the input log. The parts
+ * of messages finish in any order. The position is the sequence of the last message before the first message with
  * unfinished parts.
  */
 export class InputProgress<Tag> {

@@ -22,8 +22,8 @@ export interface OwnerProof {
 }
 
 /**
- * Makes the proof of an epoch. `newest` returns the sequence of the epoch's newest commit. When the caller's scope
- * closes, all calls of `byNextCommit` that wait return `false`.
+ * Makes the proof of ownership of an epoch. `newest` returns the sequence of the epoch's newest commit. When the
+ * caller's scope closes, all calls of `byNextCommit` that wait return `false`.
  */
 export const makeOwnerProof = (
   { partition, epoch }: { readonly partition: number; readonly epoch: number },

@@ -47,9 +47,9 @@ export class UserPages extends Context.Service<
   UserPages,
   {
     /**
-     * Returns a page in the order of the heads. A page looks at no more than {@link usersLookedMax} users, and at a few
-     * more users if users share a place. For this reason a page with a prefix may be short or empty, and have a next
-     * page. A page leaves out and logs a user whose newest revision is malformed.
+     * Returns a page of users in the order of the users' hashes. A page looks at no more than {@link usersLookedMax}
+     * users, and at a few more users if users share a place. A page with a prefix may therefore be short or empty, and
+     * still have a next page. A page leaves out and logs a user whose newest revision is malformed.
      */
     readonly page: (heads: HeadUsers, asked: UsersAsked) => Effect.Effect<UserPage, BrokerFailure>
   }

@@ -34,8 +34,8 @@ export class JudgeReader extends Context.Service<
       take: (value: RulesValue) => void
     ) => Effect.Effect<void, BrokerFailure | ReadingOver>
     /**
-     * Reads all commits and rules after a sequence, in order and without a gap, until the scope closes. Also reads the
-     * segments between the commits.
+     * Reads all commits and rules after a sequence, in order and without a gap, until the scope closes. The caller also
+     * gets the segments between the commits.
      */
     readonly read: (after: number) => Effect.Effect<JournalPull, BrokerFailure, Scope.Scope>
   }

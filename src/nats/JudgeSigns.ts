@@ -18,7 +18,7 @@ export interface JudgeSign {
 export class JudgeSigns extends Context.Service<
   JudgeSigns,
   {
-    /** Sends a sign of life of this judge. Sends nothing without a connection. */
+    /** Sends a sign of life of this judge. Without a connection to the broker, sends nothing. */
     readonly give: (sign: JudgeSign) => Effect.Effect<void>
     /** Calls `heard` with each sign of life that a judge sends, until the scope closes. */
     readonly watch: (heard: (sign: JudgeSign) => void) => Effect.Effect<void, never, Scope.Scope>

@@ -15,7 +15,7 @@ export class NoticeTransport extends Context.Service<
      * Returns the name under which workers send notices to this edge.
      */
     readonly listen: (heard: (payload: string) => void) => Effect.Effect<string, never, Scope.Scope>
-    /** Sends a payload with notices to an edge. Drops the payload if there is no connection. */
+    /** Sends a payload with notices to an edge. Without a connection to the broker, drops the payload. */
     readonly tell: (edge: string, payload: string) => void
   }
 >()("purchases/nats/NoticeTransport") {

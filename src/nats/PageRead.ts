@@ -4,7 +4,10 @@ import type { BrokerConnection } from "./client/Connection.ts"
 import { readMessage, type StoredMessage } from "./client/JetStreamApi.ts"
 import { readReplica } from "./client/ReplicaRead.ts"
 
-/** Says which messages a page has. Pages are bounded, because the broker writes nothing while it reads a page. */
+/**
+ * The request for a page of messages of a stream. Pages are bounded, because the broker writes nothing while it reads a
+ * page.
+ */
 export interface PageQuery {
   /** The subject of the messages, which may have wildcards. */
   readonly subject: string

@@ -42,7 +42,7 @@ const asking = "ask the owner of the account"
 export class QueryTransport extends Context.Service<
   QueryTransport,
   {
-    /** Asks the workers that serve a partition, and returns the first answer. */
+    /** Sends a request to the workers that serve a partition, and returns the first answer. */
     readonly ask: (
       partition: number,
       payload: string,

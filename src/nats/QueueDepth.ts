@@ -54,7 +54,7 @@ export const queuesOf = (consumers: ReadonlyArray<ConsumerInfo>): ReadonlyMap<nu
   return newest
 }
 
-/** Reads how much of the input log waits for the owners of the partitions. */
+/** Reads how many messages of the input log wait for the owners of the partitions. */
 export class QueueDepth extends Context.Service<
   QueueDepth,
   {

@@ -9,7 +9,10 @@ import { Connection } from "./client/Connection.ts"
 export class RuleCounts extends Context.Service<
   RuleCounts,
   {
-    /** Sends the number of switched-on rules that a judge has counted. Sends nothing without a connection. */
+    /**
+     * Sends the number of switched-on rules that a judge has counted. Without a connection to the broker, sends
+     * nothing.
+     */
     readonly tell: (judge: string, rules: number) => Effect.Effect<void>
     /** Calls `heard` with each number of rules that a judge sends, until the scope closes. */
     readonly watch: (heard: (judge: string, rules: number) => void) => Effect.Effect<void, never, Scope.Scope>

@@ -19,8 +19,9 @@ export interface PumpedEpoch {
 }
 
 /**
- * Pulls the input of one epoch in the order of the log, as far as there is room. Passes each message of the log on once
- * and in order. If the number of a delivery is missing, the epoch ends, because the message was lost on its way.
+ * Pulls the input of one epoch in the order of the log, as far as the partition has room. Passes each message of the
+ * input log to the dispatcher once and in order. If the number of a delivery is missing, the epoch ends, because the
+ * message was lost on its way.
  */
 export class InputPump implements PullEvents {
   readonly held: HeldInput

@@ -23,8 +23,8 @@ export class PartitionWorker extends Context.Service<
   PartitionWorker,
   {
     /**
-     * Takes no further purchases, commits and acknowledges the purchases in hand, and leaves the membership. The drain
-     * ends after 10 seconds at the latest.
+     * Takes no further purchases, commits and acknowledges the purchases in hand, and tells the other workers that this
+     * worker leaves. The drain ends after 10 seconds at the latest.
      */
     readonly drain: Effect.Effect<void>
     /** Returns the partitions whose epochs run now. */

@@ -12,12 +12,12 @@ const seed = Math.floor(Math.random() * 0x1_0000_0000)
  */
 export class EqualTable {
   /**
-   * The next and the previous member of the same list; -1 at the ends of a list. The members of lists are numbers that
-   * the caller chooses.
+   * For each member, the next and the previous member of the member's list; -1 at the ends of a list. The members of
+   * lists are numbers that the caller chooses.
    */
   private nexts = new Int32Array(roomMin)
   private previouses = new Int32Array(roomMin)
-  /** One byte of the hash of the key at each place; 0 at a free place. */
+  /** For each place of the table, one byte of the hash of the key; 0 for a free place. */
   private tags = new Uint8Array(roomMin)
   private firsts = new Int32Array(roomMin)
   private seconds = new Float64Array(roomMin)

@@ -88,8 +88,8 @@ export class Judgement {
   }
 
   /**
-   * Returns whether any rule is about purchases of a user. The caller may skip the revisions of all other users. If a
-   * rule later needs the window states of a skipped user, the states are loaded again.
+   * Returns whether any rule is about purchases of a user. The caller may skip the revisions of a user for whom
+   * `looksAt` returns `false`. If a rule later needs the window states of a skipped user, the states are loaded again.
    */
   looksAt(userId: string): boolean {
     return this.rules.index.looksAt(userId)

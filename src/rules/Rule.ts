@@ -54,7 +54,10 @@ export interface Rule {
   readonly who: "self" | "all"
   readonly scope: Scope
   readonly measure: Measure
-  /** The window of the measures `spent` and `count`. Rules with another measure have the window `ever`. */
+  /**
+   * The window of the measures `spent` and `count`. Rules with the measure `value`, `quantity` or `total` have the
+   * window `ever`.
+   */
   readonly within: RuleWindow
   readonly is: Comparison
   /** The threshold in cents; in pieces for the measure `quantity`, and in purchases for the measure `count`. */

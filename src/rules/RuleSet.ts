@@ -76,8 +76,8 @@ const refuseUnstored = (set: RuleSet): void => {
 }
 
 /**
- * Puts a rule under an id. Returns the given set itself if the set has an equal rule under the id. `rulesInAll` is the
- * last known number of rules of all users.
+ * Adds a rule with an id to a set, or replaces the rule with the same id. Returns the given set itself if the set has
+ * an equal rule under the id. `rulesInAll` is the last known number of rules of all users.
  */
 export const putRule = (set: RuleSet, ruleId: string, rule: Rule, rulesInAll: number): RuleSet | RulesFull => {
   refuseUnstored(set)

@@ -90,7 +90,10 @@ export const windowInWords = (window: RuleWindow): string => {
     : `in one ${window.by} (${window.timeZone})`
 }
 
-/** Returns a text for a window. Equal windows have the same text, and different windows have different texts. */
+/**
+ * Returns a text that identifies a window. Equal windows have the same text, and different windows have different
+ * texts.
+ */
 export const windowKey = (window: RuleWindow): string => {
   if (window.kind === "ever") return ""
   return window.kind === "length" ? String(window.milliseconds) : `${window.by} ${window.timeZone}`

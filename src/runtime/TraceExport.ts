@@ -8,7 +8,7 @@ const exportEvery = Duration.seconds(1)
 /** The longest wait of a stopping process for the sending of its last spans. */
 const stopWait = Duration.seconds(2)
 
-/** Says where the spans of a process go. */
+/** The settings for the traces of a process. */
 export interface TraceSettings {
   /** The URL that takes spans by OTLP over HTTP, as JSON; an empty text for no traces. */
   readonly tracesUrl: string

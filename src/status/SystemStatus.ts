@@ -150,7 +150,7 @@ const tooSlow = new BrokerUnavailable({
 
 /**
  * Makes the effect that reads the state of all partitions and workers from the broker. Fails with `BrokerUnavailable`
- * after {@link readingWait}.
+ * if the read takes longer than {@link readingWait}.
  */
 const makeRead = Effect.fnUntraced(function* (leaseMilliseconds: number) {
   const queues = yield* QueueDepth

@@ -23,11 +23,11 @@ export interface Acknowledgements {
   /** Called when the broker has confirmed the acknowledgements of one sending. */
   readonly heard: () => void
   /**
-   * Sends the acknowledgements that wait, and waits until the broker has confirmed all of them. Only a process that
-   * stops calls `confirmed`.
+   * Sends the waiting acknowledgements, and waits until the broker has confirmed all acknowledgements. Only a process
+   * that stops calls `confirmed`.
    */
   readonly confirmed: Effect.Effect<void>
-  /** Drops the acknowledgements that wait. The broker delivers the unacknowledged messages to the next owner. */
+  /** Drops the waiting acknowledgements. The broker delivers the unacknowledged messages to the next owner. */
   readonly close: () => void
 }
 
@@ -61,7 +61,7 @@ export const makeAcknowledgements = (
     unconfirmed += 1
     allConfirmed.closeUnsafe()
     // The broker takes a consumer's acknowledgements in the order in which they were sent, so the confirmation of the
-    // last acknowledgement confirms all of them.
+    // last acknowledgement confirms all earlier acknowledgements.
     client.publish(last, "+ACK", { reply: confirmation })
   }
 

@@ -51,7 +51,8 @@ export const ensureKeys = (directory: string, roles: ReadonlyArray<string>): Rea
 }
 
 /**
- * Returns the password that the brokers of a cluster show each other. Makes the password if the password is missing.
+ * Returns the password with which the brokers of a cluster connect to each other. Makes the password if the password is
+ * missing.
  */
 export const ensureRoutePassword = (directory: string): string => {
   mkdirSync(directory, { recursive: true, mode: folderMode })

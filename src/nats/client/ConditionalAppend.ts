@@ -26,7 +26,8 @@ export class CommitConflict extends Schema.TaggedError<CommitConflict>()("Commit
 const lostCompareAndSet: ReadonlySet<number> = new Set([apiCode.wrongLastSequence, apiCode.wrongLastSequenceInFlight])
 
 /**
- * Turns the broker's refusal for a lost compare-and-set into `CommitConflict`. Leaves every other failure unchanged.
+ * Turns the broker's refusal for a lost compare-and-set into `CommitConflict`. Does not change failures with another
+ * error code.
  */
 export const withConflict = <A>(
   stored: Effect.Effect<A, BrokerFailure>

@@ -42,8 +42,8 @@ export interface ChainWriter<Tag> {
   readonly settled: Effect.Effect<void>
   /**
    * Returns whether this epoch still owned the partition at some moment after the call. If the epoch publishes a commit
-   * after the call, the acknowledgement of this commit is the proof. Else asks the leader of the journal whether the
-   * chain has a newer message than the epoch's newest commit.
+   * after the call, the acknowledgement of this commit is the proof. If the epoch publishes no commit, asks the leader
+   * of the journal for a message of the chain after the epoch's newest commit.
    */
   readonly stillOwner: Effect.Effect<boolean, BrokerFailure>
 }

@@ -31,9 +31,9 @@ export class Heads extends Context.Service<
   Heads,
   {
     /**
-     * Restores the heads of a partition up to an epoch's take-over record. Then writes hints and bases after commits of
-     * the epoch, until the caller's scope closes. Fails with `LedgerInconsistent` if the chain ends before the
-     * take-over record.
+     * Restores the heads of a partition up to an epoch's take-over record. After the restore, writes hints and bases
+     * after commits of the epoch, until the caller's scope closes. Fails with `LedgerInconsistent` if the chain ends
+     * before the take-over record.
      */
     readonly open: (
       partition: number,

@@ -62,8 +62,8 @@ const heldWithin = (stored: ReadRevision | undefined, moment: number): TotalBefo
  * of one question share one search, which reads no revision twice. The search for totals reads at most 1 +
  * log2(revisions) revisions for each moment.
  *
- * If the broker's clock steps back, the times of purchases do not rise for a while. Even if the clock steps back, each
- * search looks at the same revisions in the same order, and a later moment never gets an earlier total. The same
+ * If the broker's clock steps back, the times of purchases do not rise for a while. Even if the clock steps back, all
+ * searches look at the same revisions in the same order. A later moment thus never gets an earlier total. The same
  * question about totals thus always gets the same answer. The differences between the totals of several moments add up
  * to the whole difference.
  */

@@ -50,7 +50,8 @@ export const makeInputDispatcher = (
     const { own, state, progress, openPurchases, watermark, actors, writer } = epoch
 
     /**
-     * Stores the rejected records of unreadable parts of a message. Then proposes that the position pass these parts.
+     * Stores the rejected records of unreadable parts of a message. When the records are stored, proposes that the
+     * position pass the unreadable parts.
      */
     const refuse = (message: InputMessage<OpenDelivery>, unreadable: ReadonlyArray<Unreadable>) => {
       const rejections = unreadable.map((part): Rejection => ({ ...part, inputSequence: message.sequence }))

@@ -7,8 +7,8 @@ import type { AccountReads } from "../actor/AccountActor.ts"
  * decoded, their objects would live so long that the garbage collector would move them several times.
  *
  * One purchase of each account that is being read from the broker does not count towards the bound. If one purchase of
- * each account in a read counted, a worker whose accounts are not in memory would have few reads in flight, and would
- * mostly wait for reads.
+ * each such account counted, a worker without accounts in memory would have few reads in flight, and would mostly wait
+ * for reads.
  */
 export const openPurchasesMax = 1_000
 

@@ -1,5 +1,7 @@
 import { parseArgs } from "node:util"
 import { setTimeout as pause } from "node:timers/promises"
+import type { SystemStatus } from "../src/client/Answers.ts"
+import { until } from "../src/harness/system/TestBroker.ts"
 import { headsStream } from "../src/protocol/Subject.ts"
 import { untilApplied } from "./bench/Applied.ts"
 import { withClient } from "./bench/BrokerClient.ts"
@@ -15,7 +17,7 @@ Applies purchases of many users, kills a worker again and again while workers wr
 Exits 1 if a total is wrong, or if a worker did not come back.
   --minutes N      the length of the load after the first purchases (60)
   --users N        the number of users (1000000)
-  --per-second N   the purchases that are published each second (4000)
+  --per-second N   the most purchases that are published each second (4000)
   --help           prints this text`
 
 const { values } = parseArgs({
@@ -40,6 +42,34 @@ const numberOf = (name: "minutes" | "users" | "per-second", least: number): numb
   process.exit(2)
 }
 
+/**
+ * The most messages of the input log that may wait to be applied before more purchases are published. So a slow machine
+ * gets fewer purchases, and no growing backlog.
+ */
+const waitingMessagesMax = 400
+const waitEveryMilliseconds = 250
+/** The longest time after a kill until each worker owns partitions again, in milliseconds. */
+const sharedWithinMilliseconds = 180_000
+
+const statusOf = async ({ edgeUrl }: System): Promise<SystemStatus> =>
+  (await (await fetch(`${edgeUrl}/status`)).json()) as SystemStatus
+
+/** Waits until few enough messages of the input log wait to be applied. */
+const untilFewWait = async (system: System): Promise<void> => {
+  const waiting = async () =>
+    (await statusOf(system)).partitions.reduce(
+      (sum, { waitingMessages = waitingMessagesMax }) => sum + waitingMessages,
+      0
+    )
+  while ((await waiting()) > waitingMessagesMax) await pause(waitEveryMilliseconds)
+}
+
+/** Returns whether each worker owns a partition, and each partition has an owner. */
+const isShared = async (system: System): Promise<boolean> => {
+  const owners = (await statusOf(system)).partitions.map(({ owner }) => owner)
+  return !owners.includes(undefined) && new Set(owners).size === system.workers.length
+}
+
 /** Returns how many messages the stream of heads has ever stored. */
 const headsWritten = (brokerUrl: string): Promise<number> =>
   withClient(brokerUrl, async (client) => {
@@ -53,8 +83,9 @@ const publish = async (publisher: NodeProcess, workload: Workload, from: number,
   await published
 }
 
-/** Publishes purchases at an even rate until the time is over. Returns the number of all published purchases. */
+/** Publishes purchases at an even rate, or slower on a slow machine, until the time is over. Returns the number of all published purchases. */
 const publishEvenly = async (
+  system: System,
   publisher: NodeProcess,
   workload: Workload,
   { from, perSecond, milliseconds }: { from: number; perSecond: number; milliseconds: number }
@@ -64,6 +95,7 @@ const publishEvenly = async (
   while (performance.now() - begun < milliseconds) {
     const due = begun + ((published - from) / perSecond) * 1_000
     await pause(Math.max(0, due - performance.now()))
+    await untilFewWait(system)
     await publish(publisher, workload, published, published + perSecond)
     published += perSecond
   }
@@ -77,13 +109,22 @@ const killAgainAndAgain = async (system: System, signal: AbortSignal): Promise<n
     await pause(killEveryMilliseconds, undefined, { signal }).catch(() => undefined)
     if (signal.aborted) break
     await system.replaceWorker("kill")
-    await system.ready()
     kills += 1
+    await until("each worker owns partitions again", () => isShared(system), sharedWithinMilliseconds)
   }
   return kills
 }
 
 const report = (text: string) => console.log(`${new Date().toISOString().slice(11, 19)} ${text}`)
+
+/** Returns an error with what the processes of the system logged, and with the state that the edge reports. */
+const explained = async (system: System, cause: unknown): Promise<Error> => {
+  const status = await fetch(`${system.edgeUrl}/status`).then(
+    (answer) => answer.text(),
+    (failure: unknown) => String(failure)
+  )
+  return new Error([String(cause), ...system.said(), status].join("\n"), { cause })
+}
 
 /** Fills the ledger, loads it while a worker is killed, and returns the wrong totals. */
 const run = async (system: System, users: number, perSecond: number, minutes: number): Promise<Array<string>> => {
@@ -102,7 +143,7 @@ const run = async (system: System, users: number, perSecond: number, minutes: nu
   }, reportEveryMilliseconds)
   const killing = killAgainAndAgain(system, over.signal)
   const load = { from: users, perSecond, milliseconds: minutes * 60_000 }
-  const published = await Promise.race([publishEvenly(publisher, workload, load), killing.then(() => users)])
+  const published = await Promise.race([publishEvenly(system, publisher, workload, load), killing.then(() => users)])
   over.abort()
   const kills = await killing
   clearInterval(reporting)
@@ -121,7 +162,9 @@ const main = async (): Promise<void> => {
   // The processes of the system end with this process.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(130))
   try {
-    const wrong = await run(system, users, perSecond, minutes)
+    const wrong = await run(system, users, perSecond, minutes).catch(async (cause: unknown) => {
+      throw await explained(system, cause)
+    })
     for (const line of wrong) console.error(line)
     console.log(wrong.length === 0 ? "Every total is right." : "Some totals are wrong.")
     process.exitCode = wrong.length === 0 ? 0 : 1

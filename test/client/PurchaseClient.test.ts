@@ -257,7 +257,7 @@ describe("rejected records", () => {
     await expect(client.rejectedRecord(none)).rejects.toMatchObject({ kind: "not-found" })
   })
 
-  it("a rejected record is replayed once, also if the answer is lost, and another content is refused", async () => {
+  it("a rejected record is replayed once, even if the answer is lost, and another content is refused", async () => {
     const inputSequence = await service.reject(inputMessage([sold("lea", "wrong", { valueCents: -5 })]))
     const key = { inputSequence, index: 0 }
     const { client, attempts } = clientOf(async (request, attempt) => {
@@ -300,7 +300,7 @@ const brokenAfter = (response: Response, linesMax: number): Response => {
 const linesIn = (chunk: Uint8Array): number => new TextDecoder().decode(chunk).split("\n").length - 1
 
 describe("many purchases", () => {
-  it("many purchases are answered in order and count once each, also if connections break", async () => {
+  it("many purchases are answered in order and count once each, even if connections break", async () => {
     const count = 3_000
     const many = Array.from({ length: count }, (_, index) => lamp("gil", { purchaseId: `p${index}` }))
     const { client, attempts } = clientOf(async (request, attempt) => {
@@ -418,7 +418,7 @@ describe("a feed", () => {
     return ids
   }
 
-  it("a feed goes on after its last event when it breaks off, also in the middle of an event", async () => {
+  it("a feed goes on after its last event when it breaks off, even in the middle of an event", async () => {
     const { client, asked } = feedOf(
       `retry: 1000\nid: 3\n\n${event("4.1")}: still here\n\n${event("4.2").slice(0, 20)}`,
       event("4.2")

@@ -76,7 +76,7 @@ describe("a runtime that lacks something", () => {
     expect(requests()).toBe(0)
   })
 
-  it("many purchases fail if the runtime would send the name of a stream instead of its content", async () => {
+  it("many purchases fail if the runtime sends a stream as its name in text, and not its content", async () => {
     const { client, requests } = countingClient()
     const Whole = Request
     vi.stubGlobal(

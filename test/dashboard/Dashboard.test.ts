@@ -185,7 +185,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     expect(await page.locator("#user-account").isVisible()).toBe(false)
   })
 
-  it("the dashboard shows ids and texts as they are, also if they look like HTML", async () => {
+  it("the dashboard shows ids and texts as they are, even if they look like HTML", async () => {
     const nasty = [`<img src=x onerror="window.hacked=1">`, `購入者 "q" 'é' & <b>`, `../x?y#z`.replaceAll("/", "|")]
     for (const userId of nasty) {
       await open(operate)

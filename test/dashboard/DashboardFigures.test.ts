@@ -30,7 +30,7 @@ describe("rates of the dashboard", () => {
     expect(rates.all).toEqual({ applied: 250, repeats: 25 })
   })
 
-  it("a rate stays until a newer sign of life comes, and becomes 0 if none comes for long", () => {
+  it("a rate stays until the next sign of life comes, and becomes 0 if no sign of life comes for long", () => {
     const rates = new Rates()
     rates.take({ workers: [worker("one", 9, 100)] })
     rates.take({ workers: [worker("one", 10, 300)] })

@@ -150,7 +150,7 @@ describe(`rules and alerts on the dashboard (pictures in ${screenshots})`, needs
     expect(await page.locator("#rules li").count()).toBe(1)
   })
 
-  it("names of rules and products are shown as they are, also if they look like HTML", async () => {
+  it("names of rules and products are shown as they are, even if they look like HTML", async () => {
     const product = `<img src=x onerror="window.hacked=1">`
     await putRule("eve", "<b>bold", { measure: "quantity", is: "equal", threshold: 2, product })
     await open("eve")

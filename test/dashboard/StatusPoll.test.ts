@@ -27,7 +27,7 @@ describe("the poll for the status", () => {
     vi.restoreAllMocks()
   })
 
-  it("the poll asks once a second, also if it was stopped and started during a request", async () => {
+  it("the poll asks once a second, even if it was stopped and started during a request", async () => {
     const poll = new StatusPoll(
       () => undefined,
       () => undefined

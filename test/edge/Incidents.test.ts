@@ -100,7 +100,7 @@ describe("an incident", () => {
     expect(logged).toEqual([])
   })
 
-  it("a stream that is gone is named in plain words by /readyz", async () => {
+  it("/readyz names a stream that is gone in plain words", async () => {
     const gone = new BrokerRefused({ operation: "read", code: 10_059, reason: "stream not found", plain: "gone" })
     const real = Context.get(service.edge.services, InputLog)
     const { app } = loggingApp(Context.add(service.edge.services, InputLog, { ...real, capacity: Effect.fail(gone) }))

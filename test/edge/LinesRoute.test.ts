@@ -98,7 +98,7 @@ describe("POST /purchases with lines", () => {
     )
   })
 
-  it("the same lines sent again are answered as repeats also without Prefer: wait, and count once", async () => {
+  it("lines that are sent again without Prefer: wait are answered as repeats, and count once", async () => {
     const body = line("again", "p1") + line("again", "p2")
     expect(await answersTo(body)).toEqual([stored(1, "again", "p1"), stored(2, "again", "p2")])
     const repeat = ',"repeat":true'

@@ -46,7 +46,7 @@ describe("POST /purchases", () => {
     )
   })
 
-  it("POST /purchases answers with a Location that can be followed, also for ids with special characters", async () => {
+  it("POST /purchases answers with a Location that can be followed, even for ids with special characters", async () => {
     const place = "/users/ann%40x.org%3F%23%20%C3%A9/purchases/%2520%26%3E*"
     const answer = await service.post(purchaseText({ userId: "ann@x.org?# é", purchaseId: "%20&>*" }), wait)
     expect(answer.status).toBe(201)
@@ -78,7 +78,7 @@ describe("POST /purchases", () => {
 })
 
 describe("the id of a purchase", () => {
-  it("the id of a purchase is a new UUID if the caller names none", async () => {
+  it("the id of a purchase is a new UUID if the caller gives no id", async () => {
     const ids = await Promise.all(
       [1, 2].map(async () => {
         const { status, headers } = await service.post(purchaseText({ userId: "anon" }))

@@ -25,7 +25,7 @@ const receiptOf = (repeats: number, conflicts: number) => ({
 })
 
 describe("a purchase that comes again after the broker's duplicate window", () => {
-  it("the account drops and counts a repeat after the broker's window, and the answer is the same", async () => {
+  it("after the broker's duplicate window, the account drops and counts a repeat, and the answer is the same", async () => {
     const text = purchaseText({ purchaseId: "p1" })
     const first = answered(201, appliedBody, { location, "preference-applied": "wait=20" })
     expect(await service.post(text, wait)).toEqual(first)

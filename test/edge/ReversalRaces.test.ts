@@ -110,7 +110,7 @@ describe("a reversal that the edge stores", () => {
     expect(sent).toEqual([{ reversalId: "n1", userId: "ann", purchaseId: "p3", quantity: 1, reason: "broken" }])
   })
 
-  it("a stored reversal of all pieces left has no amount, because other reversals may come first", async () => {
+  it("the answer to a stored reversal of all pieces left has no amount, as another reversal may come first", async () => {
     const { app, sent } = standing()
     expect(await postTo(app, p3Path, broken)).toEqual(answered(202, storedBody(""), location))
     expect(sent).toEqual([{ reversalId: "n1", userId: "ann", purchaseId: "p3", reason: "broken" }])
@@ -277,7 +277,7 @@ describe("a reversal with Prefer: wait", () => {
     expect(await postTo(app, p3Path, broken, wait)).toEqual(moreThanLeft(detail, p3Path, 0))
   })
 
-  it("a reversal that was refused for another reason is answered 422", async () => {
+  it("a reversal that the worker refused although pieces are left is answered 422", async () => {
     const { app } = standing(refused)
     const detail =
       "The reversal came before purchase p3 of user ann, or with too many others at once. Nothing was reversed; send it again."

@@ -139,7 +139,7 @@ describe("the feed of an account with reversals", () => {
     return found()
   }
 
-  it("a commit with a reversal is an event of the name `reversal`, which has its purchases too", async () => {
+  it("a commit with a reversal is an event with the name `reversal`, which has the purchases of the commit", async () => {
     const events = await told("0", 3)
     const numbers = (list: ReadonlyArray<{ number: number }> | undefined) => list?.map(({ number }) => number)
     expect(

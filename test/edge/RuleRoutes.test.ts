@@ -180,7 +180,7 @@ describe("the conditions of a change", () => {
     expect(await valuesOf("fay")).toBe(4)
   })
 
-  it("If-None-Match with a star refuses a rule that exists, also with the same content", async () => {
+  it("If-None-Match: * refuses a PUT of a rule that exists, even with the same content", async () => {
     expect(await put(path, ruleText({ threshold: 4 }), { "if-none-match": "*" })).toEqual(stale(4))
     expect(await put(path, ruleText({ threshold: 5 }), { "if-none-match": '"4"' })).toEqual(stale(4))
     expect(await put(path, ruleText({ threshold: 5 }), { "if-none-match": '"3"' })).toMatchObject({ status: 200 })
@@ -207,7 +207,7 @@ describe("the conditions of a change", () => {
 })
 
 describe("DELETE and GET of rules", () => {
-  it("a rule that is removed gets 404, and a second removal gets 404 too", async () => {
+  it("a GET of a removed rule gets 404, and so does a second DELETE", async () => {
     const path = "/users/gus/rules/r"
     await put(path)
     await put("/users/gus/rules/other")

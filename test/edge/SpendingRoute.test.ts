@@ -55,7 +55,7 @@ describe("GET /users/{id}/spending", () => {
     "2026-03-31T12:00:00.000Z"
   ]
 
-  it("spending is the total of each day of a time zone, also of days without a purchase", async () => {
+  it("spending has the amount of each day of a time zone, and 0 for days without a purchase", async () => {
     const revision = await accountOf("berliner", days)
     const path =
       "/users/berliner/spending?by=day&from=2026-03-28T00:00:00%2B01:00&to=2026-04-01T00:00:00%2B02:00&timeZone=Europe/Berlin"

@@ -75,7 +75,7 @@ describe("GET /users", () => {
     expect(idsOf(found).toSorted()).toEqual(expected.toSorted())
   })
 
-  it("users are listed once although they buy between the pages, also if new users come between the pages", async () => {
+  it("each user is listed once, even if users buy and new users come between the requests for two pages", async () => {
     let bought = 0
     const found = await walk("/users?limit=5", async ({ users }) => {
       bought += 1

@@ -176,7 +176,7 @@ describe("A worker that kills itself", () => {
     }
   )
 
-  it("no purchase is lost if each worker kills itself at another step of a commit", async () => {
+  it("no purchase is lost if workers kill themselves one after the other, each at another step of a commit", async () => {
     const lanes = lanesOf(3 * laneLength)
     const records = await prepare(lanes)
     const posting = Promise.all(lanes.map((sales) => postLane(sales.slice(1))))

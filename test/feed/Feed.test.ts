@@ -236,7 +236,7 @@ describe("The feed", () => {
     expect(ledger.questions.length).toBeLessThan(1 + expectedOfAnn.length / userPageMax)
   })
 
-  it("a feed goes on from any place around the oldest revision in memory, also from within a commit", async () => {
+  it("a feed goes on from any place around the oldest revision in memory, even from within a commit", async () => {
     await read().begun()
     const commits = Math.ceil((recentMessagesMax + 100) / 3)
     for (let commit = 0; commit < commits; commit += 1) ledger.commit(["ann", "bob", "carl"])

@@ -167,7 +167,7 @@ describe("a broker that does not answer", () => {
     })
   )
 
-  it.effect("a broker that does not answer leaves the outcome unknown, also if the broker is gone afterwards", () =>
+  it.effect("a broker that does not answer leaves the outcome unknown, even if the broker is gone afterwards", () =>
     Effect.gen(function* () {
       const { publisher } = yield* publisherOver((attempt) => Effect.fail(attempt === 1 ? unknown : unavailable))
       const publishing = yield* Effect.forkChild(publisher.publish([purchase("p1")]))

@@ -143,7 +143,7 @@ describe("A judge", () => {
     expect(await alerts()).toHaveLength(150)
   })
 
-  it("a judge judges each purchase by the rules before it in the journal, also after a restart", async () => {
+  it("a judge judges each purchase by the rules before it in the journal, even after a restart", async () => {
     await system.startWorker()
     const first = await system.startJudge()
     const rules = new RuleBook(system.admin)

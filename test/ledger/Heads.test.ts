@@ -121,7 +121,7 @@ const manifestOf = (ledger: Ledger) =>
   )
 
 describe("the heads of a partition", () => {
-  it("every owner has the heads of the chain, even if writes fail, come late or are lost", () =>
+  it("every owner has the heads of the chain, even if writes of heads fail, come late or are lost", () =>
     fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), (steps) => {
         const run = Effect.gen(function* () {
@@ -172,7 +172,7 @@ describe("the heads of a partition", () => {
     })
   )
 
-  it.effect("heads are made again from the chain if a restored journal ends before the manifest's end", () =>
+  it.effect("heads are made again from the chain if a restored journal lacks the commit that the manifest names", () =>
     Effect.gen(function* () {
       const ledger = new Ledger()
       yield* ledger.takeOver()

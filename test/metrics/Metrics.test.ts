@@ -42,7 +42,7 @@ it("requests are counted by route and status, with their durations", async () =>
   expect(by('http_request_duration_seconds_bucket{method="GET",route="/users/{id}/total",le="+Inf"}')).toBe(2)
 })
 
-it("purchases are counted where they are stored and applied, and commits with their size and time", async () => {
+it("the metrics count stored purchases, applied purchases, and commits with their size and time", async () => {
   const by = await grown(() => post({ purchaseId: "p1" }))
   expect(by('published_purchases_total{outcome="stored"}')).toBe(1)
   expect(by("publish_purchases_count")).toBe(1)

@@ -49,7 +49,7 @@ describe("A session of the commit stream", () => {
     expect(outcomeOf(commit(3, 1), status({ "Nats-Last-Consumer": "1" })).ends).toEqual([])
   })
 
-  it("a session answers each request for flow control, also the request in a heartbeat of the broker", () => {
+  it("a session answers each request for flow control, even the request in a heartbeat of the broker", () => {
     const asked = outcomeOf(status({}, "flow"), status({ "Nats-Consumer-Stalled": "stalled" }))
     expect(asked).toEqual({ heard: [], ends: [], published: ["flow", "stalled"] })
   })

@@ -5,7 +5,7 @@ import { inputBytesMax, inputShares } from "../../src/partition/InputBudget.ts"
 const half = 512 * 1024
 
 describe("the shares of a worker's input", () => {
-  it("the shares of all partitions stay below the bound, also with oversized messages on top", () => {
+  it("the shares of all partitions, with oversized messages on top, stay within the bound on bytes in hand", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 256 }), fc.integer({ min: 1_024, max: 4 * half }), (partitions, bytes) => {
         const { partitionBytes, messageBytes, oversizedAtOnce } = inputShares(partitions, bytes)

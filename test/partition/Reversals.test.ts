@@ -238,7 +238,7 @@ describe("Reversals in the input log", () => {
 describe("Reversals and take-overs", () => {
   const system = startedBeforeEach(() => TestSystem.start({ PARTITIONS: "1" }))
 
-  it("a new owner knows the reversed pieces, also in an account whose reversals are in segments", async () => {
+  it("a new owner knows the reversed pieces, even in an account whose reversals are in segments", async () => {
     const { publish, refusals, total, receipt } = clientOf(system)
     const first = await system.startWorker()
     const publishApplied = async (request: Sold | Reversed) => {

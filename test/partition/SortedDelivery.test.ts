@@ -76,7 +76,7 @@ describe("a message that was sent for one user", () => {
 })
 
 describe("a message that was sent for a group", () => {
-  it("the purchases of a partition's users in a group message are applied, and others are rejected", () => {
+  it("in a message for many users, the purchases of the partition's users are applied, and all others rejected", () => {
     const [ann, bob, eve] = [userIn(1, partitions, "ann"), userIn(1, partitions, "bob"), userIn(2, partitions, "eve")]
     expect(sorted(undefined, sold(ann, "p1"), sold(bob, "p2"), sold(eve, "p3"))).toEqual({
       applied: [

@@ -31,7 +31,7 @@ describe("a commit as text", () => {
     )
   })
 
-  it("a commit has no line for a user that it does not name, even if another token begins alike", () => {
+  it("a commit has no line for a user that it does not name, even if a named token begins with the user's token", () => {
     const commit = encodeCommit(head, ['["annabel",1]', '["x","ann"]'])
     expect({ ann: revisionLineOf(commit, "ann"), w: revisionLineOf(commit, "w") }).toEqual({
       ann: undefined,

@@ -74,7 +74,7 @@ describe("encodeToken", () => {
 })
 
 describe("readToken", () => {
-  it("a token is read back to its user, also with the hexadecimal digits in lower case", () => {
+  it("the user id is read back from a token, even if each byte is escaped in lower case", () => {
     assert(
       property(ids, (id) => {
         expect(readToken(encodeToken(id))).toBe(id)

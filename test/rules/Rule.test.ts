@@ -61,7 +61,7 @@ describe("a rule as JSON", () => {
     })
   })
 
-  it("a rule about all users may have a window of few lengths, in any spelling, or any calendar window", () => {
+  it("the window of a rule about all users is a calendar window, or has one of a few lengths in any spelling", () => {
     const all = { who: "all", measure: "spent", is: "crosses" }
     for (const length of lengthsOnAll) {
       expect(decoded(ruleJson({ ...all, within: length })).within).toEqual({

@@ -193,7 +193,7 @@ describe("the index of rules", () => {
     expect(new Trial(mode).run(events)).toBeGreaterThan(events / 10)
   })
 
-  it("the index finds the same rules as a loop in lists of many pages with many equal thresholds", () => {
+  it("the index finds the same rules as a loop over all rules, even among many equal thresholds", () => {
     const trial = new Trial({ seed: 5, values: 4, rules: 0, users: 1 })
     const rule = (is: Comparison, threshold: number): IndexedRule => ({
       owner: "ann",

@@ -129,7 +129,7 @@ describe("a set of rules", () => {
     ).toBe(7)
   })
 
-  it("a set refuses an eleventh rule about all users, also if it replaces a rule about the owner", () => {
+  it("a set refuses an eleventh rule about all users, even if it replaces a rule about the owner", () => {
     const set = put(filled(onAll, rulesOnAllOfUserMax), "own", onSelf, 50)
     const full = new RulesFull("A user has at most 10 rules about all users: remove one first.")
     expect(putRule(set, "one more", onAll, 0)).toEqual(full)

@@ -88,7 +88,7 @@ describe("the state of a window", () => {
     )
   })
 
-  it("the state equals a new count of the history also if times fall, as they may in old ledgers", () => {
+  it("the state equals a new count of the history even if times fall, as they may in old ledgers", () => {
     fc.assert(
       fc.property(fc.constantFrom(...windows), histories(falling), (window, history) => {
         follow(window, history)

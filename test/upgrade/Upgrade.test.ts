@@ -175,7 +175,7 @@ describe("an installation of the former layout with accounts of every kind", () 
     }
   })
 
-  it("the upgrade writes accounts that are read with a bounded number of commits", async () => {
+  it("the read of an account that the upgrade wrote takes a bounded number of commits", async () => {
     for (const user of accounts.keys()) {
       const revisions = await former.admin.account(encodeToken(user))
       for (const { unsealed } of revisions) expect(unsealed).toBeLessThanOrEqual(unsealedRevisionsMax)

@@ -72,7 +72,7 @@ describe("a JSON web token", () => {
     expect(await detailOf(await signed(payload))).toBe(expected)
   })
 
-  it("a token is valid until it expires, also while it is kept as verified", async () => {
+  it("a token is valid until it expires, even if an edge has kept the token as verified", async () => {
     const token = await signed({ ...claims, exp: start + 8 })
     const caller = await verifier.identify(token)
     expect(isProblem(caller)).toBe(false)

@@ -128,7 +128,7 @@ describe("an Idempotency-Key", () => {
     expect(await idsOf(userId)).toEqual([])
   })
 
-  it("an Idempotency-Key equals the purchaseId of the body in any Unicode form of either", async () => {
+  it("an Idempotency-Key and the purchaseId of the body are equal if only their Unicode forms differ", async () => {
     const userId = newUser()
     for (const [key, purchaseId] of [
       ["caf\u00e9", "cafe\u0301"],
@@ -149,7 +149,7 @@ describe("an Idempotency-Key", () => {
     }
   )
 
-  it("an Idempotency-Key is one key also if its lines reach the application joined with a comma", async () => {
+  it("an Idempotency-Key is one key even if its lines reach the application joined with a comma", async () => {
     const userId = newUser()
     const headers = new Headers({ "content-type": "application/json" })
     for (const value of ["k1", "k1"]) headers.append("idempotency-key", value)
@@ -173,7 +173,7 @@ describe("a header of one value other than Idempotency-Key", () => {
     expect(await idsOf(userId)).toEqual(["p1"])
   })
 
-  it("Content-Type is one value also if its lines reach the application joined with a comma", async () => {
+  it("Content-Type is one value even if its lines reach the application joined with a comma", async () => {
     const userId = newUser()
     const post = (type: string) => service.post(purchaseText({ userId, purchaseId: "p1" }), { "content-type": type })
     expect((await post("application/json, application/json")).status).toBe(202)

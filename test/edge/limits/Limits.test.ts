@@ -179,12 +179,12 @@ describe("a slow body of lines", () => {
   }
   const drops = (text: string) => Array.from({ length: 100 }, () => text)
 
-  it("a body that brings only single bytes, or only blank lines, now and then is ended", async () => {
+  it("a body is ended if only single bytes or blank lines of it come now and then", async () => {
     expect(await read(drops("{"), lineWithinMilliseconds / 4)).toBe("LinesTooSlow")
     expect(await read(drops("\n"), lineWithinMilliseconds / 4)).toBe("LinesTooSlow")
   })
 
-  it("a body that brings a whole line now and then goes on, also if its lines come in parts", async () => {
+  it("a body goes on if a whole line of it comes now and then, even if the lines come in parts", async () => {
     expect(await read(drops("{}\n"), 10 * lineWithinMilliseconds)).toBe(100)
     expect(
       await read(

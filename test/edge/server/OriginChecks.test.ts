@@ -58,7 +58,7 @@ describe("the host of a request", () => {
     }
   )
 
-  it("a request with two hosts is refused also if both hosts are allowed", () => {
+  it("a request with two hosts is refused even if both hosts are allowed", () => {
     const twice = [
       ["Host", "localhost"],
       ["HOST", "localhost"]
@@ -182,7 +182,7 @@ describe("a server that checks hosts and origins", () => {
     )
   })
 
-  it("a read is answered also to a page of another site, which cannot see the answer", async () => {
+  it("a read for a page of another site is answered, but the page cannot see the answer", async () => {
     expect((await service.get("/livez", { "sec-fetch-site": "cross-site" })).status).toBe(200)
   })
 

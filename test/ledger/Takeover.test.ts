@@ -55,17 +55,15 @@ describe("a take-over", () => {
     })
   )
 
-  it.effect(
-    "a take-over keeps the position of the newest commit, and so does a second take-over behind the first",
-    () =>
-      Effect.gen(function* () {
-        const { commit, take, position } = makeJournal()
-        yield* commit(12)
-        yield* commit(17)
-        expect(yield* take).toEqual({ epoch: 3, position: 17 })
-        expect(yield* position).toBe(17)
-        expect(yield* take).toEqual({ epoch: 4, position: 17 })
-      })
+  it.effect("a take-over keeps the position of the newest commit, and so does a second take-over", () =>
+    Effect.gen(function* () {
+      const { commit, take, position } = makeJournal()
+      yield* commit(12)
+      yield* commit(17)
+      expect(yield* take).toEqual({ epoch: 3, position: 17 })
+      expect(yield* position).toBe(17)
+      expect(yield* take).toEqual({ epoch: 4, position: 17 })
+    })
   )
 
   it.effect("a take-over that lost against a commit reads the chain again, and takes the position of that commit", () =>

@@ -91,18 +91,15 @@ describe("Input that cannot be applied", () => {
   it.each([
     ["another partition", stranger],
     ["the same partition", neighbour]
-  ])(
-    "a purchase of a user of %s in another user's message is rejected, and the id stays free",
-    async (_where, other) => {
-      const sale = sold(other, "mine")
-      const sequence = await publish(message(sale))
-      const [record] = await recordsOf(sequence)
-      expect(record?.reason).toBe(`sent for user ${user}, but it is a purchase of user ${other}`)
-      expect((await readAccount(system.ask, other)).count).toBe(0)
-      expect((await post(system.ask, sale, { prefer: "wait=20" })).status).toBe(201)
-      expect(mistakesAfter(await readAccount(system.ask, other), [sale])).toEqual([])
-    }
-  )
+  ])("a purchase of a user of %s in another user's message is rejected; the id stays free", async (_where, other) => {
+    const sale = sold(other, "mine")
+    const sequence = await publish(message(sale))
+    const [record] = await recordsOf(sequence)
+    expect(record?.reason).toBe(`sent for user ${user}, but it is a purchase of user ${other}`)
+    expect((await readAccount(system.ask, other)).count).toBe(0)
+    expect((await post(system.ask, sale, { prefer: "wait=20" })).status).toBe(201)
+    expect(mistakesAfter(await readAccount(system.ask, other), [sale])).toEqual([])
+  })
 
   it.each(["=61nn", "ann@x", "cafe=CC=81", "\u00e9"])(
     "a message for a user written as %s is rejected, whatever partition it falls into",

@@ -76,7 +76,10 @@ const isKeysPlace = (keys: string): boolean => {
   return protocol === "https:" || (protocol === "http:" && isLoopback(host))
 }
 
-/** The most shards of judges. Each shard of a judge holds all rules in memory. */
+/**
+ * The most shards into which the setting JUDGE_SHARDS may divide the users. Each shard of a judge holds all rules in
+ * memory.
+ */
 const shardsMax = 64
 /** The largest value of a setting that limits callers or connections. */
 const countMax = 1_000_000_000

@@ -251,8 +251,8 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
   private isOver = false
   /**
    * Whether the actor has decided nothing since its account was loaded. A fresh actor decides only after a segment that
-   * is due is stored. If an actor did not wait for the segment, and left memory after each revision, it would store the
-   * same segment again and again. No revision would ever name a segment that is stored again and again.
+   * is due is stored. An actor that does not wait for the segment, and that leaves memory after each revision, would
+   * store the same segment again and again. No revision of the actor would ever name the segment.
    */
   private isFresh = true
   /** The work that waits until the segment in flight is stored; `undefined` if no work waits. */

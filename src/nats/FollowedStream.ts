@@ -27,8 +27,8 @@ export interface FeedMessage {
 }
 
 /**
- * The failure if a stream ends before a message that was read from the stream. A stream that ends before a read message
- * was replaced by another stream, or by an older copy of the stream.
+ * The failure if a stream ends before a message that was read from the stream. If the end of a stream is now before a
+ * message that was read, somebody has replaced the stream by another stream or by an older copy.
  */
 export class LedgerReplaced extends Schema.TaggedError<LedgerReplaced>()("LedgerReplaced", {
   readThrough: Schema.Number,

@@ -145,8 +145,8 @@ export const splitRuleLine = (
 const thresholdText = /,"threshold":([0-9.]+),/
 
 /**
- * Decodes a line of a set of rules to a rule. `sequence` is the sequence of the stored value with the line. Throws
- * {@link MalformedRuleSet} if the line is not a rule.
+ * Decodes a line of a set of rules to a rule. `sequence` is the sequence of the stored set of rules that has the line.
+ * Throws {@link MalformedRuleSet} if the line is not a rule.
  */
 export const decodeStoredRule = (line: string, sequence: number): StoredRule => {
   const value: unknown = JSON.parse(line)

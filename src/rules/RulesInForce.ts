@@ -12,8 +12,8 @@ interface Bounds {
 }
 
 /**
- * A line of a new value of a key `rules.<user>`: the slot of an unchanged rule, or a new or changed rule to add with the
- * hash of the rule's text.
+ * A line of a new value of a key `rules.<user>`: the slot of an unchanged rule, or a new or changed rule to add with
+ * the hash of the rule's text.
  */
 type Line = { readonly slot: number } | { readonly stored: StoredRule; readonly hash: number }
 
@@ -89,7 +89,7 @@ export class RulesInForce {
       const { number, version, text } = splitRuleLine(line)
       const hash = fnv1a(text)
       // The first value with a rule has 0 instead of the rule's number, because the number is the sequence of that
-      // value. Later values have the number in the rule's line.
+      // value. All later values of the set have the rule's number in the rule's line.
       const key = `${number || sequence} ${version}`
       const slot = slots.get(key)
       slots.delete(key)

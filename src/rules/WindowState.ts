@@ -40,8 +40,8 @@ export class WindowState {
   private readonly isEver: boolean
   private times = new Float64Array(roomMin)
   /**
-   * The sums for the purchases in the ring. The sum of a purchase adds the cents of all purchases up to and including
-   * this purchase, modulo 2^64.
+   * For each purchase in the ring buffer: the sum of all purchases up to and including this purchase, in cents modulo
+   * 2^64.
    */
   private sums = new BigInt64Array(roomMin)
   private first = 0

@@ -40,7 +40,7 @@ const candidate = fc.oneof(
 )
 
 describe("a purchase of the input log", () => {
-  it("readPurchase returns the purchase that the schema reads, or undefined if the schema must read it", () => {
+  it("readPurchase returns the same purchase as the schema, or undefined for a value that the schema refuses", () => {
     let read = 0
     fc.assert(
       fc.property(candidate, (json) => {

@@ -39,7 +39,7 @@ onBoth("signs of life", usual, ({ outcome, chain, heads, input, append, restart 
     expect(heard).toEqual(["three 1 false", "three 1 true"])
   })
 
-  it("signs of life and their numbers survive a restart of the broker, as the streams do", async () => {
+  it("after a restart of the broker the signs of life are still there, and their sequences continue", async () => {
     const sign = await announce("four", 5)
     const { sequence } = await append("purchases.1.kept", "kept")
     const commit = Number(await chain(({ append }) => append(0, "kept", 0)))

@@ -51,7 +51,7 @@ describe("the bound on purchases that are not committed", () => {
     }).pipe(Effect.scoped, Effect.provide(OpenPurchases.layer))
   )
 
-  it.effect("one purchase of each account that is being read does not count towards the bound", () =>
+  it.effect("while an account is being read, one of its purchases does not count towards the bound", () =>
     Effect.gen(function* () {
       const { first } = yield* given
       first.opened(openPurchasesMax)

@@ -28,7 +28,10 @@ export interface HeaderParameter<A> extends Parameter<A> {
   readonly textOf?: (http: HttpContext) => string | undefined | Problem<"malformed-request">
 }
 
-/** Makes a parameter that a field reads. `otherwise` is the value of the parameter if callers leave it out. */
+/**
+ * Makes an optional parameter of a request. `field` reads the text of the parameter. `otherwise` is the value of the
+ * parameter if callers leave it out.
+ */
 export const optional = <A, const B>(field: Field<A>, otherwise: B, description: string): Parameter<A | B> => ({
   description,
   documented: field.documented,
@@ -91,9 +94,9 @@ export interface Route {
   readonly answers: AnswerSpecs
   readonly problems: ReadonlyArray<ProblemKind>
   /**
-   * Whether the route stores something. A route that stores refuses requests while the edge stops. A route that stores
-   * refuses requests from pages of other sites, requests that a browser sends before its user opens the address, and
-   * HEAD.
+   * Whether the route stores something. While the edge stops, each route that stores something refuses its requests.
+   * Such a route always refuses requests from pages of other sites, requests that a browser sends before its user opens
+   * the address, and HEAD.
    */
   readonly stores: boolean
   /** The scope that a caller's token needs, or `public` if no token is needed. */

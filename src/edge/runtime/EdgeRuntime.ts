@@ -74,7 +74,7 @@ export interface EdgeProcess extends Located {
   readonly access?: Access | undefined
   /** Whether each post of purchases has an audit record; the default is `false`. */
   readonly auditPosts?: boolean
-  /** The bounds of each caller. */
+  /** The limits on the requests of each caller. */
   readonly callerLimits?: LimitSettings
   /** The most wrong tokens of an address in a minute. */
   readonly wrongTokensMax?: number

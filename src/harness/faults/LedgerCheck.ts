@@ -254,8 +254,8 @@ const checkRecords = (
     const applied = new Set(accounts.get(userId)?.entries.map(contentOf))
     for (const [purchaseId, contents] of purchases) {
       for (const [content, { acknowledgedAt }] of contents) {
-        // If the purchase id was sent with only one content, the purchase is lost, and the check of I1 reports the
-        // loss.
+        // A purchase id with only one content needs no check here. The check of lost purchases reports the purchase if
+        // it is missing in the history.
         if (contents.size === 1 || acknowledgedAt === Infinity || applied.has(content) || recorded.has(content))
           continue
         findings.add("I1 unrecorded", `${userId}/${purchaseId}: neither applied nor in a record`)

@@ -130,8 +130,9 @@ export const isSentAs = (entry: Omit<Entry, "number" | "runningTotal">, sent: So
 }
 
 /**
- * Returns the mistakes in an account. `sales` are the purchases that were sent, by purchase id. `acknowledged` has the
- * names of the entries that must be in the history. `reversals` are the reversals that were sent, by name.
+ * Compares an account with the requests that were sent and acknowledged, and returns a text for each difference.
+ * `sales` are the purchases that were sent, by purchase id. `acknowledged` has the names of the entries that must be in
+ * the history. `reversals` are the reversals that were sent, by name.
  */
 export const mistakesIn = (
   account: ReadAccount,

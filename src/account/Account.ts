@@ -4,6 +4,7 @@ import { entryFingerprint, entryTotal, reversalSetId, setIdOf } from "./Entry.ts
 import { addCounts, addRepeats, PurchaseIdSet } from "./PurchaseIdSet.ts"
 import { type AppliedPurchase, type Counts, previousRevisionsMax, type Repeats, type Revision } from "./Revision.ts"
 import { type Refusal, Reversing, type Targets } from "./Reversing.ts"
+import { type SealMark, SealMarks } from "./SealMarks.ts"
 import { noLinks, type SealedRevision, type SegmentContent, segmentIdsMax, type SegmentLinks } from "./Segment.ts"
 
 export type { Delivered, DeliveredPurchase, DeliveredReversal } from "./Delivered.ts"
@@ -88,6 +89,8 @@ export interface Account {
    * accounts.
    */
   idle: Array<number> | undefined
+  /** The newest entries of the segments; `undefined` before the first segment that tells its newest entry. */
+  marks: SealMarks | undefined
 }
 
 /** The decision on delivered purchases and reversals, for one state of the account. */
@@ -140,7 +143,8 @@ export const emptyAccount = (): Account => ({
   links: noLinks,
   purchaseIds: new PurchaseIdSet(),
   applying: [],
-  idle: undefined
+  idle: undefined,
+  marks: undefined
 })
 
 /**
@@ -290,6 +294,12 @@ const partsOfRepeats = (repeats: ReadonlyMap<string, Counts>): Array<ReadonlyMap
   return parts
 }
 
+/** Takes the mark of a segment. The marks of older segments are taken first. */
+const takeMark = (account: Account, mark: SealMark): void => {
+  account.marks ??= new SealMarks()
+  account.marks.add(mark)
+}
+
 /**
  * Begins to seal everything that is unsealed. Returns the contents of the segments, in the order in which to store
  * them. Returns several segments only if the ids or the counts of repeats are too many for one segment.
@@ -301,15 +311,21 @@ export const beginSeal = (account: Account, { idsMax }: SealBounds = sealBounds)
   account.unsealedRepeats = undefined
   account.sealing = account.unsealedRevisions
   account.sealedThrough = account.revisionSequence
+  const { storedThrough } = account
+  takeMark(account, { index: account.applying.length, number: account.count, storedAt: storedThrough })
   const [first = [], ...further] = revisions
   const ids = first.reduce((sum, { purchaseIds }) => sum + purchaseIds.length, 0)
   const [counts = noCounts] = repeats
   // With the longest ids, a segment with many ids and many counts could be larger than a message of the broker.
   if (further.length === 0 && repeats.length === 1 && ids + counts.size <= segmentIdsMax) {
-    return [{ revisions: first, repeats: counts }]
+    return [{ revisions: first, repeats: counts, storedThrough }]
   }
   return [
-    ...revisions.map((part) => ({ revisions: part, repeats: noCounts })),
+    ...revisions.map((part) => ({
+      revisions: part,
+      repeats: noCounts,
+      ...(part === revisions.at(-1) ? { storedThrough } : {})
+    })),
     ...repeats.flatMap((part) => (part.size === 0 ? [] : [{ revisions: [], repeats: part }]))
   ]
 }
@@ -420,26 +436,45 @@ export const evolve = (
 
 /**
  * Takes the ids of a segment into an account that is being read. A caller first passes all segments in any order, next
- * calls {@link takeSealedOrder}, and last passes the unsealed revisions to {@link evolve}, oldest first.
+ * calls {@link takeSealedParts}, and last passes the unsealed revisions to {@link evolve}, oldest first.
  */
 export const takeSegment = (account: Account, { revisions, repeats }: SegmentContent): void => {
   account.purchaseIds.addSealed(revisions)
   for (const [setId, counts] of repeats) account.purchaseIds.count(setId, counts)
 }
 
-/** A sealed revision: the sequence of its commit, and whether it is idle. */
-export interface SealedOrder {
+/** A sealed revision: the sequence of its commit, and the number of entries that it applied. */
+interface SealedOrder {
   readonly sequence: number
-  /** Whether the revision only counts repeats. */
-  readonly isIdle: boolean
+  /** The number is 0 if the revision only counts repeats. */
+  readonly entries: number
 }
 
-/** Takes the sequences of all sealed revisions, oldest first, into an account that is being read. */
-export const takeSealedOrder = (account: Account, revisions: Iterable<SealedOrder>): void => {
-  for (const { sequence, isIdle } of revisions) {
-    if (isIdle) (account.idle ??= []).push(sequence)
-    else account.applying.push(sequence)
-    account.sealedThrough = sequence
+/** A segment without its ids. */
+export interface SealedPart {
+  /** The covered revisions, oldest first. */
+  readonly order: ReadonlyArray<SealedOrder>
+  readonly storedThrough: number | undefined
+}
+
+/** Returns a segment without its ids. */
+export const sealedPartOf = ({ revisions, storedThrough }: SegmentContent): SealedPart => ({
+  order: revisions.map(({ sequence, purchaseIds }) => ({ sequence, entries: purchaseIds.length })),
+  storedThrough
+})
+
+/** Takes the order of all sealed revisions into an account that is being read. The oldest segment comes first. */
+export const takeSealedParts = (account: Account, parts: Iterable<SealedPart>): void => {
+  let number = 0
+  for (const { order, storedThrough } of parts) {
+    for (const { sequence, entries } of order) {
+      if (entries === 0) (account.idle ??= []).push(sequence)
+      else account.applying.push(sequence)
+      account.sealedThrough = sequence
+      number += entries
+    }
+    if (storedThrough !== undefined)
+      takeMark(account, { index: account.applying.length, number, storedAt: storedThrough })
   }
 }
 

@@ -25,6 +25,11 @@ export interface SegmentContent {
   readonly revisions: ReadonlyArray<SealedRevision>
   /** The counts of repeats, conflicts and reversed pieces that the segment keeps, by id. */
   readonly repeats: ReadonlyMap<string, Counts>
+  /**
+   * When the broker stored the account's newest entry up to the last covered revision, in milliseconds since 1970. Only
+   * the last segment with revisions of a sealing has this time. Segments of earlier versions have no time.
+   */
+  readonly storedThrough?: number
 }
 
 /**

@@ -1,5 +1,6 @@
 import { Effect, Exit, Schema } from "effect"
 import { type Account, revisionsAfter } from "../account/Account.ts"
+import type { SealMarks } from "../account/SealMarks.ts"
 import { reversalSetId } from "../account/Entry.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import type { AppliedId } from "../account/PurchaseIdSet.ts"
@@ -33,6 +34,7 @@ interface Snapshot {
   /** The applied purchase that the question names; `undefined` if the account has no such purchase. */
   readonly seen: AppliedId | undefined
   readonly applying: ApplyingRevisions
+  readonly marks: SealMarks | undefined
   /** The sequences of the revisions that the question asks for. */
   readonly following: ReadonlyArray<number>
 }
@@ -54,6 +56,7 @@ const snapshotFor =
     revision: account.revisionSequence,
     seen: seenBy(question, account),
     applying: { sequences: account.applying, count: account.applying.length },
+    marks: account.marks,
     following: question.kind === "revisions" ? revisionsAfter(account, question.after, question.limit) : []
   })
 
@@ -99,7 +102,7 @@ const readOn = Effect.fnUntraced(function* (
   snapshot: Snapshot
 ): Effect.fn.Return<Reply, BrokerFailure | LedgerInconsistent, JournalReads> {
   const history = yield* History
-  const { total, count, reversals, revision, seen, applying } = snapshot
+  const { total, count, reversals, revision, seen, applying, marks } = snapshot
   const userToken = encodeToken(question.userId)
   switch (question.kind) {
     case "page": {
@@ -110,7 +113,7 @@ const readOn = Effect.fnUntraced(function* (
       return page === undefined ? { kind: "refused", reason: "place" } : { ...head, ...page }
     }
     case "search": {
-      const account = { applying, newest: { number: count, storedAt: snapshot.storedThrough } }
+      const account = { applying, marks, newest: { number: count, storedAt: snapshot.storedThrough } }
       const page = yield* (yield* HistorySearch).page(userToken, account, question)
       return page === undefined
         ? { kind: "refused", reason: "place" }

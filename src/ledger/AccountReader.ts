@@ -3,17 +3,18 @@ import {
   type Account,
   emptyAccount,
   evolve,
-  type SealedOrder,
+  sealedPartOf,
+  type SealedPart,
   type StoredRevision,
-  takeSealedOrder,
+  takeSealedParts,
   takeSegment,
   takeStoredThrough
 } from "../account/Account.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import { revisionLineOf } from "../protocol/Commit.ts"
 import type { AppliedPurchase, Revision } from "../account/Revision.ts"
-import { decodeRevision } from "../protocol/RevisionCodec.ts"
-import { linksAfter, type Segment } from "../account/Segment.ts"
+import { readRevision } from "../protocol/RevisionCodec.ts"
+import { linksAfter } from "../account/Segment.ts"
 import { decodeSegment } from "../protocol/SegmentCodec.ts"
 import { CommitChain, type JournalRecord } from "../nats/CommitChain.ts"
 
@@ -53,8 +54,8 @@ const missing = (userToken: string, what: string) =>
  * revision that is not earlier. If revisions could name later revisions, a reader that follows the names might never
  * end.
  */
-const readRevision = (line: string, sequence: number): Revision => {
-  const revision = decodeRevision(line)
+const revisionOfLine = (line: string, sequence: number): Revision => {
+  const revision = readRevision(line)
   if (revision.previous.some((earlier) => earlier >= sequence))
     throw new Error("it names a revision that is not earlier")
   return revision
@@ -72,7 +73,7 @@ const revisionIn = (
   if (commit === undefined || line === undefined) return Effect.undefined
   const { sequence, storedAt } = commit
   try {
-    return Effect.succeed({ sequence, revision: readRevision(line, sequence), storedAt })
+    return Effect.succeed({ sequence, revision: revisionOfLine(line, sequence), storedAt })
   } catch {
     return inconsistent(userToken, `revision ${sequence} cannot be read`)
   }
@@ -122,15 +123,6 @@ export const appliedPurchases = Effect.fnUntraced(function* (
   return purchases
 })
 
-/** The revisions whose ids are in one segment, oldest first, without the ids. */
-interface SealedPart {
-  readonly segment: number
-  readonly order: ReadonlyArray<SealedOrder>
-}
-
-const orderOf = ({ revisions }: Segment): ReadonlyArray<SealedOrder> =>
-  revisions.map(({ sequence, purchaseIds }) => ({ sequence, isIdle: purchaseIds.length === 0 }))
-
 /**
  * Reads the segment at a sequence. Fails with `LedgerInconsistent` if the segment is missing, belongs to another
  * account, or is malformed.
@@ -152,11 +144,11 @@ const namedSegment = (chain: Chain, userToken: string, sequence: number) =>
  */
 const takeSegments = Effect.fnUntraced(function* (chain: Chain, userToken: string, account: Account, newest: number) {
   const known = new Set([newest])
-  const parts: Array<SealedPart> = []
+  const parts = new Map<number, SealedPart>()
   const take = Effect.fnUntraced(function* (sequence: number) {
     const segment = yield* namedSegment(chain, userToken, sequence)
     takeSegment(account, segment)
-    parts.push({ segment: sequence, order: orderOf(segment) })
+    parts.set(sequence, sealedPartOf(segment))
     if (sequence === newest) account.links = linksAfter(segment.links, sequence)
     const named = [...segment.links.before, ...segment.links.directories].filter((other) => !known.has(other))
     for (const other of named) known.add(other)
@@ -168,10 +160,10 @@ const takeSegments = Effect.fnUntraced(function* (chain: Chain, userToken: strin
     wanted = named.flat()
   }
   account.segment = newest
-  parts.sort((one, other) => one.segment - other.segment)
-  takeSealedOrder(
+  const oldestFirst = [...parts].sort(([one], [other]) => one - other)
+  takeSealedParts(
     account,
-    parts.flatMap(({ order }) => order)
+    oldestFirst.map(([, part]) => part)
   )
 })
 

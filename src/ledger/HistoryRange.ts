@@ -44,6 +44,11 @@ export class HistoryRange {
     return this.order === "newest" ? this.filter.to : this.filter.from
   }
 
+  /** Whether the filter leaves out entries between the first and the last entry of the range. */
+  get isOfProducts(): boolean {
+    return this.filter.product !== undefined || this.filter.productType !== undefined
+  }
+
   /** Returns whether an entry meets all conditions of the filter. */
   has(entry: LedgerEntry): boolean {
     const { product, productType } = this.filter

@@ -1,5 +1,6 @@
 import { Context, Effect, Layer } from "effect"
 import type { StoredRevision } from "../account/Account.ts"
+import type { SealMarks } from "../account/SealMarks.ts"
 import { entriesOf } from "../protocol/LedgerEntries.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import {
@@ -18,13 +19,17 @@ import { type SearchMark, SearchMarks } from "./SearchMarks.ts"
 import type { ApplyingRevisions } from "./TotalsBefore.ts"
 
 /** The most revisions that a worker reads at once for one page. */
-const readsAtOnceMax = 16
+const readsAtOnceMax = 20
+/** The most entries beside the page that the search reads together with the page. Each such read may save a round. */
+const entriesBesideMax = 16
 
 /** The state of an account at the moment of a search. */
 export interface SearchedAccount {
   readonly applying: ApplyingRevisions
   /** The number and the time of the account's newest entry. */
   readonly newest: EntryPlace
+  /** The newest entries of the account's segments; `undefined` without segments that tell them. */
+  readonly marks: SealMarks | undefined
 }
 
 /** The page of a history that a caller asks for. */
@@ -110,10 +115,10 @@ class PageInProgress {
    */
   wanted(size: number): number {
     const missing = Math.ceil((this.limit - this.entries.length) / size)
-    // If few entries fit the filter, the search needs more revisions than the page has room for. For such a filter,
-    // each round may read twice as many revisions as the search has read before.
-    const most = Math.min(readsAtOnceMax, Math.max(missing, 2 * this.revisions))
-    return Math.max(1, Math.min(most, revisionsScannedMax - this.revisions))
+    // If few entries fit a filter of products, the search needs more revisions than the page has room for. For such a
+    // filter, each round may read twice as many revisions as the search has read before.
+    const wanted = this.range.isOfProducts ? Math.max(missing, 2 * this.revisions) : missing
+    return Math.max(1, Math.min(wanted, readsAtOnceMax, revisionsScannedMax - this.revisions))
   }
 
   private end(next?: HistoryCursor): void {
@@ -258,17 +263,17 @@ export class HistorySearch extends Context.Service<
         const revisions = readRevisions(order, (index) =>
           namedRevision(reader, userToken, applying.sequences[index - 1] ?? 0)
         )
-        const slack = Math.max(1, Math.floor(readsAtOnceMax / size))
+        const slack = Math.max(1, Math.floor(entriesBesideMax / size))
         const bracket = new RevisionBracket(range, applying.count, newest, slack)
+        bracket.takeMarks(account.marks)
         const known = begun === undefined ? marks.of(userToken, applying.sequences) : []
         for (const mark of known) if (mark.index <= applying.count) bracket.take(mark.index, mark.oldest, mark.newest)
         const found: Array<SearchMark> = []
         const start = begun ?? (yield* findStart(bracket, range, revisions, found))
         marks.keep(userToken, known, found)
         const filling = new PageInProgress(range, limit)
-        // A search for the beginning of a page may end one revision before the revision with the first entry. A cursor
-        // names the revision with the first entry.
-        const readsAtFirst = begun === undefined ? 2 : 1
+        // A cursor names the revision with the first entry.
+        const readsAtFirst = begun === undefined ? bracket.readsAtFirst : 1
         return (yield* fill(
           filling,
           { start, count: applying.count, size, taken: place?.taken ?? 0, readsAtFirst },

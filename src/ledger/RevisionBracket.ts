@@ -1,3 +1,4 @@
+import type { SealMark, SealMarks } from "../account/SealMarks.ts"
 import type { EntryPlace, HistoryRange } from "./HistoryRange.ts"
 
 /** If a round of guesses leaves more than this share of the revisions in the bracket, the round is a miss. */
@@ -68,6 +69,16 @@ export class RevisionBracket {
     return this.range.order === "newest" ? this.high.index - 1 : this.low.index + 1
   }
 
+  /**
+   * The number of revisions from `start` on in which the page may have its first entry, at most two. Ignores the
+   * revision at the low end in the order `newest`, if revisions have so many entries that a page is seldom in it.
+   */
+  get readsAtFirst(): number {
+    const open = this.high.index - this.low.index - 1
+    const isLowUnlikely = this.range.order === "newest" && this.slack === 1
+    return Math.min(2, Math.max(1, isLowUnlikely ? open : open + 1))
+  }
+
   /** Returns the revisions to read next. Returns an empty list when the search is over. */
   probes(): ReadonlyArray<number> {
     const { low, high } = this
@@ -95,6 +106,22 @@ export class RevisionBracket {
     if (!hasBoundary) return
     if (isNewestFirst && index + 1 < this.high.index) this.high = { ...newest, index: index + 1 }
     if (!isNewestFirst && index - 1 > this.low.index) this.low = { ...oldest, index: index - 1 }
+  }
+
+  /** Takes the two marks between which the page begins. */
+  takeMarks(marks: SealMarks | undefined): void {
+    const isNewestFirst = this.range.order === "newest"
+    const isHigh = (mark: SealMark) => this.range.isBefore(mark) === isNewestFirst
+    for (const mark of marks?.around(isHigh) ?? []) {
+      if (!isHigh(mark)) {
+        if (mark.index > this.low.index) this.low = mark
+        continue
+      }
+      // The revision of a mark may have entries of the range beside entries that are too new. The next revision has no
+      // entry of the range.
+      const index = isNewestFirst ? mark.index + 1 : mark.index
+      if (index < this.high.index) this.high = { ...mark, index }
+    }
   }
 
   /** Ends a round, after the caller has passed all revisions of `probes` to `take`. */

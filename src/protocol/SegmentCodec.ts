@@ -64,19 +64,21 @@ const SegmentRecord = Schema.fromJsonString(
     user: Schema.String,
     revisions: RevisionTuples,
     repeats: CountsTuples,
+    storedThrough: Schema.optionalKey(Schema.Int),
     before: Schema.Array(Schema.Int),
     directories: Schema.Array(Schema.Int)
   })
 )
 
 /** Writes a segment as JSON. */
-export const encodeSegment = ({ userToken, revisions, repeats, links }: Segment): string =>
+export const encodeSegment = ({ userToken, revisions, repeats, storedThrough, links }: Segment): string =>
   JSON.stringify({
     v: version,
     kind: "segment",
     user: userToken,
     revisions: revisions.map(({ sequence, purchaseIds, fingerprints }) => [sequence, purchaseIds, fingerprints]),
     repeats: countsTuples(repeats),
+    storedThrough,
     before: links.before,
     directories: links.directories
   })
@@ -85,11 +87,12 @@ const segmentRecordFrom = Schema.decodeUnknownSync(SegmentRecord)
 
 /** Decodes a segment. Throws a SchemaError if the text is not a segment. */
 export const decodeSegment = (text: string): Segment => {
-  const { user, revisions, repeats, before, directories } = segmentRecordFrom(text)
+  const { user, revisions, repeats, storedThrough, before, directories } = segmentRecordFrom(text)
   return {
     userToken: user,
     revisions: revisions.map(([sequence, purchaseIds, fingerprints]) => ({ sequence, purchaseIds, fingerprints })),
     repeats: countsMap(repeats),
+    ...(storedThrough === undefined ? {} : { storedThrough }),
     links: { before, directories }
   }
 }

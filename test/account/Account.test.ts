@@ -11,8 +11,9 @@ import {
   mustAwaitSeal,
   revisionOf,
   revisionsAfter,
-  type SealedOrder,
-  takeSealedOrder,
+  sealedPartOf,
+  type SealedPart,
+  takeSealedParts,
   takeSegment,
   unsealedRevisionsMax
 } from "../../src/account/Account.ts"
@@ -79,19 +80,16 @@ const load = (ledger: Ledger): Account => {
   const account = emptyAccount()
   const newest = ledger.revisions.at(-1)?.revision
   if (newest === undefined) return account
-  const order = new Map<number, ReadonlyArray<SealedOrder>>()
+  const order = new Map<number, SealedPart>()
   for (const at of reachableFrom(ledger, newest.segment)) {
     const segment = decodeSegment(ledger.texts.get(at) ?? "")
     takeSegment(account, segment)
     if (at === newest.segment) account.links = linksAfter(segment.links, at)
-    order.set(
-      at,
-      segment.revisions.map(({ sequence, purchaseIds }) => ({ sequence, isIdle: purchaseIds.length === 0 }))
-    )
+    order.set(at, sealedPartOf(segment))
   }
   account.segment = newest.segment
-  const oldestFirst = [...order].sort(([one], [other]) => one - other).flatMap(([, revisions]) => revisions)
-  takeSealedOrder(account, oldestFirst)
+  const oldestFirst = [...order].sort(([one], [other]) => one - other).map(([, part]) => part)
+  takeSealedParts(account, oldestFirst)
   for (const { sequence, line } of ledger.revisions.slice(-newest.unsealed)) {
     evolve(account, decodeRevision(line), sequence)
   }

@@ -7,8 +7,9 @@ import {
   type DeliveredReversal,
   emptyAccount,
   evolve,
-  type SealedOrder,
-  takeSealedOrder,
+  sealedPartOf,
+  type SealedPart,
+  takeSealedParts,
   takeSegment
 } from "../../src/account/Account.ts"
 import { reversalSetId } from "../../src/account/Entry.ts"
@@ -37,22 +38,19 @@ const load = (ledger: Ledger): Account => {
   const account = emptyAccount()
   const newest = ledger.revisions.at(-1)?.revision
   if (newest === undefined) return account
-  const order = new Map<number, ReadonlyArray<SealedOrder>>()
+  const order = new Map<number, SealedPart>()
   for (let wanted = newest.segment === 0 ? [] : [newest.segment]; wanted.length > 0;) {
     const at = wanted.shift() as number
     if (order.has(at)) continue
     const segment = decodeSegment(ledger.texts.get(at) ?? "")
     takeSegment(account, segment)
     if (at === newest.segment) account.links = linksAfter(segment.links, at)
-    order.set(
-      at,
-      segment.revisions.map(({ sequence, purchaseIds }) => ({ sequence, isIdle: purchaseIds.length === 0 }))
-    )
+    order.set(at, sealedPartOf(segment))
     wanted = [...wanted, ...segment.links.before, ...segment.links.directories]
   }
   account.segment = newest.segment
-  const sealed = [...order].sort(([one], [other]) => one - other).flatMap(([, revisions]) => revisions)
-  takeSealedOrder(account, sealed)
+  const sealed = [...order].sort(([one], [other]) => one - other).map(([, part]) => part)
+  takeSealedParts(account, sealed)
   for (const { sequence, line } of ledger.revisions.slice(-newest.unsealed)) {
     evolve(account, decodeRevision(line), sequence)
   }

@@ -96,10 +96,14 @@ const segment: fc.Arbitrary<Segment> = fc.record({
   repeats: fc.array(fc.tuple(text, counts), { maxLength: 5 }).map((entries) => new Map(entries)),
   links: fc.record({ before: fc.array(fc.nat()), directories: fc.array(fc.nat()) })
 })
+/** Segments with a time, and segments of earlier versions, which have no time. */
+const segments = fc
+  .tuple(segment, fc.option(fc.maxSafeNat()))
+  .map(([one, storedThrough]): Segment => (storedThrough === null ? one : { ...one, storedThrough }))
 
 describe("a segment as text", () => {
   it("a segment is read back as it was written, including revisions that applied nothing", () => {
-    fc.assert(fc.property(segment, (written) => void expect(decodeSegment(encodeSegment(written))).toEqual(written)))
+    fc.assert(fc.property(segments, (written) => void expect(decodeSegment(encodeSegment(written))).toEqual(written)))
   })
 
   const whole = {
@@ -121,6 +125,7 @@ describe("a segment as text", () => {
     ["with a fingerprint that is a text", { revisions: [[7, ["a"], ["1"]]] }],
     ["with a revision that names no commit", { revisions: [[["a"], [1]]] }],
     ["with a count that is a text", { repeats: [["a", "1", 0]] }],
+    ["with a time that is a text", { storedThrough: "7" }],
     ["with a link that is a fraction", { before: [0.5] }]
   ])("a segment is refused %s", (_how, different) => {
     expect(decodeSegment(JSON.stringify(whole)).links.before).toEqual([3])

@@ -129,6 +129,23 @@ describe("an account that is read from the journal", () => {
       { numRuns: 60, endOnFailure: true }
     ))
 
+  it("the marks of an account are the newest entries that its segments cover, each with its number and time", async () => {
+    const made = makeAccount()
+    commitAll(made, [range(0, 300), [300, 0], [1], range(301, 1_200), [1_501], range(1_502, 260)], 1)
+    commitLast(made, 2_000)
+    const { marks, applying } = await loaded(made)
+    const found = new Set<string>()
+    for (let from = 1; from <= applying.length; from += 1) {
+      for (const mark of marks?.around(({ index }) => index >= from) ?? []) {
+        const stored = made.ledger.revisions.find(({ sequence }) => sequence === applying[mark.index - 1])
+        const { count, purchases } = stored?.revision ?? { count: 0, purchases: [] }
+        expect(mark).toMatchObject({ number: count, storedAt: purchases.at(-1)?.storedAt })
+        found.add(`${mark.index} ${mark.number}`)
+      }
+    }
+    expect([...found]).toEqual(["1 300", "3 1501"])
+  })
+
   it("a new account takes one read, and an account of many segments reads no record twice", async () => {
     const small = makeAccount()
     commitAll(small, [[1, 2, 3]])

@@ -1,8 +1,11 @@
+import { setImmediate as turn } from "node:timers/promises"
 import { Effect, Layer } from "effect"
 import { array, assert, asyncProperty, constantFrom, integer, option, record, tuple } from "fast-check"
 import { describe, expect, it } from "vitest"
+import { SealMarks } from "../../src/account/SealMarks.ts"
+import { seeded } from "../../src/harness/system/Random.ts"
 import { AccountReader, type ReadRevision } from "../../src/ledger/AccountReader.ts"
-import { type HistoryAsked, HistorySearch } from "../../src/ledger/HistorySearch.ts"
+import { type HistoryAsked, HistorySearch, type SearchedAccount } from "../../src/ledger/HistorySearch.ts"
 import { entriesOf } from "../../src/protocol/LedgerEntries.ts"
 import {
   entriesScannedMax,
@@ -29,6 +32,16 @@ class GrowingAccount {
   storedThrough = 0
   total = 0n
   read: Array<number> = []
+  /** The number of times that a read had to wait for other reads of the same page. */
+  rounds = 0
+  private inFlight = 0
+  private marks: SealMarks | undefined
+
+  /** Makes the mark of a segment that covers all entries. */
+  seal(): void {
+    this.marks ??= new SealMarks()
+    this.marks.add({ index: this.sequences.length, number: this.count, storedAt: this.storedThrough })
+  }
 
   add(purchases: ReadonlyArray<Bought>): void {
     const sequence = 3 * (this.sequences.length + 1)
@@ -65,7 +78,13 @@ class GrowingAccount {
     const reader = Layer.mock(AccountReader, {
       revisionAt: (_user, sequence) => {
         this.read.push(sequence)
-        return Effect.succeed(this.revisions.get(sequence))
+        if (this.inFlight === 0) this.rounds += 1
+        this.inFlight += 1
+        return Effect.promise(async () => {
+          await turn()
+          this.inFlight -= 1
+          return this.revisions.get(sequence)
+        })
       }
     })
     return Effect.runSync(Effect.provide(HistorySearch, HistorySearch.layer.pipe(Layer.provide(reader))))
@@ -76,11 +95,16 @@ class GrowingAccount {
     this.search = this.newSearch()
   }
 
-  page(asked: HistoryAsked) {
-    const account = {
+  /** Returns the account as of now. The lists of the account also show what comes later. */
+  moment(): SearchedAccount {
+    return {
       applying: { sequences: this.sequences, count: this.sequences.length },
-      newest: { number: this.count, storedAt: this.storedThrough }
+      newest: { number: this.count, storedAt: this.storedThrough },
+      marks: this.marks
     }
+  }
+
+  page(asked: HistoryAsked, account = this.moment()) {
     return Effect.runPromise(this.search.page("ann", account, asked))
   }
 }
@@ -117,11 +141,24 @@ const filters = record({
 const orders = constantFrom("newest", "oldest")
 const limits = array(integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 5 })
 
-const accountOf = (drawn: ReadonlyArray<ReadonlyArray<{ step: number; product: string; type: string }>>) => {
+/** The numbers of revisions that the segments of an account cover, one segment after the other. */
+const seals = array(integer({ min: 1, max: 8 }), { maxLength: 20 })
+
+/** Makes an account. The revisions after the last segment are in no segment. */
+const accountOf = (
+  drawn: ReadonlyArray<ReadonlyArray<{ step: number; product: string; type: string }>>,
+  covered: ReadonlyArray<number>
+) => {
   const account = new GrowingAccount()
   let storedAt = 0
+  const segments = covered.values()
+  let nextSeal = segments.next().value ?? 0
   for (const group of drawn) {
     account.add(group.map(({ step, product, type }) => ({ storedAt: (storedAt += step), product, type })))
+    nextSeal -= 1
+    if (nextSeal !== 0) continue
+    account.seal()
+    nextSeal = segments.next().value ?? 0
   }
   return account
 }
@@ -154,8 +191,8 @@ const numbersOf = (entries: ReadonlyArray<LedgerEntry>) => entries.map(({ number
 describe("pages of a filtered history", () => {
   it("the pages of a filtered history hold each matching entry of the whole history once and in order", () =>
     assert(
-      asyncProperty(revisions, filters, orders, limits, async (drawn, filter, order, sizes) => {
-        const account = accountOf(drawn)
+      asyncProperty(revisions, seals, filters, orders, limits, async (drawn, covered, filter, order, sizes) => {
+        const account = accountOf(drawn, covered)
         const found = await walk(account, { order, filter }, sizes)
         const all = account.entries().filter((entry) => fits(filter, entry))
         expect(found).toEqual(inOrder(order, all))
@@ -165,42 +202,74 @@ describe("pages of a filtered history", () => {
 
   it("the pages of a filtered history neither miss nor repeat an entry while purchases are added", () =>
     assert(
-      asyncProperty(revisions, revisions, filters, orders, limits, async (drawn, later, filter, order, sizes) => {
-        const account = accountOf(drawn)
-        const before = account.entries().filter((entry) => fits(filter, entry))
-        const found = await walk(account, { order, filter }, sizes, (page) => {
-          const group = later[page]
-          let storedAt = account.storedThrough
-          if (group !== undefined) {
-            account.add(group.map(({ step, product, type }) => ({ storedAt: (storedAt += step), product, type })))
-          }
-        })
-        const after = account.entries().filter((entry) => fits(filter, entry))
-        // In the order "newest" the pages lead away from new purchases. In the order "oldest" the pages lead towards
-        // new purchases.
-        const first = numbersOf(inOrder(order, before))
-        const numbers = numbersOf(found)
-        if (order === "newest") expect(numbers).toEqual(first)
-        else expect(numbers).toEqual(numbersOf(after).slice(0, Math.max(first.length, numbers.length)))
-      }),
+      asyncProperty(
+        revisions,
+        seals,
+        revisions,
+        filters,
+        orders,
+        limits,
+        async (drawn, covered, later, filter, order, sizes) => {
+          const account = accountOf(drawn, covered)
+          const before = account.entries().filter((entry) => fits(filter, entry))
+          const found = await walk(account, { order, filter }, sizes, (page) => {
+            const group = later[page]
+            let storedAt = account.storedThrough
+            if (group !== undefined) {
+              account.add(group.map(({ step, product, type }) => ({ storedAt: (storedAt += step), product, type })))
+            }
+          })
+          const after = account.entries().filter((entry) => fits(filter, entry))
+          // In the order "newest" the pages lead away from new purchases. In the order "oldest" the pages lead towards
+          // new purchases.
+          const first = numbersOf(inOrder(order, before))
+          const numbers = numbersOf(found)
+          if (order === "newest") expect(numbers).toEqual(first)
+          else expect(numbers).toEqual(numbersOf(after).slice(0, Math.max(first.length, numbers.length)))
+        }
+      ),
       { numRuns: 300 }
     ))
 
   it("a search finds the right entries after many searches of the same account, and while the account grows", () =>
     assert(
-      asyncProperty(revisions, array(tuple(revisions, filters, orders), { maxLength: 8 }), async (drawn, steps) => {
-        const account = accountOf(drawn)
-        for (const [later, filter, order] of steps) {
-          const page = await account.page({ order, filter, limit: 5 })
-          const all = account.entries().filter((entry) => fits(filter, entry))
-          expect(numbersOf(page?.entries ?? [])).toEqual(numbersOf(inOrder(order, all).slice(0, 5)))
-          for (const group of later.slice(0, 5)) {
-            let storedAt = account.storedThrough
-            account.add(group.map(({ step, product, type }) => ({ storedAt: (storedAt += step), product, type })))
+      asyncProperty(
+        revisions,
+        seals,
+        array(tuple(revisions, filters, orders), { maxLength: 8 }),
+        async (drawn, covered, steps) => {
+          const account = accountOf(drawn, covered)
+          for (const [later, filter, order] of steps) {
+            const page = await account.page({ order, filter, limit: 5 })
+            const all = account.entries().filter((entry) => fits(filter, entry))
+            expect(numbersOf(page?.entries ?? [])).toEqual(numbersOf(inOrder(order, all).slice(0, 5)))
+            for (const group of later.slice(0, 5)) {
+              let storedAt = account.storedThrough
+              account.add(group.map(({ step, product, type }) => ({ storedAt: (storedAt += step), product, type })))
+            }
+            if (order === "newest") account.seal()
           }
         }
-      }),
+      ),
       { numRuns: 200 }
+    ))
+
+  it("a page of an account as of one moment has no later entry, although the account has later segments", () =>
+    assert(
+      asyncProperty(revisions, seals, revisions, filters, orders, async (drawn, covered, later, filter, order) => {
+        const account = accountOf(drawn, covered)
+        account.seal()
+        const moment = account.moment()
+        const fitting = account.entries().filter((entry) => fits(filter, entry))
+        let { storedThrough: storedAt } = account
+        for (const group of later) {
+          account.add(group.map(({ step, product, type }) => ({ storedAt: (storedAt += step), product, type })))
+          account.seal()
+        }
+        const page = await account.page({ order, filter, limit: 5 }, moment)
+        expect(numbersOf(page?.entries ?? [])).toEqual(numbersOf(inOrder(order, fitting).slice(0, 5)))
+      }),
+      { numRuns: 300 }
     ))
 
   const singles = (count: number, timeOf: (index: number) => number) => {
@@ -252,6 +321,7 @@ describe("pages of a filtered history", () => {
       ] as const) {
         account.read = []
         account.forget()
+        account.rounds = 0
         const page = await account.page({ order, filter, limit: 20 })
         const all = inOrder(
           order,
@@ -278,6 +348,67 @@ describe("pages of a filtered history", () => {
     // The reading of the page alone takes 20 revisions, and up to 16 revisions that are too new.
     expect(reads.toSorted((one, other) => one - other)[reads.length >> 1]).toBeLessThanOrEqual(45)
   })
+
+  /**
+   * Makes an account with a mark every few revisions. The revisions have random sizes, and come at random times. Returns
+   * the account with the time of its last entry.
+   */
+  const marked = (count: number, size: number, revisionsOfSegment: number) => {
+    const account = new GrowingAccount()
+    const random = seeded(size)
+    let now = 0
+    for (let index = 0; index < count; index += 1) {
+      const entries = 1 + Math.floor(2 * (size - 1) * random())
+      account.add(
+        Array.from({ length: entries }, () => {
+          now += Math.floor(20 * random())
+          return { storedAt: now, product: "Lamp", type: "Office" }
+        })
+      )
+      now += Math.floor((20_000 / size) * random())
+      if (random() < 1 / revisionsOfSegment) account.seal()
+    }
+    return { account, last: now }
+  }
+
+  /** Reads pages of 20 entries at random dates. Returns the reads and the rounds of each page, sorted. */
+  const costsOf = async (account: GrowingAccount, last: number) => {
+    const random = seeded(last)
+    const reads: Array<number> = []
+    const rounds: Array<number> = []
+    for (let page = 0; page < 100; page += 1) {
+      const date = Math.floor(last * random())
+      account.read = []
+      account.rounds = 0
+      account.forget()
+      await account.page(
+        page % 2 === 0
+          ? { order: "newest", filter: { to: date }, limit: 20 }
+          : { order: "oldest", filter: { from: date }, limit: 20 }
+      )
+      reads.push(account.read.length)
+      rounds.push(account.rounds)
+    }
+    const sorted = (values: ReadonlyArray<number>) => values.toSorted((one, other) => one - other)
+    return { reads: sorted(reads), rounds: sorted(rounds) }
+  }
+
+  it.each([
+    { size: 500, revisionsOfSegment: 1.5, count: 1_000, usual: { reads: 1, rounds: 1 }, most: { reads: 3, rounds: 2 } },
+    { size: 50, revisionsOfSegment: 5, count: 2_000, usual: { reads: 3, rounds: 1 }, most: { reads: 5, rounds: 3 } },
+    { size: 1, revisionsOfSegment: 24, count: 20_000, usual: { reads: 22, rounds: 2 }, most: { reads: 30, rounds: 4 } }
+  ])(
+    "segments with times lead to a page at any date in few reads, with revisions of $size entries on average",
+    async ({ size, revisionsOfSegment, count, usual, most }) => {
+      const { account, last } = marked(count, size, revisionsOfSegment)
+      const { reads, rounds } = await costsOf(account, last)
+      const over = {
+        usual: { reads: Math.max(usual.reads, reads[49] ?? 0), rounds: Math.max(usual.rounds, rounds[49] ?? 0) },
+        most: { reads: Math.max(most.reads, reads[98] ?? 0), rounds: Math.max(most.rounds, rounds[98] ?? 0) }
+      }
+      expect(over).toEqual({ usual, most })
+    }
+  )
 
   it("a page refuses a cursor at a commit without the account, and a cursor beyond the entries of its commit", async () => {
     const account = singles(5, (index) => index)

@@ -1,12 +1,13 @@
 import { ForeignAnswer, NoAnswer, TimedOut, WrongUrl } from "../../src/client/Failure.ts"
 import { isTemporary } from "../../src/client/Retry.ts"
+import { AuditFailure } from "./AuditFailure.ts"
 import { Unfinished } from "./Unfinished.ts"
 import { UnusableFile } from "./UnusableFile.ts"
 
 /** The exit codes, which `--help` lists. A signal ends a command as it ends other programs. */
 export const exitCode = {
   done: 0,
-  /** The exit code if the service refused the request, or found nothing. */
+  /** The exit code if the service refused the request, or found nothing, or if the audit of the ledger has findings. */
   refused: 1,
   /** The exit code if the command line, PURCHASES_URL, PURCHASES_TOKEN or a file of the command line is wrong. */
   usage: 2,
@@ -53,6 +54,9 @@ export const endOf = (failure: unknown): readonly [code: number, message: string
   }
   if (failure instanceof WrongUrl || failure instanceof WrongToken || failure instanceof UnusableFile) {
     return [exitCode.usage, failure.message]
+  }
+  if (failure instanceof AuditFailure) {
+    return [failure.isUsage ? exitCode.usage : exitCode.unavailable, failure.message]
   }
   const isUnavailable =
     failure instanceof NoAnswer ||

@@ -6,6 +6,7 @@ import { Connection } from "../../src/nats/client/Connection.ts"
 import { AuditLog } from "../../src/nats/AuditLog.ts"
 import { TokenStore } from "../../src/nats/TokenStore.ts"
 import { readEnvironment } from "../../src/Settings.ts"
+import { brokerUrl } from "./BrokerUrl.ts"
 import { Progress } from "./Progress.ts"
 
 /** How long a command waits for the broker. */
@@ -110,9 +111,7 @@ const showingProgress = <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E> =
 export const onBroker = <A>(change: Effect.Effect<A, unknown, TokenStore | AuditLog>): Effect.Effect<A, unknown> =>
   Effect.gen(function* () {
     const { natsUrl, brokerFiles } = yield* readEnvironment
-    // start.sh takes the port of its broker by this name.
-    const port = process.env["NATS_URL"] ? undefined : process.env["NATS_PORT"]
-    const url = port === undefined ? natsUrl : `nats://127.0.0.1:${port}`
+    const url = brokerUrl(natsUrl)
     const connection = Connection.layer({ url, name: "purchases tokens", role: "admin", files: brokerFiles })
     const store = Layer.merge(TokenStore.layer, AuditLog.layer).pipe(Layer.provide(connection))
     return yield* change.pipe(

@@ -34,6 +34,8 @@ export interface RolePermissions {
 }
 
 const api = "$JS.API."
+/** The name of the only consumer of the input log that the role `inspector` may make. */
+export const auditConsumer = "audit"
 const infoOf = (...streams: ReadonlyArray<string>) => streams.map((stream) => `${api}STREAM.INFO.${stream}`)
 const messagesOf = (...streams: ReadonlyArray<string>) => streams.map((stream) => `${api}STREAM.MSG.GET.${stream}`)
 /**
@@ -153,7 +155,7 @@ export const brokerPermissions: Readonly<Record<BrokerRole, RolePermissions>> = 
     subscribe: []
   },
   inspector: {
-    purpose: "A person with the nats CLI: looks, and changes nothing.",
+    purpose: "A person with the nats CLI, or an audit of the ledger: looks, and changes nothing.",
     publish: [
       inspectionFilter,
       "$SRV.>",
@@ -171,6 +173,11 @@ export const brokerPermissions: Readonly<Record<BrokerRole, RolePermissions>> = 
       `${api}CONSUMER.INFO.*.*`,
       ...deliveriesOf(journalStream, `${journalPrefix}>`),
       ...deliveriesOf(alertsStream, alertFilter),
+      // The audit of the ledger reads the input log with a consumer of one name. An inspector who could name other
+      // consumers of the input log could change those of workers.
+      `${api}CONSUMER.CREATE.${inputStream}.${auditConsumer}.purchases.*.*`,
+      `${api}CONSUMER.MSG.NEXT.${inputStream}.${auditConsumer}`,
+      `${api}CONSUMER.DELETE.${inputStream}.${auditConsumer}`,
       // An inspector may delete consumers, because the nats CLI deletes the consumer that it has made for a read. If an
       // inspector deletes the consumer of an edge, the edge makes another consumer.
       ...[journalStream, alertsStream].flatMap((stream) => [

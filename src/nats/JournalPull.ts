@@ -81,12 +81,12 @@ class PullState {
 
   constructor(
     connection: Pick<BrokerConnection, "client" | "isConnected">,
-    name: string,
+    consumer: string,
     inbox: string,
     end: (reason: string) => void
   ) {
     this.connection = connection
-    this.subject = `$JS.API.CONSUMER.MSG.NEXT.${journalStream}.${name}`
+    this.subject = `$JS.API.CONSUMER.MSG.NEXT.${consumer}`
     this.inbox = inbox
     this.end = end
   }
@@ -154,7 +154,7 @@ class PullState {
   }
 }
 
-/** A read of the journal in order, through a consumer from which this process pulls. */
+/** A read of a stream in order, through a consumer from which this process pulls. */
 export interface JournalPull {
   /** The number of messages that the consumer had to deliver at its creation. */
   readonly pending: number
@@ -165,18 +165,24 @@ export interface JournalPull {
   readonly take: Effect.Effect<ReadonlyArray<PulledMessage>, ReadingOver>
 }
 
-/** Creates a consumer of the journal, and pulls from the consumer until the caller's scope closes. */
-export const openJournalPull = (
+/** The messages of a stream that are pulled, and the name of the consumer. */
+export interface PulledMessages {
+  readonly stream: string
+  readonly filter: string
+  readonly name: string
+}
+
+/** Creates a consumer of a stream, and pulls from the consumer until the caller's scope closes. */
+export const openStreamPull = (
   connection: BrokerConnection,
-  filter: string,
+  { stream, filter, name }: PulledMessages,
   start: PullStart
 ): Effect.Effect<JournalPull, BrokerFailure, Scope.Scope> =>
   Effect.gen(function* () {
-    const name = `judge-${nuid.next()}`
     const inbox = `${connection.newInbox()}.`
     const over = Deferred.makeUnsafe<never, ReadingOver>()
     const end = (reason: string) => void Deferred.doneUnsafe(over, Effect.fail(new ReadingOver({ reason })))
-    const state = new PullState(connection, name, inbox, end)
+    const state = new PullState(connection, `${stream}.${name}`, inbox, end)
     yield* Effect.acquireRelease(
       Effect.sync(() =>
         connection.client.subscribe(`${inbox}*`, { callback: (_error, message) => state.take(message) })
@@ -186,8 +192,8 @@ export const openJournalPull = (
     yield* connection.onReconnect(() => end("the connection broke"))
     const { num_pending: pending } = yield* askJetStream<{ readonly num_pending: number }>(
       connection,
-      `CONSUMER.CREATE.${journalStream}.${name}.${filter}`,
-      { stream_name: journalStream, config: configOf(name, filter, start) }
+      `CONSUMER.CREATE.${stream}.${name}.${filter}`,
+      { stream_name: stream, config: configOf(name, filter, start) }
     )
     state.ask()
     yield* Effect.forkScoped(
@@ -199,3 +205,10 @@ export const openJournalPull = (
     const held = Effect.map(state.arrived.await, () => state.takeHeld())
     return { pending, take: Effect.raceFirst(Deferred.await(over), held) }
   })
+
+/**
+ * Creates a consumer of the journal, and pulls from the consumer until the scope closes. The name of the consumer begins
+ * with the word for its reader.
+ */
+export const openJournalPull = (connection: BrokerConnection, filter: string, start: PullStart, reader = "judge") =>
+  openStreamPull(connection, { stream: journalStream, filter, name: `${reader}-${nuid.next()}` }, start)

@@ -141,6 +141,35 @@ describe("a client of the broker", () => {
     expect(await publishing("inspector", "purchases.ann")).toHaveLength(1)
   })
 
+  it("an inspector can make one consumer of the input log, and cannot change the consumer of a worker", async () => {
+    const [before] = await system.admin.consumers()
+    const name = before?.name ?? ""
+    const create = `$JS.API.CONSUMER.CREATE.${inputStream}`
+    const filter = "purchases.*.*"
+    expect(await publishing("inspector", `${create}.${name}.${filter}`)).toHaveLength(1)
+    expect(await publishing("inspector", create)).toHaveLength(1)
+    expect(await publishing("inspector", `$JS.API.CONSUMER.DELETE.${inputStream}.${name}`)).toHaveLength(1)
+    const asked = async (config: object) =>
+      (
+        await clientOf("inspector").request(
+          `${create}.audit.${filter}`,
+          JSON.stringify({
+            stream_name: inputStream,
+            config: { filter_subject: filter, ack_policy: "none", ...config }
+          })
+        )
+      ).json()
+    for (const other of [{ name }, { durable_name: name }, { name: "audit", durable_name: name }]) {
+      // The broker refuses the other name, or takes the name of the subject.
+      const answer = (await asked(other)) as { readonly name?: string }
+      expect(answer.name ?? "audit").toBe("audit")
+    }
+    const consumers = await system.admin.consumers()
+    expect(consumers.find((one) => one.name === name)?.config).toEqual(before?.config)
+    expect(consumers.map((one) => one.name)).toContain("audit")
+    expect(system.broker.takeViolations()).toEqual([])
+  })
+
   it("a client without a key of the broker is refused", async () => {
     await expect(
       connectAs("edge", system.broker.url, { authenticator: () => undefined, reconnect: false })

@@ -1,4 +1,4 @@
-import type { HistoryEntry, PurchaseReceipt, ReceiptReversal } from "../../src/client/Answers.ts"
+import type { HistoryEntry, PurchaseReceipt, ReceiptReversal, ReversalReceipt } from "../../src/client/Answers.ts"
 
 /** Replaces control characters, because texts of users may hold commands for a terminal. */
 export const plain = (text: string): string => text.replaceAll(/\p{C}/gu, "\uFFFD")
@@ -27,19 +27,29 @@ export const membersText = (answer: object): string =>
     .map(([name, value]) => `${name.padEnd(18)} ${plain(isTime(name) ? timeText(String(value)) : String(value))}`)
     .join("\n")
 
-const reversalText = ({ storedAt, quantity, amount, reversalId, reason }: ReceiptReversal): string =>
-  `${"reversal".padEnd(18)} ${timeText(storedAt)}  ${quantity === 1 ? "1 piece" : `${quantity} pieces`}, ${amount}, ${plain(reversalId)}: ${plain(reason)}`
+/** Writes a reversal of a purchase as a line for people. */
+export const reversalLine = ({ storedAt, quantity, amount, reversalId, reason }: ReceiptReversal): string =>
+  `${timeText(storedAt)}  ${quantity === 1 ? "1 piece" : `${quantity} pieces`}, ${amount}, ${plain(reversalId)}: ${plain(reason)}`
+
+/** Writes the members of a receipt. Leaves out the counts of repeats and conflicts that are 0. */
+const receiptMembers = <Receipt extends { readonly repeatsDropped: number; readonly conflictsRejected: number }>({
+  repeatsDropped,
+  conflictsRejected,
+  ...receipt
+}: Receipt): object => ({
+  ...receipt,
+  ...(repeatsDropped > 0 ? { repeatsDropped } : {}),
+  ...(conflictsRejected > 0 ? { conflictsRejected } : {})
+})
+
+/** Writes the receipt of a reversal. Leaves out the counts of repeats and conflicts that are 0. */
+export const reversalReceiptText = (answer: ReversalReceipt): string => membersText(receiptMembers(answer))
 
 /** Writes a receipt. Leaves out the counts of repeats, conflicts and reversed pieces that are 0. */
 export const receiptText = (answer: PurchaseReceipt): string => {
-  const { repeatsDropped, conflictsRejected, reversed, left, reversals, ...receipt } = answer
-  const members = membersText({
-    ...receipt,
-    ...(repeatsDropped > 0 ? { repeatsDropped } : {}),
-    ...(conflictsRejected > 0 ? { conflictsRejected } : {}),
-    ...(reversed > 0 ? { reversed, left } : {})
-  })
-  return [members, ...reversals.map(reversalText)].join("\n")
+  const { reversed, left, reversals, nextReversals: _path, ...receipt } = answer
+  const members = membersText({ ...receiptMembers(receipt), ...(reversed > 0 ? { reversed, left } : {}) })
+  return [members, ...reversals.map((one) => `${"reversal".padEnd(18)} ${reversalLine(one)}`)].join("\n")
 }
 
 /** Returns the id of the purchase of an entry. Adds the id and the reason of a reversal. */

@@ -70,6 +70,12 @@ export const purchase = Argument.String("purchase").pipe(
   Argument.withDescription("The id of the purchase")
 )
 
+/** The argument that names a purchase or a reversal of the user. */
+export const entryArgument = Argument.String("id").pipe(
+  Argument.withSchema(PurchaseId),
+  Argument.withDescription("The id of the purchase, or of the reversal with --reversal")
+)
+
 /** The arguments and flags of a command that sends a reversal. */
 export const reversalArguments = {
   user,

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { Command, Flag } from "effect/cli"
 import { ClientFailure } from "../../src/client/Failure.ts"
-import type { AskedAccount, HistoryEntry } from "../../src/client/Answers.ts"
+import type { AskedAccount, HistoryEntry, ReceiptReversal } from "../../src/client/Answers.ts"
 import type { FeedEvent } from "../../src/client/FeedReader.ts"
 import { asking, root, timeoutSeconds } from "./Asking.ts"
 import { alerts } from "./alerts.ts"
@@ -13,8 +13,26 @@ import { filterOf, historyFlags } from "./HistoryFlags.ts"
 import { importing } from "./import.ts"
 import { Interrupted } from "./Interruption.ts"
 import { listed, listFlags, printList } from "./Listing.ts"
-import { entryId, entryLine, plain, receiptText, shellWord, timeText } from "./Output.ts"
-import { purchase, purchaseArguments, purchaseOf, reversalArguments, reversalOf, user } from "./PurchaseArguments.ts"
+import {
+  commandText,
+  entryId,
+  entryLine,
+  plain,
+  receiptText,
+  reversalLine,
+  reversalReceiptText,
+  shellWord,
+  timeText
+} from "./Output.ts"
+import {
+  entryArgument,
+  purchase,
+  purchaseArguments,
+  purchaseOf,
+  reversalArguments,
+  reversalOf,
+  user
+} from "./PurchaseArguments.ts"
 import { rejected } from "./rejected.ts"
 import { rules } from "./rules.ts"
 import { status } from "./status.ts"
@@ -81,16 +99,49 @@ const history = Command.make("history", { user, ...historyFlags, ...listFlags },
   ])
 )
 
-const receipt = Command.make("receipt", { user, purchase }, (given) =>
-  asking(async ({ client, signal, print }) => {
-    const found = await client.receipt(given.user, given.purchase, { signal })
+const receiptFlags = {
+  reversal: Flag.Boolean("reversal").pipe(
+    Flag.withDescription("The id is the id of a reversal, and not of a purchase"),
+    Flag.withDefault(false)
+  )
+}
+
+const receipt = Command.make("receipt", { user, entry: entryArgument, ...receiptFlags }, (given) =>
+  asking(async ({ client, signal, print, note, urlWords }) => {
+    if (given.reversal) {
+      const found = await client.reversalReceipt(given.user, given.entry, { signal })
+      return print(found, reversalReceiptText(found))
+    }
+    const found = await client.receipt(given.user, given.entry, { signal })
     print(found, receiptText(found))
+    if (found.nextReversals === undefined) return
+    note(`All reversals: ${commandText([...urlWords, "reversals", "--all", "--", given.user, given.entry])}`)
   })
 ).pipe(
-  Command.withDescription("The receipt of a purchase that was applied, with its reversals"),
+  Command.withDescription("The receipt of a purchase that was applied, with its reversals, or of one reversal"),
   Command.withExamples([
-    { command: "purchases receipt ann order-1", description: "When it was applied, and how often it came again" }
+    { command: "purchases receipt ann order-1", description: "When it was applied, and how often it came again" },
+    { command: "purchases receipt ann return-1 --reversal", description: "When the reversal was applied, and why" }
   ])
+)
+
+const reversalColumns: ReadonlyArray<Column<ReceiptReversal>> = [
+  { name: "stored at", cell: ({ storedAt }) => timeText(storedAt) },
+  { name: "quantity", cell: ({ quantity }) => quantity, isNumber: true },
+  { name: "amount", cell: ({ amount }) => amount, isNumber: true },
+  { name: "reversal", cell: ({ reversalId }) => reversalId },
+  { name: "reason", cell: ({ reason }) => reason, mayBeCut: true }
+]
+
+const reversals = Command.make("reversals", { user, purchase, ...listFlags }, (given) =>
+  asking(async (asked) => {
+    const all = listed(asked.client.reversals(given.user, given.purchase, { signal: asked.signal }), given)
+    const empty = `Purchase ${plain(given.purchase)} of ${plain(given.user)} has no reversal.`
+    await printList(asked, all, { line: reversalLine, columns: reversalColumns, empty })
+  })
+).pipe(
+  Command.withDescription("The reversals of a purchase, newest first"),
+  Command.withExamples([{ command: "purchases reversals ann order-1 --all", description: "All of them" }])
 )
 
 /** Returns whether a purchase or a reversal may be stored although its post failed with this cause. */
@@ -172,6 +223,7 @@ export const purchases = root.pipe(
     exportCommand,
     users,
     receipt,
+    reversals,
     generate,
     importing,
     feed,

@@ -58,7 +58,7 @@ const verifyReceipt = Effect.fnUntraced(function* (
 ) {
   if (newest === undefined || applied === undefined) return
   const history = yield* History
-  const { entry } = yield* history.receipt(userToken, newest.purchaseId, applied, false)
+  const { entry } = yield* history.receipt(userToken, newest.purchaseId, applied)
   if (!isDeepStrictEqual(entry, newest)) yield* differs(`account ${userToken}`, "its newest receipt is another one")
 })
 

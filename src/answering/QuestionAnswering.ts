@@ -8,6 +8,7 @@ import {
   type AccountQuestion,
   type Consistency,
   Questions,
+  receiptReversalsMax,
   Replies,
   type Reply,
   type UsersQuestion
@@ -44,7 +45,9 @@ const askedSetId = (question: { readonly purchaseId: string } | { readonly rever
   "reversalId" in question ? reversalSetId(question.reversalId) : question.purchaseId
 
 const seenBy = (question: AccountQuestion, { purchaseIds }: Account): AppliedId | undefined =>
-  question.kind === "receipt" || question.kind === "outcome" ? purchaseIds.get(askedSetId(question)) : undefined
+  question.kind === "receipt" || question.kind === "reversals" || question.kind === "outcome"
+    ? purchaseIds.get(askedSetId(question))
+    : undefined
 
 const snapshotFor =
   (question: AccountQuestion) =>
@@ -121,12 +124,20 @@ const readOn = Effect.fnUntraced(function* (
     }
     case "receipt": {
       if (seen === undefined) return { kind: "receipt" }
-      const withReversals = "reversals" in question
-      return { kind: "receipt", receipt: yield* history.receipt(userToken, askedSetId(question), seen, withReversals) }
+      if ("reversals" in question) {
+        const page = yield* history.receiptPage(userToken, question.purchaseId, seen, { limit: receiptReversalsMax })
+        return { kind: "receipt", ...page }
+      }
+      return { kind: "receipt", receipt: yield* history.receipt(userToken, askedSetId(question), seen) }
+    }
+    case "reversals": {
+      if (seen === undefined) return { kind: "reversals" }
+      const page = yield* history.receiptPage(userToken, question.purchaseId, seen, question)
+      return page === undefined ? { kind: "refused", reason: "place" } : { kind: "reversals", ...page }
     }
     case "outcome": {
       if (seen === undefined) return { kind: "outcome" }
-      const { entry } = yield* history.receipt(userToken, askedSetId(question), seen, false)
+      const { entry } = yield* history.receipt(userToken, askedSetId(question), seen)
       return { kind: "outcome", entry }
     }
     case "revisions":

@@ -60,7 +60,7 @@ export interface LaneHands {
 }
 
 /** The kinds of questions that are dear: each reply takes its owner many reads. */
-const dearKinds: ReadonlyArray<Question["kind"]> = ["page", "search", "totalsBefore", "users"]
+const dearKinds: ReadonlyArray<Question["kind"]> = ["page", "search", "reversals", "totalsBefore", "users"]
 
 /**
  * Returns whether a question is dear: its reply may fill a message, and takes its owner many reads. A dear question

@@ -82,6 +82,21 @@ export interface PurchaseReceipt extends AppliedPurchase {
   readonly left: number
   /** The reversals of the purchase, newest first, at most 100. */
   readonly reversals: ReadonlyArray<ReceiptReversal>
+  /** The path of the page with the next older reversals; missing if `reversals` has all reversals. */
+  readonly nextReversals?: string
+}
+
+/** A page of the reversals of one purchase, newest first. */
+export interface ReversalPage {
+  readonly userId: string
+  readonly purchaseId: string
+  /** The number of pieces that were bought. */
+  readonly quantity: number
+  readonly reversed: number
+  readonly left: number
+  readonly reversals: ReadonlyArray<ReceiptReversal>
+  /** The path of the next page; missing on the last page. */
+  readonly next?: string
 }
 
 /** The members that all answers about one reversal have. */

@@ -18,10 +18,12 @@ import type {
   PostedReversal,
   PurchaseReceipt,
   ReadyState,
+  ReceiptReversal,
   RejectedListed,
   RejectedPage,
   RejectedKey,
   RejectedRecord,
+  ReversalPage,
   ReversalReceipt,
   RuleList,
   StoredPurchase,
@@ -225,6 +227,30 @@ export class PurchaseClient {
    */
   async receipt(userId: string, purchaseId: string, options: ReadOptions = {}): Promise<PurchaseReceipt> {
     return (await this.read(purchasePath(userId, purchaseId), options)) as PurchaseReceipt
+  }
+
+  /**
+   * Reads one page of the reversals of a purchase, newest first. The `next` of a page is the path of the following page.
+   * Throws a ProblemError of kind `not-found` if the purchase is not applied.
+   */
+  async reversalsPage(
+    userId: string,
+    purchaseId: string,
+    options: ReadOptions & PageOptions = {}
+  ): Promise<ReversalPage> {
+    const path = pagePath(`${purchasePath(userId, purchaseId)}/reversals`, options)
+    return (await this.read(path, options)) as ReversalPage
+  }
+
+  /**
+   * Yields all reversals of a purchase, newest first. Reads each page when the caller has taken the pages before. Throws
+   * a ProblemError of kind `not-found` if the purchase is not applied.
+   */
+  reversals(userId: string, purchaseId: string, options: ReadOptions = {}): AsyncGenerator<ReceiptReversal> {
+    return itemsOf(
+      (next) => this.reversalsPage(userId, purchaseId, { limit: pageLimit, ...options, next }),
+      ({ reversals }) => reversals
+    )
   }
 
   /**

@@ -2,7 +2,7 @@ import { Context, Effect, Layer } from "effect"
 import type { AppliedId } from "../account/PurchaseIdSet.ts"
 import { visibleText } from "../account/VisibleText.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
-import { type HistoryCursor, type LedgerEntry, type Receipt, receiptReversalsMax } from "../protocol/Query.ts"
+import type { HistoryCursor, LedgerEntry, Receipt } from "../protocol/Query.ts"
 import { entriesOf, entryOf } from "../protocol/LedgerEntries.ts"
 import { AccountReader, LedgerInconsistent, namedRevision, type ReadRevision } from "./AccountReader.ts"
 
@@ -35,32 +35,78 @@ export const entryBytes = ({ purchaseId, productName, productType, reversal }: L
  */
 type AppliedEntry = Omit<AppliedId, "fingerprint">
 
+/** The page of a purchase's reversals that a caller asks for. Without `place`, the page has the newest reversals. */
+interface ReversalsAsked {
+  readonly limit: number
+  readonly place?: HistoryCursor | undefined
+}
+
+/** The receipt of a purchase with a page of its reversals. */
+interface ReceiptPage {
+  readonly receipt: Receipt
+  /** The start of the next page of reversals; left out on the last page. */
+  readonly next?: HistoryCursor
+}
+
+type Reader = (typeof AccountReader)["Service"]
+
+/** Returns the reversals of a purchase in a revision, newest first. */
+const reversalsIn = (stored: ReadRevision, purchaseId: string): ReadonlyArray<LedgerEntry> =>
+  entriesOf(stored).filter((entry) => entry.reversal !== undefined && entry.purchaseId === purchaseId)
+
 /**
- * Reads the newest reversals of a purchase, newest first, beginning with the newest commit that has a reversal of the
- * purchase.
+ * Reads at most `limit` reversals of a purchase, newest first. Begins at the revision `start`, and leaves out the
+ * `taken` newest reversals of `start`. Each revision names the next earlier revision with a reversal of the purchase.
  */
-const reversalsOf = Effect.fnUntraced(function* (
-  reader: (typeof AccountReader)["Service"],
+const reversalsFrom = Effect.fnUntraced(function* (
+  reader: Reader,
   userToken: string,
   purchaseId: string,
-  newest: number
-) {
+  start: ReadRevision,
+  taken: number,
+  limit: number
+): Effect.fn.Return<HistoryPage, BrokerFailure | LedgerInconsistent> {
   const entries: Array<LedgerEntry> = []
-  for (let sequence = newest; sequence > 0 && entries.length < receiptReversalsMax;) {
-    const stored = yield* namedRevision(reader, userToken, sequence)
-    const reversals = entriesOf(stored).filter(
-      (entry) => entry.reversal !== undefined && entry.purchaseId === purchaseId
-    )
-    entries.push(...reversals)
+  let stored = start
+  let skipped = taken
+  while (true) {
+    const { sequence } = stored
+    const reversals = reversalsIn(stored, purchaseId)
+    const end = skipped + limit - entries.length
+    entries.push(...reversals.slice(skipped, end))
+    if (end < reversals.length) return { entries, next: { revision: sequence, taken: end } }
     const earlier = reversals.at(-1)?.reversal?.previous
     if (earlier === undefined || earlier >= sequence) {
       return yield* new LedgerInconsistent({
         problem: `account ${userToken}: revision ${sequence} names no earlier reversal of purchase ${purchaseId}`
       })
     }
-    sequence = earlier
+    if (earlier === 0) return { entries }
+    if (entries.length === limit) return { entries, next: { revision: earlier, taken: 0 } }
+    stored = yield* namedRevision(reader, userToken, earlier)
+    skipped = 0
   }
-  return entries.slice(0, receiptReversalsMax)
+})
+
+/**
+ * Reads a page of the reversals of a purchase. `newest` is the sequence of the newest commit with a reversal of the
+ * purchase; 0 without a reversal. Returns `undefined` if the cursor is not a cursor of the purchase's reversals.
+ */
+const reversalPage = Effect.fnUntraced(function* (
+  reader: Reader,
+  userToken: string,
+  purchaseId: string,
+  newest: number,
+  { place, limit }: ReversalsAsked
+) {
+  if (place === undefined && newest === 0) return { entries: [] } satisfies HistoryPage
+  const { revision, taken } = place ?? { revision: newest, taken: 0 }
+  const start = yield* place === undefined
+    ? namedRevision(reader, userToken, revision)
+    : reader.revisionAt(userToken, revision)
+  if (start === undefined) return undefined
+  if (place !== undefined && taken >= reversalsIn(start, purchaseId).length) return undefined
+  return yield* reversalsFrom(reader, userToken, purchaseId, start, taken, limit)
 })
 
 /** Reads applied purchases and reversals. Revisions never change, so no read waits for the account's actor. */
@@ -77,16 +123,26 @@ export class History extends Context.Service<
       limit: number
     ) => Effect.Effect<HistoryPage | undefined, BrokerFailure | LedgerInconsistent>
     /**
-     * Returns the receipt of an entry, given its id in the purchaseId set. Reads the newest reversals of a purchase
-     * only if `withReversals` is `true`. `applied` has the sequence of the revision that applied the entry, and the
-     * counts of the entry. Fails with `LedgerInconsistent` if a revision is missing, or lacks the entry.
+     * Returns the receipt of an entry without reversals, given the id of the entry in the purchaseId set. `applied` has
+     * the sequence of the revision that applied the entry, and the counts of the entry. Fails with `LedgerInconsistent`
+     * if a revision is missing, or lacks the entry.
      */
     readonly receipt: (
       userToken: string,
       setId: string,
-      applied: AppliedEntry,
-      withReversals: boolean
+      applied: AppliedEntry
     ) => Effect.Effect<Receipt, BrokerFailure | LedgerInconsistent>
+    /**
+     * Returns the receipt of a purchase with a page of its reversals, newest first. Reads at most as many revisions as
+     * the page has room for, and two more. Returns `undefined` if the cursor is not a cursor of the purchase's reversals.
+     * Fails as `receipt` fails.
+     */
+    readonly receiptPage: (
+      userToken: string,
+      purchaseId: string,
+      applied: AppliedEntry,
+      asked: ReversalsAsked
+    ) => Effect.Effect<ReceiptPage | undefined, BrokerFailure | LedgerInconsistent>
   }
 >()("purchases/ledger/History") {
   static readonly layer = Layer.effect(
@@ -126,12 +182,7 @@ export class History extends Context.Service<
         }
       })
 
-      const receipt = Effect.fnUntraced(function* (
-        userToken: string,
-        setId: string,
-        applied: AppliedEntry,
-        withReversals: boolean
-      ) {
+      const receipt = Effect.fnUntraced(function* (userToken: string, setId: string, applied: AppliedEntry) {
         const stored = yield* namedRevision(reader, userToken, applied.sequence)
         const entry = entryOf(stored, setId)
         if (entry === undefined) {
@@ -139,12 +190,24 @@ export class History extends Context.Service<
             problem: `account ${userToken}: revision ${applied.sequence} does not hold entry ${visibleText(setId)}`
           })
         }
-        const { repeats, conflicts, reversed, lastReversal } = applied
-        const reversals = withReversals ? yield* reversalsOf(reader, userToken, entry.purchaseId, lastReversal) : []
-        return { entry, appliedAt: stored.storedAt, repeats, conflicts, reversed, reversals }
+        const { repeats, conflicts, reversed } = applied
+        return { entry, appliedAt: stored.storedAt, repeats, conflicts, reversed, reversals: [] }
       })
 
-      return History.of({ page, receipt })
+      const receiptPage = Effect.fnUntraced(function* (
+        userToken: string,
+        purchaseId: string,
+        applied: AppliedEntry,
+        asked: ReversalsAsked
+      ) {
+        const found = yield* receipt(userToken, purchaseId, applied)
+        const reversals = yield* reversalPage(reader, userToken, purchaseId, applied.lastReversal, asked)
+        if (reversals === undefined) return undefined
+        const { entries, next } = reversals
+        return { receipt: { ...found, reversals: entries }, ...(next === undefined ? {} : { next }) }
+      })
+
+      return History.of({ page, receipt, receiptPage })
     })
   )
 }

@@ -6,7 +6,7 @@ export const questionsMax = 256
 export const momentsMax = 401
 /** The most revisions that one reply names. */
 const revisionsMax = 256
-/** The most reversals of a purchase that its receipt shows. */
+/** The most reversals of a purchase in its receipt, and on one page of its reversals. */
 export const receiptReversalsMax = 100
 /** The most revisions that a page of a filtered history reads after the search for its beginning. */
 export const revisionsScannedMax = 200
@@ -85,6 +85,17 @@ const ReceiptQuestion = Schema.Struct({
   purchaseId: Schema.String,
   reversals: Schema.optionalKey(Schema.Literal(true))
 })
+/**
+ * Asks for a page of the reversals of a purchase, newest first. The `revision` of the cursor is the sequence of a commit
+ * with reversals of the purchase. The `taken` of the cursor counts the reversals of the commit that are on newer pages.
+ */
+const ReversalsQuestion = Schema.Struct({
+  kind: Schema.Literal("reversals"),
+  userId: Schema.String,
+  purchaseId: Schema.String,
+  limit: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: receiptReversalsMax })),
+  place: Schema.optionalKey(HistoryCursor)
+})
 const ReversalReceiptQuestion = Schema.Struct({
   kind: Schema.Literal("receipt"),
   userId: Schema.String,
@@ -146,6 +157,7 @@ export const Question = Schema.Union([
   SearchQuestion,
   ReceiptQuestion,
   ReversalReceiptQuestion,
+  ReversalsQuestion,
   OutcomeQuestion,
   ReversalOutcomeQuestion,
   TotalsBeforeQuestion,
@@ -239,7 +251,18 @@ const SearchReply = Schema.Struct({
   /** The entries of the page, in the order of the question. */
   entries: Schema.Array(LedgerEntry)
 })
-const ReceiptReply = Schema.Struct({ kind: Schema.Literal("receipt"), receipt: Schema.optionalKey(Receipt) })
+const ReceiptReply = Schema.Struct({
+  kind: Schema.Literal("receipt"),
+  receipt: Schema.optionalKey(Receipt),
+  /** The start of the next page of the purchase's reversals; left out if the receipt has all reversals. */
+  next: Schema.optionalKey(HistoryCursor)
+})
+const ReversalsReply = Schema.Struct({
+  kind: Schema.Literal("reversals"),
+  /** The receipt of the purchase, with the page of its reversals; left out if the purchase is not applied. */
+  receipt: Schema.optionalKey(Receipt),
+  next: Schema.optionalKey(HistoryCursor)
+})
 const OutcomeReply = Schema.Struct({ kind: Schema.Literal("outcome"), entry: Schema.optionalKey(LedgerEntry) })
 /** The total of an account at one moment, the number of its entries, and the number of reversals among them. */
 export const TotalBefore = Schema.Struct({
@@ -288,6 +311,7 @@ export const Reply = Schema.Union([
   PageReply,
   SearchReply,
   ReceiptReply,
+  ReversalsReply,
   OutcomeReply,
   TotalsBeforeReply,
   RevisionsReply,

@@ -47,6 +47,44 @@ describe("purchases reverse", () => {
     expect(await purchases("total", "bea")).toEqual(done("0.00 USD in 1 purchase and 1 reversal\n"))
   })
 
+  it("the receipt of a reversal has the content, amount and reason of the reversal", async () => {
+    await buy("fay")
+    await purchases(..."reverse fay order-1 --quantity 2 --reason broken --id return-1 --wait 10".split(" "))
+    const { code, out } = await purchases("receipt", "fay", "return-1", "--reversal")
+    expect(code).toBe(0)
+    for (const line of [
+      /^reversalId +return-1$/m,
+      /^purchaseId +order-1$/m,
+      /^amount +-46\.90$/m,
+      /^reason +broken$/m
+    ]) {
+      expect(out).toMatch(line)
+    }
+    expect(out).not.toMatch(/repeatsDropped/)
+    expect(JSON.parse((await purchases("--json", "receipt", "fay", "return-1", "--reversal")).out)).toMatchObject({
+      reversalId: "return-1",
+      runningTotal: "23.45"
+    })
+    expect(await purchases("receipt", "fay", "order-1", "--reversal")).toMatchObject({
+      code: 1,
+      error: expect.stringContaining("User fay has no reversal order-1")
+    })
+  })
+
+  it("the reversals of a purchase are listed newest first, as many as the flags ask for", async () => {
+    await buy("gus")
+    for (const id of ["return-1", "return-2", "return-3"]) {
+      await purchases("reverse", "gus", "order-1", "--quantity", "1", "--reason", "broken", "--id", id, "--wait", "10")
+    }
+    const listed = async (...words: ReadonlyArray<string>) =>
+      (await purchases("reversals", "gus", "order-1", ...words)).out.match(/return-\d/g)
+    expect(await listed()).toEqual(["return-3", "return-2", "return-1"])
+    expect(await listed("--limit", "2")).toEqual(["return-3", "return-2"])
+    await buy("hal")
+    expect(await purchases("reversals", "hal", "order-1")).toEqual(done("Purchase order-1 of hal has no reversal.\n"))
+    expect(await purchases("reversals", "hal", "order-2")).toMatchObject({ code: 1 })
+  })
+
   it("--json prints the answer with amounts as text", async () => {
     await buy("cid")
     const { out } = await purchases(

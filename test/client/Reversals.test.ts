@@ -74,6 +74,14 @@ describe("a reversal", () => {
       reversals: [{ reversalId: "r1", quantity: 1, amount: "-23.45", reason: "broken" }]
     })
     expect(await client.reversalReceipt("ann", "r1")).toMatchObject({ amount: "-23.45", repeatsDropped: 0 })
+    expect(await client.reversalsPage("ann", "p1")).toMatchObject({
+      quantity: 3,
+      left: 2,
+      reversals: [{ quantity: 1 }]
+    })
+    const found = []
+    for await (const { reversalId } of client.reversals("ann", "p1")) found.push(reversalId)
+    expect(found).toEqual(["r1"])
     const events = []
     const feed = new PurchaseClient({ url: `http://127.0.0.1:${server.port}` }).feed({ userId: "ann", after: "0" })
     for await (const event of feed) if (events.push(event) === 2) break

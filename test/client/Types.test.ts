@@ -34,6 +34,7 @@ const agreements: ReadonlyArray<true> = [
   true satisfies Agrees<typeof Served.HistoryEntry, Client.HistoryEntry>,
   true satisfies Agrees<typeof Served.PurchaseReceipt, Client.PurchaseReceipt>,
   true satisfies Agrees<typeof Served.ReversalReceipt, Client.ReversalReceipt>,
+  true satisfies Agrees<typeof Served.ReversalPage, Client.ReversalPage>,
   true satisfies Agrees<typeof ServedRejected.RejectedListed, Client.RejectedListed>,
   true satisfies Agrees<typeof ServedRejected.RejectedRecord, Client.RejectedRecord>,
   true satisfies Agrees<typeof ServedRules.RuleContent, Client.Rule>,

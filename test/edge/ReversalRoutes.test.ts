@@ -274,3 +274,93 @@ describe("a reversal in feeds and metrics", () => {
     expect(count('rejected_purchases_total\\{reason="reversal-refused"\\}')).toBeGreaterThan(0)
   })
 })
+
+describe("GET /users/{id}/purchases/{purchaseId}/reversals", () => {
+  interface Page {
+    readonly reversed: number
+    readonly left: number
+    readonly reversals: ReadonlyArray<{ readonly reversalId: string }>
+    readonly next?: string
+  }
+  const pageAt = async (path: string): Promise<Page> => {
+    const { status, body } = await service.get(path)
+    expect(status, body).toBe(200)
+    return JSON.parse(body) as Page
+  }
+  /** Follows the paths of pages, and returns the ids on each page. */
+  const idsFrom = async (path: string): Promise<ReadonlyArray<ReadonlyArray<string>>> => {
+    const pages: Array<ReadonlyArray<string>> = []
+    for (let next: string | undefined = path; next !== undefined;) {
+      const page: Page = await pageAt(next)
+      pages.push(page.reversals.map(({ reversalId }) => reversalId))
+      next = page.next
+    }
+    return pages
+  }
+  const newestFirst = (from: number, count: number) => Array.from({ length: count }, (_, index) => `r${from - index}`)
+
+  /** Reverses a piece of two purchases of a user again and again, with several reversals in each commit. */
+  const reverseOften = async (userId: string, count: number, together: number) => {
+    for (const purchaseId of ["one", "two"]) await buy(userId, purchaseId, { quantity: 200 })
+    for (let from = 1; from <= count; from += together) {
+      const lines = Array.from({ length: together }, (_, index) => [
+        { userId, purchaseId: "one", reversalId: `r${from + index}`, quantity: 1, reason: "broken" },
+        { userId, purchaseId: "two", reversalId: `s${from + index}`, quantity: 1, reason: "broken" }
+      ])
+      await sendLines(lines.flat(), wait)
+    }
+  }
+
+  it("the pages have each reversal of the purchase once, newest first, also in the midst of a commit", async () => {
+    await reverseOften("often", 21, 7)
+    for (const limit of [1, 5, 7, 20, 21, 100]) {
+      const pages = await idsFrom(`${reversalsPath("often", "one")}?limit=${limit}`)
+      expect(pages.flat()).toEqual(newestFirst(21, 21))
+      expect(pages.map(({ length }) => length).slice(0, -1)).toEqual(pages.slice(1).map(() => limit))
+    }
+    expect(await pageAt(reversalsPath("often", "one"))).toMatchObject({ quantity: 200, reversed: 21, left: 179 })
+  })
+
+  it("a reversal that comes between two pages is on none of the later pages", async () => {
+    await reverseOften("between", 10, 5)
+    const first = await pageAt(`${reversalsPath("between", "one")}?limit=3`)
+    expect((await reverse("between", "one", { reversalId: "later", quantity: 1 }, wait)).status).toBe(201)
+    expect((await idsFrom(first.next ?? "")).flat()).toEqual(newestFirst(7, 7))
+    expect((await idsFrom(reversalsPath("between", "one"))).flat()).toEqual(["later", ...newestFirst(10, 10)])
+  })
+
+  it("a receipt shows the newest 100 reversals, and names the page with the rest", async () => {
+    await reverseOften("long", 105, 35)
+    const { body } = await service.get("/users/long/purchases/one")
+    const receipt = JSON.parse(body) as { reversals: Page["reversals"]; nextReversals: string }
+    expect(receipt.reversals.map(({ reversalId }) => reversalId)).toEqual(newestFirst(105, 100))
+    expect(await idsFrom(receipt.nextReversals)).toEqual([newestFirst(5, 5)])
+    const { body: few } = await service.get("/users/between/purchases/one")
+    expect(JSON.parse(few)).not.toHaveProperty("nextReversals")
+  })
+
+  it("a purchase without reversals has one empty page, and an unknown purchase is 404", async () => {
+    await buy("never", "one")
+    expect(await pageAt(reversalsPath("never", "one"))).toMatchObject({ reversed: 0, left: 2, reversals: [] })
+    expect(await service.get(reversalsPath("never", "two"))).toMatchObject({ status: 404 })
+  })
+
+  it("a cursor of another user, of a commit without reversals, or of another purchase is refused", async () => {
+    await reverseOften("mine", 4, 2)
+    const { next = "" } = await pageAt(`${reversalsPath("mine", "one")}?limit=1`)
+    const cursor = new URL(next, "http://x").searchParams.get("cursor") ?? ""
+    await buy("mine", "three")
+    const [sequence = 0, , user = ""] = Buffer.from(cursor, "base64url").toString().split(".")
+    const changed = (text: string) => Buffer.from(text).toString("base64url")
+    for (const path of [
+      `${reversalsPath("often", "one")}?cursor=${cursor}`,
+      `${reversalsPath("mine", "three")}?cursor=${cursor}`,
+      `${reversalsPath("mine", "one")}?cursor=${changed(`${sequence}.2.${user}`)}`,
+      `${reversalsPath("mine", "one")}?cursor=${changed(`1.0.${user}`)}`
+    ]) {
+      const { status, body } = await service.get(path)
+      expect({ path, status }).toEqual({ path, status: 400 })
+      expect(body).toContain("cursor does not belong to the reversals of this purchase")
+    }
+  })
+})

@@ -30,6 +30,10 @@ export const foreignCursor = problem(
   "cursor does not belong to this user's history. Begin without a cursor."
 )
 
+/** Returns the problem of a purchase that the account of the user does not have. */
+export const unknownPurchase = (userId: string, purchaseId: string) =>
+  problem("not-found", `User ${userId} has no purchase ${purchaseId}. GET /rejected lists the rejected records.`)
+
 /**
  * The problem of an account that its owner cannot read. An unreadable account does not affect the accounts of other
  * users.
@@ -104,6 +108,26 @@ export const readWholeReceipt = Effect.fnUntraced(function* (
   if ((answer.receipt?.reversed ?? 0) === 0) return answer
   return yield* read<"receipt">({ kind: "receipt", userId, purchaseId, reversals: true }, consistency)
 })
+
+/** The problem of a cursor that does not belong to the reversals of the purchase. */
+export const foreignReversalsCursor = problem(
+  "malformed-request",
+  "cursor does not belong to the reversals of this purchase. Begin without a cursor."
+)
+
+/**
+ * Reads a page of the reversals of a purchase, with the receipt of the purchase. The reply has no receipt if the
+ * purchase is not applied.
+ */
+export const readReversals = (
+  page: Omit<Extract<Question, { readonly kind: "reversals" }>, "kind">,
+  consistency: AskedConsistency
+) =>
+  ask<"reversals">(
+    { kind: "reversals", ...page },
+    { consistency, waitMilliseconds: readWaitMilliseconds },
+    foreignReversalsCursor
+  )
 
 /** Reads the receipt of a reversal. The reply has no receipt if the reversal is not applied. */
 export const readReversalReceipt = (userId: string, reversalId: string, consistency: AskedConsistency) =>

@@ -1,11 +1,16 @@
 import { Effect, Schema } from "effect"
 import { currency } from "../../account/Money.ts"
-import { entriesScannedMax, type HistoryCursor, pageLimitMax, revisionsScannedMax } from "../../protocol/Query.ts"
+import {
+  entriesScannedMax,
+  type HistoryCursor,
+  pageLimitMax,
+  receiptReversalsMax,
+  revisionsScannedMax
+} from "../../protocol/Query.ts"
 import { jsonAnswer } from "../contract/AnswerSpec.ts"
 import { exactAmount } from "../../protocol/ExactJson.ts"
 import { Amount } from "../contract/Amount.ts"
 import { momentField, askedPurchaseIdField, askedUserIdField, wholeNumberField } from "../contract/Field.ts"
-import { problem } from "../contract/Problem.ts"
 import { referenceTo } from "../contract/Reference.ts"
 import {
   consistencyParameter,
@@ -15,7 +20,8 @@ import {
   readWholeReceipt,
   readTotal,
   readTotalsBefore,
-  searchHistory
+  searchHistory,
+  unknownPurchase
 } from "./AccountReads.ts"
 import {
   Count,
@@ -30,6 +36,7 @@ import {
   receiptBody
 } from "../contract/AnswerBodies.ts"
 import { filterOf, historyParameters, historyQuery, isFiltered, queryMark } from "./HistoryQuery.ts"
+import { nextReversals } from "./NextReversals.ts"
 import { encodeUserCursor, userCursorField, userMark } from "../contract/UserCursor.ts"
 import { optional, route } from "../route/Route.ts"
 import { knownTags, tagged, unchanged } from "../route/ETag.ts"
@@ -195,15 +202,12 @@ const receiptRoute = route({
   headers: { "if-none-match": knownTags },
   answers: { 200: jsonAnswer("The purchase was applied.", PurchaseReceipt, ["etag"]), 304: unchanged },
   problems: ["not-found", ...readProblems],
-  handle: Effect.fnUntraced(function* ({ id: userId, purchaseId, consistency, "if-none-match": known }) {
-    const answer = yield* readWholeReceipt(userId, purchaseId, consistency)
-    const found = answer.receipt
-    if (found === undefined) {
-      const detail = `User ${userId} has no purchase ${purchaseId}. GET /rejected lists the rejected records.`
-      return yield* Effect.fail(problem("not-found", detail))
-    }
+  handle: Effect.fnUntraced(function* ({ id: userId, purchaseId, consistency, "if-none-match": known }, edge) {
+    const { receipt: found, next } = yield* readWholeReceipt(userId, purchaseId, consistency)
+    if (found === undefined) return yield* Effect.fail(unknownPurchase(userId, purchaseId))
     const tag = `${found.entry.ledgerSequence}.${found.repeats}.${found.conflicts}.${found.reversed}`
-    return tagged(known, tag, () => receiptBody(userId, found))
+    const rest = nextReversals(edge, { userId, purchaseId }, receiptReversalsMax, next)
+    return tagged(known, tag, () => receiptBody(userId, found, rest))
   })
 })
 

@@ -94,6 +94,11 @@ const receiptMembers = {
 /** A number of pieces that may be 0. */
 const Pieces = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: quantityMax }))
 
+const reversedMembers = {
+  reversed: Pieces.annotateKey({ description: "The number of pieces that were taken back." }),
+  left: Pieces.annotateKey({ description: "The number of pieces that were not taken back." })
+}
+
 /** A reversal in the receipt of its purchase. */
 export const ReceiptReversal = Schema.Struct({
   reversalId: Schema.String,
@@ -107,12 +112,28 @@ export const PurchaseReceipt = Schema.Struct({
   number: Count,
   ...appliedMembers,
   ...receiptMembers,
-  reversed: Pieces.annotateKey({ description: "The number of pieces that were taken back." }),
-  left: Pieces.annotateKey({ description: "The number of pieces that were not taken back." }),
+  ...reversedMembers,
   reversals: Schema.Array(ReceiptReversal).annotateKey({
     description: `The reversals of the purchase, newest first, at most ${receiptReversalsMax}.`
-  })
+  }),
+  nextReversals: Schema.optionalKey(
+    Schema.String.annotate({
+      description: "The path of the page with the next older reversals. A receipt with all reversals has none."
+    })
+  )
 }).annotate({ identifier: "PurchaseReceipt" })
+
+/** A page of the reversals of one purchase. */
+export const ReversalPage = Schema.Struct({
+  userId: Schema.String,
+  purchaseId: Schema.String,
+  quantity: Quantity.annotateKey({ description: "The number of pieces that were bought." }),
+  ...reversedMembers,
+  reversals: Schema.Array(ReceiptReversal),
+  next: Schema.optionalKey(
+    Schema.String.annotate({ description: "The path of the next page; the last page has none." })
+  )
+}).annotate({ identifier: "ReversalPage" })
 
 const reversalMembers = {
   kind: ReversalKind,
@@ -215,10 +236,7 @@ export type ReversalEntry = LedgerEntry & Required<Pick<LedgerEntry, "reversal">
 /** Returns whether an entry is a reversal, and not a purchase. */
 export const isReversalEntry = (entry: LedgerEntry): entry is ReversalEntry => entry.reversal !== undefined
 
-export const receiptBody = (userId: string, receipt: Receipt): typeof PurchaseReceipt.Type => ({
-  number: receipt.entry.number,
-  ...appliedBody(userId, receipt.entry),
-  ...receiptBodyMembers(receipt),
+const reversedBodyMembers = (receipt: Receipt) => ({
   reversed: receipt.reversed,
   left: receipt.entry.quantity - receipt.reversed,
   reversals: receipt.reversals.filter(isReversalEntry).map((entry) => ({
@@ -228,6 +246,32 @@ export const receiptBody = (userId: string, receipt: Receipt): typeof PurchaseRe
     reason: entry.reversal.reason,
     storedAt: instant(entry.storedAt)
   }))
+})
+
+/** Writes a receipt. `nextReversals` is the path of the next reversals; `undefined` if the receipt has all reversals. */
+export const receiptBody = (
+  userId: string,
+  receipt: Receipt,
+  nextReversals: string | undefined
+): typeof PurchaseReceipt.Type => ({
+  number: receipt.entry.number,
+  ...appliedBody(userId, receipt.entry),
+  ...receiptBodyMembers(receipt),
+  ...reversedBodyMembers(receipt),
+  ...(nextReversals === undefined ? {} : { nextReversals })
+})
+
+/** Writes a page of a purchase's reversals. `next` is the path of the next page; `undefined` on the last page. */
+export const reversalPageBody = (
+  userId: string,
+  receipt: Receipt,
+  next: string | undefined
+): typeof ReversalPage.Type => ({
+  userId,
+  purchaseId: receipt.entry.purchaseId,
+  quantity: receipt.entry.quantity,
+  ...reversedBodyMembers(receipt),
+  ...(next === undefined ? {} : { next })
 })
 
 /**

@@ -1,31 +1,50 @@
 import { Effect, Exit } from "effect"
 import type { Reversal } from "../../account/Reversal.ts"
 import { PurchasePublisher } from "../../intake/PurchasePublisher.ts"
-import type { LedgerEntry } from "../../protocol/Query.ts"
-import { consistencyParameter, readProblems, readReceipt, readReversalReceipt } from "../account/AccountReads.ts"
+import { type LedgerEntry, receiptReversalsMax } from "../../protocol/Query.ts"
+import {
+  consistencyParameter,
+  foreignReversalsCursor,
+  readProblems,
+  readReceipt,
+  readReversalReceipt,
+  readReversals,
+  unknownPurchase
+} from "../account/AccountReads.ts"
+import { nextReversals } from "../account/NextReversals.ts"
 import {
   appliedReversalBody,
   isReversalEntry,
   PostedReversal,
+  reversalPageBody,
+  ReversalPage,
   type ReversalEntry,
   ReversalReceipt,
   reversalReceiptBody,
   storedReversalBody
 } from "../contract/AnswerBodies.ts"
 import { jsonAnswer, reply } from "../contract/AnswerSpec.ts"
-import { askedPurchaseIdField, askedReversalIdField, askedUserIdField, reversalIdField } from "../contract/Field.ts"
+import {
+  askedPurchaseIdField,
+  askedReversalIdField,
+  askedUserIdField,
+  reversalIdField,
+  wholeNumberField
+} from "../contract/Field.ts"
 import { problem } from "../contract/Problem.ts"
 import { reversalReference } from "../contract/Reference.ts"
 import { idempotencyKeyFor } from "../posting/IdempotencyKey.ts"
 import { preferredWait } from "../posting/PreferredWait.ts"
 import { knownTags, tagged, unchanged } from "../route/ETag.ts"
-import { route } from "../route/Route.ts"
+import { encodeUserCursor, userCursorField, userMark } from "../contract/UserCursor.ts"
+import { optional, route } from "../route/Route.ts"
 import { type EdgeRuntime, NewId, orFail } from "../runtime/EdgeRuntime.ts"
 import { oneReversal, reversalIn } from "./ReversalBody.ts"
 import { appliedReversalWithin, refusalOf, sameReversalAs } from "./ReversalOutcome.ts"
 
 /** The points of a reversal: it costs two reads and a post. */
 const postCost = 3
+const limitDefault = 20
 
 const repeatHeaders = (isRepeat: boolean) => (isRepeat ? { "idempotent-replayed": "true" } : {})
 
@@ -145,4 +164,56 @@ const receiptRoute = route({
   })
 })
 
-export const reversalRoutes = [postRoute, receiptRoute]
+const listRoute = route({
+  method: "GET",
+  path: "/users/{id}/purchases/{purchaseId}/reversals",
+  name: "readReversals",
+  group: "Users",
+  summary: "The reversals of a purchase in pages, newest first",
+  stores: false,
+  scope: "users:read",
+  parameters: { id: askedUserIdField, purchaseId: askedPurchaseIdField },
+  query: {
+    limit: optional(
+      wholeNumberField("limit", "malformed-request", 1, receiptReversalsMax),
+      limitDefault,
+      "The most reversals on the page."
+    ),
+    cursor: optional(
+      userCursorField,
+      undefined,
+      "The beginning of the page, as the page before gave it. Without a cursor it is the first page."
+    ),
+    consistency: consistencyParameter
+  },
+  headers: { "if-none-match": knownTags },
+  answers: {
+    200: jsonAnswer("A page. Each reversal is on one page, even if others come between two requests.", ReversalPage, [
+      "etag",
+      "link"
+    ]),
+    304: unchanged
+  },
+  problems: ["not-found", ...readProblems],
+  cost: ({ limit }) => 1 + Math.ceil(limit / 20),
+  handle: Effect.fnUntraced(function* (
+    { id: userId, purchaseId, limit, cursor, consistency, "if-none-match": known },
+    edge
+  ) {
+    if (cursor !== undefined && cursor.user !== userMark(userId)) return yield* Effect.fail(foreignReversalsCursor)
+    const begin = cursor === undefined ? {} : { place: { revision: cursor.sequence, taken: cursor.taken } }
+    const page = yield* readReversals({ userId, purchaseId, limit, ...begin }, consistency)
+    const { receipt } = page
+    if (receipt === undefined) return yield* Effect.fail(unknownPurchase(userId, purchaseId))
+    const next = nextReversals(edge, { userId, purchaseId }, limit, page.next)
+    const tag = `${receipt.entry.ledgerSequence}.${receipt.reversed}.${cursor === undefined ? "" : encodeUserCursor(cursor)}.${limit}`
+    return tagged(
+      known,
+      tag,
+      () => reversalPageBody(userId, receipt, next),
+      next === undefined ? {} : { link: `<${next}>; rel="next"` }
+    )
+  })
+})
+
+export const reversalRoutes = [postRoute, receiptRoute, listRoute]

@@ -147,6 +147,7 @@ install() {
 }
 
 start() {
+  local room
   case "$1" in
     broker)
       launch_broker "$server" broker "$nats_port" "$data/nats"
@@ -157,11 +158,13 @@ start() {
       ;;
     *)
       # Most objects live for a moment. More room for them means fewer garbage collections, for which requests wait.
+      # No request waits for a judge, so a judge gets less room.
+      [[ ${1%-*} == judge ]] && room=32 || room=128
       # Node keeps its compiled code, so that the next start is quicker. A worker that comes back under its name takes
       # its partitions at once. Under another name it would wait until the old lease ends. The address of the broker is
       # no argument, because other users of the machine can read arguments.
       NATS_URL=$nats_url launch "$1" env -u NODE_OPTIONS NODE_COMPILE_CACHE="$root/node_modules/.cache/node" HOST="$host" PORT="$(port_of "$1")" METRICS_PORT="$(metrics_port_of "$1")" \
-        WORKER_ID="${WORKER_ID:-$(uname -n)}-$1" "$node" --max-semi-space-size=128 "$root/src/main.ts" --role "${1%-*}"
+        WORKER_ID="${WORKER_ID:-$(uname -n)}-$1" "$node" --max-semi-space-size=$room "$root/src/main.ts" --role "${1%-*}"
       ;;
   esac
 }

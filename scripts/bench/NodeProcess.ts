@@ -18,6 +18,8 @@ export interface NodeProcessOptions {
    * ends by itself.
    */
   readonly profiles?: string | undefined
+  /** The most mebibytes of each half of the memory for short-lived objects; 128 by default. */
+  readonly semiSpace?: number
 }
 
 /** A node process of the benchmark, with its messages and the lines that it logs. */
@@ -34,7 +36,7 @@ export class NodeProcess implements Stoppable {
         : ["--cpu-prof", `--cpu-prof-dir=${options.profiles}`, `--cpu-prof-name=${options.name}.cpuprofile`]
     // The option of node for memory, with the same room for short-lived objects as in start.sh. The cache of compiled
     // code is the same as in start.sh too.
-    const memory = "--max-semi-space-size=128"
+    const memory = `--max-semi-space-size=${options.semiSpace ?? 128}`
     this.process = spawn(process.execPath, [memory, ...profiling, options.script, ...(options.arguments ?? [])], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
       serialization: "advanced",

@@ -110,6 +110,8 @@ export class System implements Stoppable, Served {
       script: mainScript,
       arguments: ["--role", "judge"],
       environment,
+      // As in start.sh.
+      semiSpace: 32,
       isProfiled: true
     })
   }

@@ -10,8 +10,11 @@ export class AlertFeed extends Context.Service<AlertFeed, StreamFeed>()("purchas
       const log = yield* AlertLog
       const pages = pageTurns()
       return AlertFeed.of(
-        yield* makeFeed(log, (after, userToken) =>
-          pages.withPermit(userToken === undefined ? log.page(after) : log.pageOfUser(after, userToken))
+        yield* makeFeed(
+          log,
+          (after, userToken) =>
+            pages.withPermit(userToken === undefined ? log.page(after) : log.pageOfUser(after, userToken)),
+          log.removedThrough
         )
       )
     })

@@ -27,6 +27,8 @@ export interface FeedRequest {
 /** The reads of the stream that a reader needs while it catches up. */
 export interface FeedReads {
   readonly lastSequence: Effect.Effect<number, BrokerUnavailable | BrokerRefused>
+  /** Returns the sequence of the newest message that was removed because of its age; 0 if no message was removed. */
+  readonly removedThrough: Effect.Effect<number, BrokerUnavailable | BrokerRefused>
   /**
    * Returns the next messages of the stream after a place, of one user or of all users. Returns an empty list if the
    * stream has no message after the place.
@@ -65,8 +67,7 @@ export class CatchUp {
     )
   }
 
-  private reset(reason: ResetReason): FeedPlace {
-    const place = this.tail.recent.newest
+  private reset(reason: ResetReason, place = this.tail.recent.newest): FeedPlace {
     this.subscriber.next({ kind: "reset", place, reason })
     return place
   }
@@ -79,6 +80,12 @@ export class CatchUp {
       if (place === undefined) return this.reset("not-a-sequence")
       const isBeyond = place.sequence > newest.sequence
       if (isBeyond && place.sequence > (yield* this.reads.lastSequence)) return this.reset("beyond-the-end")
+      // The sequence 0 is the beginning of the messages that are kept. A place whose later messages are all in memory
+      // needs no read.
+      if (place.sequence > 0 && isAfter(this.tail.recent.floor, place)) {
+        const removed = yield* this.reads.removedThrough
+        if (place.sequence < removed) return this.reset("removed", behindCommit(removed))
+      }
       this.subscriber.next({ kind: "start", place })
       return place
     })

@@ -83,14 +83,18 @@ export interface StreamFeed {
   readonly stop: Effect.Effect<void>
 }
 
-/** Makes the feed of a stream. `pageAfter` reads messages from the stream that are not in memory. */
+/**
+ * Makes the feed of a stream. `pageAfter` reads the messages that are not in memory. Without `removedThrough`, no
+ * message of the stream is ever removed.
+ */
 export const makeFeed = Effect.fnUntraced(function* (
   stream: FollowedStream,
-  pageAfter: FeedReads["pageAfter"]
+  pageAfter: FeedReads["pageAfter"],
+  removedThrough: FeedReads["removedThrough"] = Effect.succeed(0)
 ): Effect.fn.Return<StreamFeed> {
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const tails = followTail(stream, run)
-  const reads: FeedReads = { lastSequence: stream.lastSequence, pageAfter }
+  const reads: FeedReads = { lastSequence: stream.lastSequence, removedThrough, pageAfter }
   const stopped = new ReplaySubject<FeedItem>(1)
   let readers = 0
 

@@ -2,7 +2,7 @@ import type { FeedPlace } from "../protocol/FeedPlace.ts"
 import type { Gathered } from "./FeedTail.ts"
 
 /** Why a feed cannot go on after the event id that the reader gave. */
-export type ResetReason = "not-a-sequence" | "beyond-the-end"
+export type ResetReason = "not-a-sequence" | "beyond-the-end" | "removed"
 
 /** Why a feed ends. A reader that opens the feed again with the id of its last event misses no message. */
 export type EndReason = "stopping" | "too-slow" | "ledger-replaced" | "unavailable" | "token-ended"

@@ -1,7 +1,15 @@
 import { Context, Effect, Layer } from "effect"
 import type { BrokerRefused, BrokerUnavailable } from "../protocol/BrokerError.ts"
 import { behindCommit, type FeedPlace } from "../protocol/FeedPlace.ts"
-import { alertFilter, alertsStream, alertSubject, journalStream, rulesFilter } from "../protocol/Subject.ts"
+import { decodeRemovedAlerts } from "../protocol/RemovedAlerts.ts"
+import {
+  alertFilter,
+  alertsRemovedSubject,
+  alertsStream,
+  alertSubject,
+  journalStream,
+  rulesFilter
+} from "../protocol/Subject.ts"
 import { Connection } from "./client/Connection.ts"
 import { readMessage, type StoredMessage } from "./client/JetStreamApi.ts"
 import { newestFirst } from "./client/NewestFirst.ts"
@@ -52,6 +60,8 @@ export class AlertLog extends Context.Service<
      * had a rule.
      */
     readonly firstRule: Effect.Effect<number | undefined, ReadFailure>
+    /** Returns the sequence of the newest alert that was removed because of its age; 0 if no alert was removed. */
+    readonly removedThrough: Effect.Effect<number, ReadFailure>
   }
 >()("purchases/nats/AlertLog") {
   static readonly layer = Layer.effect(
@@ -82,6 +92,10 @@ export class AlertLog extends Context.Service<
         pageOfUser: (after, userToken) =>
           pageAfter(connection, { ...followedAlerts, filter: alertSubject(userToken) }, after),
         newestFirst: visitNewest,
+        removedThrough: readMessage(connection, alertsStream, { last_by_subj: alertsRemovedSubject }).pipe(
+          Effect.map((found) => (found === undefined ? 0 : decodeRemovedAlerts(found.text))),
+          reading("read the alerts")
+        ),
         firstRule: readMessage(connection, journalStream, { seq: 1, next_by_subj: rulesFilter }).pipe(
           Effect.map((found) => found?.sequence),
           reading("read the rules")

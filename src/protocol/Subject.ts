@@ -161,6 +161,8 @@ export const webhookSubject = (ownerToken: string): string => `${alertsPrefix}we
 export const webhookFilter = `${alertsPrefix}webhook.*`
 /** Returns the subject of the cursor of a user's webhook. */
 export const deliveredSubject = (ownerToken: string): string => `${alertsPrefix}delivered.${ownerToken}`
+/** The subject of the newest alert that was removed because of its age. */
+export const alertsRemovedSubject = `${alertsPrefix}removed`
 /** Returns the subject of the alerts that a user's webhook refused. */
 export const deadSubject = (ownerToken: string): string => `${alertsPrefix}dead.${ownerToken}`
 

@@ -9,6 +9,7 @@ import { TestSystem } from "../../src/harness/system/TestSystem.ts"
 import { cleanAlerts } from "../../src/judge/AlertJanitor.ts"
 import { AlertRetention } from "../../src/nats/AlertRetention.ts"
 import { alertFilter, alertsStream } from "../../src/protocol/Subject.ts"
+import { serveEdge } from "../support/FeedEdge.ts"
 import { startedBeforeEach } from "../support/StartedBefore.ts"
 
 const everyPurchase = { measure: "quantity", is: "greater-or-equal", threshold: 1 }
@@ -63,5 +64,38 @@ describe("the janitor of alerts", () => {
       )
     )
     expect(await kept()).toEqual([third])
+  })
+
+  it("a feed of alerts is reset if alerts behind the reader's last id were removed, and gives all kept alerts", async () => {
+    await system.startWorker()
+    const { runtime } = await system.startJudge()
+    const served = await serveEdge(system.edge)
+    try {
+      await new RuleBook(system.admin).put("ann", "all", everyPurchase)
+      for (const purchaseId of ["1", "2"]) await buy(purchaseId)
+      await untilJudged(system.admin)
+      const [first = 0, second = 0] = await kept()
+      await runtime.runPromise(
+        cleanAlerts({ every, retention: Duration.zero }).pipe(Effect.provide(AlertRetention.layer))
+      )
+      await buy("3")
+      await untilJudged(system.admin)
+      const [third] = await kept()
+      const readers = [
+        await served.open("/users/ann/alerts/feed", String(first)),
+        await served.open("/alerts/feed", String(first)),
+        await served.open("/alerts/feed", String(second)),
+        await served.open("/alerts/feed", "0")
+      ]
+      for (const reader of readers) await until("the third alert is told", () => reader.applied.length === 1)
+      expect(readers.map(({ applied }) => applied[0]?.id)).toEqual(readers.map(() => String(third)))
+      const resets = readers.map(({ events }) => events.filter(({ name }) => name === "reset").map(({ data }) => data))
+      const detail = `After the last id, some of the alerts were removed, because they are kept for a limited time. The feed goes on after ${second}.`
+      const removed = { reason: "removed", detail, id: String(second) }
+      expect(resets).toEqual([[removed], [removed], [], []])
+      for (const reader of readers) reader.close()
+    } finally {
+      await served.close()
+    }
   })
 })

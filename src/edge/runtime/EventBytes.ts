@@ -66,11 +66,15 @@ const messageEvent = ({ told }: EventTexts, message: FeedMessage): string =>
     () => ""
   )
 
+const resetDetails: Readonly<Record<ResetReason, (stream: string) => string>> = {
+  "not-a-sequence": () => "The last id is not an id of this feed.",
+  "beyond-the-end": (stream) => `The last id is beyond the end of ${stream}.`,
+  removed: (stream) => `After the last id, some of ${stream} were removed, because they are kept for a limited time.`
+}
+
 const resetEvent = ({ stream }: EventTexts, place: FeedPlace, reason: ResetReason): string => {
   const id = encodeFeedPlace(place)
-  const isBeyond = reason === "beyond-the-end"
-  const why = isBeyond ? `The last id is beyond the end of ${stream}.` : "The last id is not an id of this feed."
-  const data = { reason, detail: `${why} The feed goes on after ${id}.`, id }
+  const data = { reason, detail: `${resetDetails[reason](stream)} The feed goes on after ${id}.`, id }
   return `retry: ${retryMilliseconds}\n${eventOf({ name: "reset", id, data })}`
 }
 

@@ -83,6 +83,10 @@ export class HistoryView {
       next === undefined ? none : "No entry was found so far. The button of the next page goes on with the search."
     byId("history-empty").hidden = first !== undefined
     byId("history").hidden = first === undefined
+    // An account without entries has nothing to choose from.
+    const isBare = purchaseCount + reversalCount === 0
+    byId("filters").hidden = isBare
+    byId("copy-history").hidden = isBare
     bodyOf("history").replaceChildren(...entries.map((entry) => this.row(entry)))
   }
 

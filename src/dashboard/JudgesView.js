@@ -33,6 +33,7 @@ export const showJudges = (shards = []) => {
       )
     )
   })
+  byId("judges-empty").textContent = "The service does not say how far purchases are judged."
   byId("judges-empty").hidden = rows.length > 0
   byId("judges").hidden = rows.length === 0
   bodyOf("judges").replaceChildren(...rows)

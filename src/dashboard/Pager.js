@@ -15,6 +15,7 @@ export class Pager {
     this.newest = byId(`${list}-newest`, HTMLButtonElement)
     this.older.addEventListener("click", () => show(this.next))
     this.newest.addEventListener("click", () => show(undefined))
+    this.shown(undefined)
   }
 
   /** Names the buttons after the order of the list. @param {string} first @param {string} next */
@@ -35,6 +36,10 @@ export class Pager {
     const focused = document.activeElement
     this.older.disabled = this.next === undefined
     this.newest.disabled = cursor === undefined
+    // A list of one page needs no buttons.
+    const isOnly = this.older.disabled && this.newest.disabled
+    this.older.hidden = isOnly
+    this.newest.hidden = isOnly
     if (this.older.disabled && focused === this.older) this.newest.focus()
     if (this.newest.disabled && focused === this.newest) this.older.focus()
   }

@@ -34,6 +34,7 @@ export const showPartitions = ({ partitions }) => {
       make("span", { class: "owner" }, notApplied ?? owner ?? "no owner")
     )
   })
+  byId("partitions-empty").hidden = true
   byId("partitions").replaceChildren(...cells)
 }
 
@@ -62,6 +63,7 @@ export const showWorkers = ({ workers }, rates) => {
       make("td", { class: "number" }, applied === undefined ? "–" : count(applied), ...since(startedAt))
     )
   })
+  byId("workers-empty").textContent = "No worker gives a sign of life. Stored purchases wait."
   byId("workers-empty").hidden = rows.length > 0
   byId("workers").hidden = rows.length === 0
   bodyOf("workers").replaceChildren(...rows)

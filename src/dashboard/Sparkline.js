@@ -18,11 +18,16 @@ export class Sparkline {
     parent.append(draw("svg", box, this.area, this.stroke))
   }
 
+  /** The highest of the drawn values. */
+  get highest() {
+    return Math.max(0, ...this.values)
+  }
+
   /** @param {number} value */
   add(value) {
     this.values.push(value)
     if (this.values.length > valuesMax) this.values.shift()
-    const top = Math.max(1, ...this.values)
+    const top = Math.max(1, this.highest)
     const step = width / (valuesMax - 1)
     const start = width - (this.values.length - 1) * step
     const points = this.values.map(

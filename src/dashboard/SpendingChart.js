@@ -1,70 +1,29 @@
-import { draw, make } from "./Elements.js"
+import { make } from "./Elements.js"
 import { amount, compact, entriesText, plural } from "./Format.js"
+import { spendingTable } from "./SpendingTable.js"
+import { chosen, isEmpty, namesOf, saidOf } from "./SpendingWindow.js"
 
 /**
- * @typedef {object} SpendingWindow
- * @property {string} from
- * @property {string} to
- * @property {string} total
- * @property {number} purchaseCount
- * @property {number} [reversalCount]
+ * @typedef {import("./SpendingWindow.js").Spending} Spending
  *
- * @typedef {object} Spending
- * @property {"hour" | "day" | "month"} by
- * @property {string} timeZone
- * @property {string} total
- * @property {number} purchaseCount
- * @property {number} [reversalCount]
- * @property {ReadonlyArray<SpendingWindow>} windows
+ * @typedef {import("./SpendingWindow.js").SpendingWindow} SpendingWindow
  */
 
-/** The height of the plot in units of the drawing. The page stretches the drawing to the size of the chart. */
-const height = 100
-const slot = 20
-const barWidth = 14
-/** The least height of a bar that is not empty, in units of the drawing. */
-const barHeightMin = 1.5
 /** The most labels under the bars, and the approximate number of lines on the axis of amounts. */
-const labelsMax = 4
+const labelsMax = 8
 const linesAimed = 4
-
-const monthNames = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ")
-
-/** Returns the short and the full name of a window, from the local time of its beginning. @param {string} from @param {string} by */
-const namesOf = (from, by) => {
-  const [, year = "", month = "", day = "", hour = ""] = /^(\d+)-(\d\d)-(\d\d)T(\d\d)/.exec(from) ?? []
-  const name = monthNames[Number(month) - 1] ?? ""
-  const date = `${Number(day)} ${name} ${year}`
-  if (by === "hour") return { short: `${hour}:00`, full: `${date}, ${hour}:00` }
-  return by === "day"
-    ? { short: `${Number(day)} ${name}`, full: date }
-    : { short: `${name} ${year}`, full: `${name} ${year}` }
-}
-
-/** @param {SpendingWindow} window */
-const isEmpty = ({ purchaseCount, reversalCount = 0 }) => purchaseCount + reversalCount === 0
+/** The share of the plot at each side in which the amount of the highest bar is moved towards the middle of the plot. */
+const sideShare = 0.25
 
 /**
- * Returns the changes of the page's state that show the entries of a window in the history.
- *
- * @param {SpendingWindow} window
- */
-const chosen = ({ from, to }) => ({
-  from: new Date(from).toISOString(),
-  to: new Date(to).toISOString(),
-  page: undefined
-})
-
-/**
- * Returns the amount of a window as a float, which only places parts of the drawing.
+ * Returns the amount of a window as a float, which only places parts of the plot.
  *
  * @param {{ total: string }} window
  */
 const size = ({ total }) => Number(total)
 
 /**
- * Returns the amounts at the lines of the axis: multiples of 1, 2 or 5 times a power of ten. The lines enclose all
- * amounts and 0.
+ * Returns the lines of the axis of amounts: multiples of 1, 2 or 5 times a power of ten, which hold all amounts and 0.
  *
  * @param {ReadonlyArray<number>} sizes
  */
@@ -81,26 +40,94 @@ export const axisOf = (sizes) => {
 }
 
 /**
- * Returns the function that maps an amount to its distance from the top of the plot.
+ * Returns the function that maps an amount to its distance from the top of the plot, in percent of the plot's height.
  *
  * @param {ReadonlyArray<number>} axis
  */
 const scaleOf = (axis) => {
   const bottom = axis[0] ?? 0
   const top = axis.at(-1) ?? 1
-  return (/** @type {number} */ one) => ((top - one) / (top - bottom)) * height
+  return (/** @type {number} */ one) => ((top - one) / (top - bottom)) * 100
 }
 
-/** @param {Spending} spending @param {(one: number) => number} placeOf */
-const bars = ({ windows }, placeOf) =>
-  windows.map((window, index) => {
-    const ends = [placeOf(size(window)), placeOf(0)].sort((one, other) => one - other)
-    const [top = 0, bottom = 0] = ends
-    const high = isEmpty(window) ? 0 : Math.max(barHeightMin, bottom - top)
-    const y = size(window) < 0 ? top : bottom - high
-    const kind = high === 0 ? "bar none" : size(window) < 0 ? "bar back" : "bar"
-    return draw("rect", { x: index * slot + (slot - barWidth) / 2, y, width: barWidth, height: high, class: kind })
+/** @param {SpendingWindow} window @param {(one: number) => number} placeOf */
+const barOf = (window, placeOf) => {
+  const [zero, end] = [placeOf(0), placeOf(size(window))]
+  const isBack = end > zero
+  const bar = make("span", { class: isBack ? "bar back" : "bar" })
+  bar.style.height = `${Math.abs(end - zero)}%`
+  if (isBack) bar.style.top = `${zero}%`
+  else bar.style.bottom = `${100 - zero}%`
+  return bar
+}
+
+/**
+ * Makes the list of the bars, with a link for each window that has entries. The name of a link is its window with the
+ * exact amount. A click on a link shows the entries of its window in the history.
+ *
+ * @param {Spending} spending
+ * @param {string} said
+ * @param {(one: number) => number} placeOf
+ * @param {import("./Address.js").Address} address
+ */
+const bars = ({ by, windows }, said, placeOf, address) => {
+  const items = windows.map((window) => {
+    if (isEmpty(window)) return make("li", { "aria-hidden": "true" })
+    const name = { "aria-label": saidOf(window, by), tabindex: "-1", "data-key": `bar ${window.from}` }
+    const link = address.link(chosen(window), name, "")
+    link.append(barOf(window, placeOf))
+    return make("li", {}, link)
   })
+  // The key Tab moves the focus to one bar, and the arrow keys move the focus from bar to bar.
+  items.findLast((item) => item.firstElementChild !== null)?.firstElementChild?.setAttribute("tabindex", "0")
+  return make("ol", { "aria-label": `Spending: ${said}` }, ...items)
+}
+
+/**
+ * Gives the focus to a part of the chart. If the part is a bar, the key Tab comes back to this bar.
+ *
+ * @param {HTMLElement} part
+ */
+const focusOn = (part) => {
+  for (const bar of part.closest("ol")?.querySelectorAll("a") ?? []) bar.tabIndex = bar === part ? 0 : -1
+  part.focus()
+}
+
+/** Moves the focus from bar to bar by the arrow keys, Home and End. @param {HTMLElement} list */
+const followKeys = (list) => {
+  list.addEventListener("keydown", (event) => {
+    const links = [...list.querySelectorAll("a")]
+    const at = links.findIndex((link) => link === document.activeElement)
+    const next = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: links.length - 1 }[event.key]
+    const link = next === undefined ? undefined : links[next]
+    if (link === undefined) return
+    event.preventDefault()
+    focusOn(link)
+  })
+}
+
+/**
+ * Shows in the caption the amount of the window that is under the pointer or has the focus. Without such a window the
+ * caption shows the amount of the whole time.
+ *
+ * @param {HTMLElement} list
+ * @param {HTMLElement} caption
+ * @param {Spending} spending
+ */
+const sayWindows = (list, caption, { by, windows }) => {
+  const said = caption.textContent
+  /** @param {Event} event */
+  const tell = ({ target }) => {
+    const item = target instanceof Element ? target.closest("li") : null
+    const window = item === null ? undefined : windows[[...list.children].indexOf(item)]
+    caption.textContent = window === undefined ? said : saidOf(window, by)
+  }
+  const rest = () => (caption.textContent = said)
+  list.addEventListener("pointerover", tell)
+  list.addEventListener("focusin", tell)
+  list.addEventListener("pointerleave", rest)
+  list.addEventListener("focusout", rest)
+}
 
 /**
  * Returns labels under the bars with the names of some windows, always including the last window.
@@ -120,12 +147,7 @@ const labels = ({ by, windows }) => {
   return make("div", { class: "labels", "aria-hidden": "true" }, ...names)
 }
 
-/**
- * Returns the labels of the lines on the axis of amounts.
- *
- * @param {ReadonlyArray<number>} axis
- * @param {(one: number) => number} placeOf
- */
+/** Returns the amounts beside the lines. @param {ReadonlyArray<number>} axis @param {(one: number) => number} placeOf */
 const amounts = (axis, placeOf) => {
   const texts = axis.map((one) => {
     const text = make("span", {}, compact(one))
@@ -135,46 +157,47 @@ const amounts = (axis, placeOf) => {
   return make("div", { class: "amounts", "aria-hidden": "true" }, ...texts)
 }
 
-/** @param {SpendingWindow} window @param {string} by */
-const saidOf = (window, by) => `${namesOf(window.from, by).full}: ${amount(window.total)} USD in ${entriesText(window)}`
+/** @param {ReadonlyArray<number>} axis @param {(one: number) => number} placeOf */
+const lines = (axis, placeOf) =>
+  axis.map((one) => {
+    const line = make("span", { class: one === 0 ? "rule zero" : "rule" })
+    line.style.top = `${placeOf(one)}%`
+    return line
+  })
 
-/** @param {Spending} spending @param {import("./Address.js").Address} address */
-const table = ({ by, windows }, address) => {
-  const rows = windows
-    .filter((window) => !isEmpty(window))
-    .toReversed()
-    .map((window) =>
-      make(
-        "tr",
-        {},
-        make("th", { scope: "row" }, address.link(chosen(window), {}, namesOf(window.from, by).full)),
-        make("td", { class: "number" }, String(window.purchaseCount)),
-        make("td", { class: "number" }, amount(window.total))
-      )
-    )
-  const head = make(
-    "tr",
-    {},
-    make("th", { scope: "col" }, "Window"),
-    make("th", { scope: "col", class: "number" }, "Purchases"),
-    make("th", { scope: "col", class: "number" }, "Amount")
-  )
-  return make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows))
-}
-
-/** Marks the highest bar with its amount. @param {Spending} spending @param {(one: number) => number} placeOf */
+/** Marks the highest bar with its exact amount. @param {Spending} spending @param {(one: number) => number} placeOf */
 const peak = ({ windows }, placeOf) => {
   const sizes = windows.map(size)
   const high = Math.max(...sizes)
   const index = sizes.indexOf(high)
-  if (high <= 0) return []
-  const text = make("span", { class: "peak", "aria-hidden": "true" }, compact(high))
+  const window = windows[index]
+  if (high <= 0 || window === undefined) return []
+  const text = make("span", { class: "peak", "aria-hidden": "true" }, amount(window.total))
   const share = (index + 0.5) / windows.length
+  // The amount stands above the middle of its bar. Near a side of the plot, the amount is moved to stay inside the plot.
+  const before = Math.min(share, sideShare) * 2
+  const after = (Math.max(share, 1 - sideShare) - (1 - sideShare)) * 2
+  text.style.left = `${share * 100}%`
   text.style.top = `${placeOf(high)}%`
-  if (share > 0.93) text.style.right = "0"
-  else text.style.left = `${share * 100}%`
-  text.classList.toggle("last", share > 0.93)
+  text.style.translate = `${-(before + after) * 100}% -100%`
   return [text]
+}
+
+/**
+ * Makes the bars with an axis of amounts beside the bars and an axis of time below the bars.
+ *
+ * @param {Spending} spending
+ * @param {HTMLElement} caption
+ * @param {import("./Address.js").Address} address
+ */
+const plotOf = (spending, caption, address) => {
+  const axis = axisOf(spending.windows.map(size))
+  const placeOf = scaleOf(axis)
+  const list = bars(spending, caption.textContent, placeOf, address)
+  followKeys(list)
+  sayWindows(list, caption, spending)
+  const plot = make("div", { class: "plot" }, ...lines(axis, placeOf), list, ...peak(spending, placeOf))
+  return [amounts(axis, placeOf), plot, labels(spending)]
 }
 
 /**
@@ -188,43 +211,22 @@ const peak = ({ windows }, placeOf) => {
 export const showSpending = (parent, spending, address) => {
   const { windows, total, timeZone, by } = spending
   const wasOpen = parent.querySelector("details")?.open === true
+  const focused = document.activeElement
+  const key = focused instanceof HTMLElement && parent.contains(focused) ? focused.dataset["key"] : undefined
   const said = `${amount(total)} USD in ${entriesText(spending)} over ${plural(windows.length, by)}, ${timeZone}`
-  const axis = axisOf(windows.map(size))
-  const placeOf = scaleOf(axis)
-  const width = windows.length * slot
-  const lines = axis.map((one) => {
-    const y = placeOf(one)
-    return draw("line", { x1: 0, x2: width, y1: y, y2: y, class: one === 0 ? "zero" : "rule" })
-  })
-  const box = { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none" }
-  const chart = draw(
-    "svg",
-    { ...box, role: "img", "aria-label": `Spending: ${said}` },
-    ...lines,
-    ...bars(spending, placeOf)
-  )
-  const details = make("details", {}, make("summary", {}, "As a table"), table(spending, address))
-  details.open = wasOpen
   const caption = make("figcaption", { class: "note" }, said)
-  const nothing = windows.every(isEmpty) ? [make("p", { class: "empty" }, "Nothing was bought in this time.")] : []
-  const plot = make("div", { class: "plot" }, chart, ...peak(spending, placeOf), ...nothing)
-  /** @param {PointerEvent} event */
-  const windowAt = ({ clientX }) => {
-    const { left, width } = plot.getBoundingClientRect()
-    return windows[Math.floor(((clientX - left) / width) * windows.length)]
-  }
-  // The caption shows the amount of the window under the pointer.
-  plot.addEventListener("pointermove", (event) => {
-    const window = windowAt(event)
-    if (window !== undefined) caption.textContent = saidOf(window, by)
-  })
-  plot.addEventListener("pointerleave", () => (caption.textContent = said))
-  plot.addEventListener("click", (event) => {
-    const window = windowAt(event)
-    if (window !== undefined && !isEmpty(window)) address.go(chosen(window))
-  })
-  parent.replaceChildren(
-    make("figure", { class: "chart" }, amounts(axis, placeOf), plot, labels(spending), caption),
-    details
+  const isNothing = windows.every(isEmpty)
+  const chart = isNothing
+    ? [make("p", { class: "empty" }, "Nothing was bought in this time.")]
+    : plotOf(spending, caption, address)
+  const summary = make("summary", { "data-key": "table" }, "As a table")
+  const details = make("details", {}, summary, spendingTable(spending, address))
+  details.open = wasOpen
+  details.hidden = isNothing
+  parent.replaceChildren(make("figure", { class: isNothing ? "" : "chart" }, ...chart, caption), details)
+  // A new drawing of the chart must not take the focus from a keyboard user.
+  const part = [...parent.querySelectorAll("a, summary")].find(
+    (one) => key !== undefined && one.getAttribute("data-key") === key
   )
+  if (part instanceof HTMLElement) focusOn(part)
 }

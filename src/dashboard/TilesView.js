@@ -26,7 +26,10 @@ export class TilesView {
       oldest === undefined || waiting === 0 ? atEdge : `the oldest for ${duration(oldest)}, ${atEdge}`
     byId("applied").textContent = rates === undefined ? "–" : rate(rates.applied)
     byId("repeats").textContent = rates === undefined ? "–" : rate(rates.repeats)
-    if (rates !== undefined) this.line.add(rates.applied)
+    if (rates !== undefined) {
+      this.line.add(rates.applied)
+      byId("applied-note").textContent = `highest seen in two minutes: ${rate(this.line.highest)} /s`
+    }
     this.showLag(alerts)
   }
 

@@ -34,6 +34,8 @@ export class UserView {
   account = byId("user-account")
   /** The number of entries of the shown account, in words. */
   entries = ""
+  /** The user and the spending that the chart shows, as text. */
+  drawnSpending = ""
   message = byId("user-message")
   input = byId("user-id", HTMLInputElement)
   webhook = new WebhookView()
@@ -190,7 +192,11 @@ export class UserView {
   async readSpending() {
     const { user = "", by = "day" } = this.place
     const spending = await ask(`${userPath(user)}/spending?${new URLSearchParams({ by, timeZone })}`)
-    if (user === this.place.user && by === this.place.by) showSpending(byId("spending-chart"), spending, this.address)
+    if (user !== this.place.user || by !== this.place.by) return
+    // An equal chart is not drawn again, so the bar under the pointer stays.
+    const drawn = JSON.stringify([user, spending])
+    if (drawn !== this.drawnSpending) showSpending(byId("spending-chart"), spending, this.address)
+    this.drawnSpending = drawn
   }
 
   /** Shows the failure of a read, or removes the message about an earlier failure. @param {Promise<unknown>} read */

@@ -102,6 +102,7 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     const above0 = (id: string) => page.evaluate(`[...window.seen.${id}].some((text) => /[1-9]/.test(text))`)
     await until("a rate of purchases was shown", async () => (await above0("applied")) === true)
     await until("a rate of repeats was shown", async () => (await above0("repeats")) === true)
+    await untilText("#applied-note", /^highest seen in two minutes: [1-9][\d,.]* \/s$/)
   })
 
   it("the dashboard shows a user's total, spending, history page by page, and a receipt", async () => {
@@ -129,13 +130,13 @@ describe(`the dashboard in a browser (pictures in ${screenshots})`, needs(browse
     await page.locator("#history-newest").click()
     await untilText("#history-note", "12 to 3 of 12")
 
-    expect(await page.locator("#spending-chart svg").getAttribute("aria-label")).toBe(
+    expect(await page.locator("#spending-chart ol").getAttribute("aria-label")).toBe(
       "Spending: 7.80 USD in 12 purchases over 30 days, UTC"
     )
-    expect(await page.locator("#spending-chart rect").count()).toBe(30)
-    expect(await page.locator("#spending-chart rect:not(.none)").count()).toBe(1)
+    expect(await page.locator("#spending-chart ol > li").count()).toBe(30)
+    expect(await page.locator("#spending-chart ol a").count()).toBe(1)
     await page.getByLabel("Hours").check()
-    await page.locator("#spending-chart svg[aria-label*='24 hours']").waitFor()
+    await page.locator("#spending-chart ol[aria-label*='24 hours']").waitFor()
     await page.locator("#spending-chart summary").click()
     expect((await page.locator("#spending-chart tbody tr").first().locator("td").allInnerTexts()).at(-1)).toBe("7.80")
 

@@ -67,7 +67,7 @@ describe("the two views of the page", needs(browserNeeded), () => {
     await untilText("#history-note", "25 to 16 of 25")
     expect(hashOf()).toBe("#user=bob")
     await page.getByLabel("Months").check()
-    await page.locator("#spending-chart svg[aria-label*='12 months']").waitFor()
+    await page.locator("#spending-chart ol[aria-label*='12 months']").waitFor()
     await page.locator("#history-older").click()
     await untilText("#history-note", "15 to 6 of 25")
     await page.getByRole("link", { name: "b9", exact: true }).click()
@@ -80,7 +80,7 @@ describe("the two views of the page", needs(browserNeeded), () => {
     await page.goto(address)
     await page.locator("#receipt dd").first().waitFor()
     await untilText("#history-note", "15 to 6 of 25")
-    await page.locator("#spending-chart svg[aria-label*='12 months']").waitFor()
+    await page.locator("#spending-chart ol[aria-label*='12 months']").waitFor()
     expect(await page.locator("#receipt dd").first().innerText()).toBe("b9")
     expect(await page.title()).toBe("bob · Purchase ledger")
   })
@@ -152,6 +152,66 @@ describe("the two views of the page", needs(browserNeeded), () => {
     expect(total.stdout).toBe((await service.get("/users/o'neil/total")).body)
     const history = await run("bash", ["-c", `${await copied("#copy-history")} --silent --fail`])
     expect(history.stdout).toBe((await service.get("/users/o'neil/purchases?limit=10")).body)
+  })
+
+  it("an account without entries has a notice instead of filters, buttons of pages and a table of spending", async () => {
+    await open("#user=Bob")
+    await untilText("#history-empty", "No purchase of this user was applied.")
+    await untilText(
+      "#user-unknown",
+      "No purchase of this user was ever applied. Check the spelling: capital letters count."
+    )
+    const parts = ["#filters", "#copy-history", "#history-newest", "#history-older", "#spending-chart details"]
+    for (const part of parts) {
+      expect({ part, isShown: await page.locator(part).isVisible() }).toEqual({ part, isShown: false })
+    }
+    await page.getByRole("textbox", { name: "User" }).fill("bob")
+    await page.keyboard.press("Enter")
+    await untilText("#history-note", "25 to 16 of 25")
+    for (const part of parts) await page.locator(part).waitFor()
+  })
+
+  it("a list of one page has no buttons of pages", async () => {
+    await open("#user=o'neil")
+    await untilText("#history-note", "1 to 1 of 1")
+    for (const part of ["#history-newest", "#history-older", "#alerts-newest", "#alerts-older"]) {
+      expect({ part, isShown: await page.locator(part).isVisible() }).toEqual({ part, isShown: false })
+    }
+  })
+
+  it("a phone shows the whole id of a purchase, so that ids which differ in their ends are told apart", async () => {
+    for (const purchaseId of ["order-2026-1001", "order-2026-1002"]) {
+      await service.post(purchaseText({ userId: "fay", purchaseId }), { prefer: "wait=10" })
+    }
+    await open("#user=fay", 390, 844)
+    await untilText("#history-note", "2 to 1 of 2")
+    const cut = await page.evaluate(`
+      [...document.querySelectorAll("#history tbody a")]
+        .filter((link) => link.scrollWidth > link.clientWidth || link.scrollHeight > link.clientHeight + 1)
+        .map((link) => link.textContent)`)
+    expect(cut).toEqual([])
+    expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(390)
+  })
+
+  it("the view of the operator says what is not known before the service has answered", async () => {
+    await browser.contexts().at(0)?.close()
+    page = await browser.newPage({ viewport: { width: 1_440, height: 900 } })
+    await page.route("**/status", (route) => route.abort())
+    await page.goto(`http://127.0.0.1:${server.port}/#view=operate`)
+    await untilText("#health-heading", "The state of the service is not known")
+    const texts = await page.locator("#operate .empty:visible").allInnerTexts()
+    expect(texts).toEqual(
+      expect.arrayContaining([
+        "Workers are not known yet.",
+        "Judges are not known yet.",
+        "Partitions are not known yet.",
+        "Errors are not known yet."
+      ])
+    )
+    await page.unrouteAll({ behavior: "ignoreErrors" })
+    await page.locator("#partitions li").first().waitFor()
+    const after = await page.locator("#operate .empty:visible").allInnerTexts()
+    expect(after.filter((text) => text.endsWith("not known yet."))).toEqual([])
   })
 
   it("a page without DEMO has no buttons that store purchases", async () => {

@@ -28,6 +28,8 @@ export class HistoryFilters {
   product = byId("filter-product", HTMLInputElement)
   productType = byId("filter-type", HTMLInputElement)
   order = byId("filter-order", HTMLSelectElement)
+  /** The user and the filters of the address that the form was filled with, as text. */
+  filled = ""
 
   /** @param {import("./Address.js").Address} address */
   constructor(address) {
@@ -57,7 +59,11 @@ export class HistoryFilters {
   }
 
   /** Fills the form with the filters of the address. @param {import("./Address.js").Place} place */
-  show({ from, to, product = "", productType = "", order = "newest" }) {
+  show({ user, from, to, product = "", productType = "", order = "newest" }) {
+    // The account is read again while a person fills in the form, so filters that the form has are not filled in again.
+    const filled = JSON.stringify([user, from, to, product, productType, order])
+    if (filled === this.filled) return
+    this.filled = filled
     this.from.value = localOf(from)
     this.to.value = localOf(to)
     this.product.value = product

@@ -136,6 +136,20 @@ describe("reversals and filters on the page", needs(browserNeeded), () => {
     await untilText("#history-empty", "No entry fits the filters.")
   })
 
+  it("a filter that is not applied yet stays in its field while the account gets purchases", async () => {
+    await buy("gil", "g1")
+    await open({ user: "gil" })
+    await untilText("#user-count", "1 purchase, exact and current")
+    await page.locator("#filter-product").fill("Desk")
+    await buy("gil", "g2")
+    await untilText("#user-count", "2 purchases, exact and current")
+    expect(await page.locator("#filter-product").inputValue()).toBe("Desk")
+    await page.locator("#user-id").fill("dan")
+    await page.keyboard.press("Enter")
+    await untilText("#user-name", "dan")
+    expect(await page.locator("#filter-product").inputValue()).toBe("")
+  })
+
   it("times of the filters are in the browser's zone, and the address holds the same moments in UTC", async () => {
     await buy("eva", "e1")
     await open({ user: "eva", to: "2026-07-01T10:00:00.000Z" })

@@ -23,7 +23,8 @@ const sideShare = 0.25
 const size = ({ total }) => Number(total)
 
 /**
- * Returns the lines of the axis of amounts: multiples of 1, 2 or 5 times a power of ten, which hold all amounts and 0.
+ * Returns the amounts at the lines of the axis: multiples of 1, 2 or 5 times a power of ten. The lines enclose all
+ * amounts and 0.
  *
  * @param {ReadonlyArray<number>} sizes
  */
@@ -147,7 +148,7 @@ const labels = ({ by, windows }) => {
   return make("div", { class: "labels", "aria-hidden": "true" }, ...names)
 }
 
-/** Returns the amounts beside the lines. @param {ReadonlyArray<number>} axis @param {(one: number) => number} placeOf */
+/** Returns the labels of the lines on the axis of amounts. @param {ReadonlyArray<number>} axis @param {(one: number) => number} placeOf */
 const amounts = (axis, placeOf) => {
   const texts = axis.map((one) => {
     const text = make("span", {}, compact(one))

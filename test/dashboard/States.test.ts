@@ -188,6 +188,8 @@ describe(`the states of the page (pictures in ${screenshots})`, needs(browserNee
       for (const [index, look] of looks.entries()) {
         page = pages[index] ?? page
         await page.locator("#health[data-state=down]").waitFor()
+        // The page has the state of a service that cannot store before it has no answer at all.
+        await page.locator("#connection[data-state=gone]").waitFor()
         expect(await page.locator("#user-account").isVisible()).toBe(true)
         expect(await page.locator("#user-count").innerText()).toMatch(/, as they were when the service answered last$/)
         await check("support-without-broker", look)

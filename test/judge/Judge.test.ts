@@ -5,7 +5,7 @@ import { groupsOf } from "../../src/harness/alerts/AlertCheck.ts"
 import { mistakesOfJudge, positionsOf, untilJudged } from "../../src/harness/alerts/JudgedSystem.ts"
 import { RuleBook } from "../../src/harness/alerts/RuleBook.ts"
 import { mistakesAfter, post, readAccount } from "../../src/harness/system/Shopper.ts"
-import { manySold, type Sold, sold } from "../../src/harness/system/Sold.ts"
+import { manySold, piecesOf, type Sold, sold } from "../../src/harness/system/Sold.ts"
 import { until } from "../../src/harness/system/TestBroker.ts"
 import type { JudgeReplacements } from "../../src/harness/system/TestLedger.ts"
 import { TestProcess } from "../../src/harness/system/TestProcess.ts"
@@ -19,6 +19,11 @@ import { startedBeforeEach } from "../support/StartedBefore.ts"
 
 /** Replaces the signs of life of a judge, so that no other judge hears this judge. */
 const silent: JudgeReplacements = { signs: (real) => ({ ...real, give: () => Effect.void }) }
+
+/** The number of users whose rules one purchase meets. The variable OWNERS sets a larger number. */
+const owners = Number(process.env["OWNERS"] ?? 2_000)
+const ownersTimeout = 60_000 + 5 * owners
+const writesAtOnce = 20
 
 /** Every purchase of every user meets this rule. */
 const everyPurchase = { who: "all", measure: "quantity", is: "greater-or-equal", threshold: 1 }
@@ -45,8 +50,8 @@ describe("A judge", () => {
   }
 
   /** Expects exactly the alerts that follow from the journal, and positions of the shard that never go back. */
-  const expectJudged = async () => {
-    await untilJudged(system.admin)
+  const expectJudged = async (withinMilliseconds?: number) => {
+    await untilJudged(system.admin, 0, withinMilliseconds)
     expect(await mistakesOfJudge(system.admin)).toEqual([])
     const reached = (await positionsOf(system.admin)).map(({ through, messages }) => through + messages / 1e6)
     expect(reached).toEqual(reached.toSorted((one, other) => one - other))
@@ -106,30 +111,36 @@ describe("A judge", () => {
     expect(getPriority(process.pid)).toBe(7)
   })
 
-  it("a judge goes on in the middle of one purchase whose alerts do not fit into one batch", async () => {
-    const owners = 2_000
-    await system.startWorker()
-    const rules = new RuleBook(system.admin)
-    for (let owner = 0; owner < owners; owner += 1) await rules.put(`owner-${owner}`, "all", everyPurchase)
-    const before = await system.startJudge()
-    await untilJudged(system.admin)
-    await before.stop()
-    await buy(sold("ann", "1"))
-    const process = new TestProcess("judge", {
-      NATS_URL: system.broker.url,
-      WORKER_ID: "first",
-      TEST_CRASH_POINT: "committed:1"
-    })
-    processes.add(process)
-    expect((await process.ended).signal).toBe("SIGKILL")
-    const between = (await alerts()).length
-    expect(between).toBeGreaterThan(0)
-    expect(between).toBeLessThan(owners)
-    expect((await positionsOf(system.admin)).at(-1)?.messages).toBe(between)
-    await system.startJudge({}, { workerId: "second" })
-    await expectJudged()
-    expect(await alerts()).toHaveLength(owners)
-  })
+  it(
+    "a judge goes on in the middle of one purchase whose alerts do not fit into one batch",
+    { timeout: 3 * ownersTimeout },
+    async () => {
+      await system.startWorker()
+      const rules = new RuleBook(system.admin)
+      const names = Array.from({ length: owners }, (_, owner) => `owner-${owner}`)
+      for (const some of piecesOf(names, writesAtOnce)) {
+        await Promise.all(some.map((owner) => rules.put(owner, "all", everyPurchase)))
+      }
+      const before = await system.startJudge()
+      await untilJudged(system.admin, 0, ownersTimeout)
+      await before.stop()
+      await buy(sold("ann", "1"))
+      const process = new TestProcess("judge", {
+        NATS_URL: system.broker.url,
+        WORKER_ID: "first",
+        TEST_CRASH_POINT: "committed:1"
+      })
+      processes.add(process)
+      expect((await process.ended).signal).toBe("SIGKILL")
+      const between = (await alerts()).length
+      expect(between).toBeGreaterThan(0)
+      expect(between).toBeLessThan(owners)
+      expect((await positionsOf(system.admin)).at(-1)?.messages).toBe(between)
+      await system.startJudge({}, { workerId: "second" })
+      await expectJudged(ownersTimeout)
+      expect(await alerts()).toHaveLength(owners)
+    }
+  )
 
   it("two judges of the same shard store each alert only once", async () => {
     await system.startWorker()

@@ -45,7 +45,7 @@ export const root = Command.make("purchases").pipe(
     )
   }),
   Command.withDescription(
-    "Store purchases and read the ledger.\n\nExit codes: 0 done; 1 refused or not found; 2 wrong command line; 3 the service cannot be reached or cannot do it now; 141 the reader of the output has gone. A signal ends a command as it ends other programs."
+    "Store purchases and read the ledger.\n\nExit codes: 0 done; 1 refused or not found, or findings of an audit; 2 wrong command line; 3 the service cannot be reached or cannot do it now; 141 the reader of the output has gone. A signal ends a command as it ends other programs."
   ),
   Command.withExamples([
     {

@@ -44,7 +44,7 @@ export class SliceTooLarge extends Error {
 export interface PassOptions {
   /** About the most bytes that the tables may take. */
   readonly bytesMax: number
-  /** Whether the pass reports what does not depend on the users that it follows. */
+  /** Whether the pass adds the findings that do not depend on the followed users. */
   readonly isFirst: boolean
 }
 
@@ -149,7 +149,10 @@ export class AuditPass {
     }
   }
 
-  /** Ends the pass: finds requests without a trace, and compares the heads. Returns what the pass has audited. */
+  /**
+   * Ends the pass: finds requests without a trace, and compares the heads. Returns the numbers of audited accounts,
+   * purchases and reversals.
+   */
   end() {
     const ofUnreadable = new Map<number, number>()
     this.input.forEachLost(this.ids, (request) => {
@@ -244,7 +247,8 @@ export class AuditPass {
   private takeHeads(partition: number, sequence: number, text: string): void {
     if (sequence > (this.heads.get(partition)?.through ?? 0)) return
     for (const line of revisionLinesOf(text)) {
-      const account = this.accountOf(tokenOfLine(line))
+      const userToken = tokenOfLine(line)
+      const account = isToken(userToken) ? this.accountOf(userToken) : undefined
       if (account !== undefined) account.head = sequence
     }
   }

@@ -196,6 +196,36 @@ describe("a pass of the audit", () => {
     expect(changes).toBeGreaterThan(20)
   })
 
+  it.each<readonly [title: string, change: (text: string) => string, finding: string]>([
+    [
+      "two revisions of a user",
+      (text) => `${text}${revisionLinesOf(text)[0]}\n`,
+      "the commit has two revisions of the user"
+    ],
+    ["no end", (text) => text.slice(0, -1), "the commit breaks off"],
+    ["more revisions than a commit may have", (text) => text + "[]\n".repeat(1_000), "the commit has 1001 revisions"],
+    [
+      "more bytes than a commit may have",
+      (text) => `${text}${"x".repeat(2 ** 17)}\n`,
+      "the revisions of the commit have"
+    ],
+    ["a line that is no revision", (text) => `${text}nothing\n`, "the revision cannot be read"]
+  ])("finds a commit with %s", (_title, change, finding) => {
+    const written = writeLedger([{ user: 0, id: 1, value: 1, reverses: undefined }], [1], 0)
+    const [first, second] = written.journal as [StreamRecord, StreamRecord]
+    const payload = Buffer.from(change(Buffer.from(second.payload).toString()))
+    const findings = auditOf({ ...written, journal: [first, { ...second, payload }] })
+    expect(findings).toContainEqual(expect.stringContaining(finding))
+  })
+
+  it("finds a take-over that does not begin at the position of the commit before it", () => {
+    const written = writeLedger([{ user: 0, id: 1, value: 1, reverses: undefined }], [1], 0)
+    const text = encodeCommit({ kind: "takeover", epoch: 0, worker: "w", position: 1 }, [])
+    const record = { subject: commitSubject(0), sequence: 3, storedAt: 0, payload: Buffer.from(text) }
+    const findings = auditOf({ ...written, journal: [...written.journal, record] })
+    expect(findings).toEqual(["partition 0, commit 3: the take-over begins at position 1, not at 0"])
+  })
+
   it("finds that a message of the journal is missing", () => {
     const written = writeLedger([{ user: 0, id: 1, value: 1, reverses: undefined }], [1], 0)
     const [first, ...rest] = written.journal

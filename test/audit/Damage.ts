@@ -107,6 +107,16 @@ export const withChunks = (copy: LedgerCopy, partition: number, change: (chunk: 
   }
 }
 
+/** Returns a copy in which the newest manifest of a partition is changed. */
+export const withManifest = (copy: LedgerCopy, partition: number, change: (text: string) => string): LedgerCopy => ({
+  ...copy,
+  heads: copy.heads.map((message) =>
+    message?.subject === `$KV.heads.${partition}.manifest`
+      ? { ...message, payload: Buffer.from(change(textOf(message))) }
+      : message
+  )
+})
+
 /** Gives each entry of a chunk a sequence. */
 export const withSequences =
   (sequence: number) =>

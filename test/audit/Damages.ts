@@ -5,6 +5,7 @@ import {
   sequenceOf,
   withChunks,
   withHead,
+  withManifest,
   withMessage,
   withoutHeads,
   withRevision,
@@ -314,6 +315,16 @@ const besideChains: ReadonlyArray<Damage> = [
       `heads of partition 0, user ${ann}: the heads up to N have no head of the user, and the newest revision is in commit N`,
       `heads of partition 0, user ${bob}: the heads up to N have no head of the user, and the newest revision is in commit N`
     ]
+  },
+  {
+    title: "heads that reach beyond the journal",
+    apply: (copy) => withManifest(copy, 0, (text) => text.replace(/"through":[0-9]+/, '"through":999')),
+    findings: ["heads of partition 0: the heads reach to commit 999, and the journal to N"]
+  },
+  {
+    title: "heads whose manifest cannot be read",
+    apply: (copy) => withManifest(copy, 0, () => "{}"),
+    findings: ["heads of partition 0: the manifest cannot be read"]
   },
   {
     title: "heads with a user who does not exist",

@@ -25,6 +25,8 @@ interface ImportSettings {
   readonly refusedPath: string | undefined
   /** Whether the records are only checked, and nothing is sent. */
   readonly isDry: boolean
+  /** Whether a record counts as stored only when its purchase is applied. */
+  readonly untilApplied: boolean
 }
 
 /** Yields the records in batches, from the record `from` on, counted from 0. */
@@ -57,6 +59,8 @@ export class ImportRun {
   private readonly means: Means
   private state: RunState = newRunState({})
   private batch: StoringRun | undefined
+  /** The records of the batch that is sent. */
+  private sending: ReadonlyArray<readonly [FileRecord, ImportedPurchase]> = []
   private refusedFile: RefusedFile | undefined
   /** The number of records in the file. */
   records = 0
@@ -81,6 +85,11 @@ export class ImportRun {
 
   get refused(): number {
     return this.state.refused
+  }
+
+  /** The lines of the records whose purchases are stored, and were not applied when the service answered. */
+  get unappliedLines(): ReadonlyArray<number> {
+    return Array.from(this.batch?.unapplied ?? [], (number) => this.sending[number - 1]?.[0].line ?? 0)
   }
 
   /** Imports the file. Throws an UnusableFile before anything is sent if the file cannot be read to its end. */
@@ -168,9 +177,11 @@ export class ImportRun {
     }
     const batch = new StoringRun(wanted.length, (number) => at(number)[1])
     this.batch = batch
+    this.sending = wanted
     const { clientTelling, signal, timeoutMilliseconds, onRetry } = this.means
     const onRefused = (number: number, reason: string) => void refused.set(at(number)[0], reason)
-    await batch.store({ clientTelling, signal, timeoutMilliseconds, onRetry, onRefused })
+    const { untilApplied } = this.settings
+    await batch.store({ clientTelling, signal, timeoutMilliseconds, onRetry, onRefused, untilApplied })
     this.batch = undefined
     return batch.stored
   }

@@ -16,7 +16,17 @@ interface RunSettings {
   readonly onRetry: OnRetry
   /** Is called for each purchase that the service refuses. */
   readonly onRefused?: (number: number, reason: string) => void
+  /** Whether a purchase counts as stored only when it is applied. */
+  readonly untilApplied?: boolean
 }
+
+/** The longest time for which the service is asked to wait until the purchases of a request are applied. */
+const waitSecondsMax = 10
+
+const waitSecondsOf = (timeoutMilliseconds: number): number =>
+  Math.max(1, Math.min(waitSecondsMax, Math.floor(timeoutMilliseconds / 1_000)))
+
+const notApplied = new Error("Some purchases are stored, and not applied yet.")
 
 /**
  * Stores the purchases 1 to `count`. Sends purchases again that the service could not take, until the timeout is over.
@@ -31,6 +41,8 @@ export class StoringRun {
   private answered = 0
   stored = 0
   refused = 0
+  /** The numbers of the purchases that are stored, and were not applied when the service answered. */
+  readonly unapplied = new Set<number>()
   /** The message of the first refusal; `undefined` if no purchase was refused. */
   refusal: string | undefined
 
@@ -68,7 +80,7 @@ export class StoringRun {
     try {
       for (let attempt = 1; ; attempt += 1) {
         const settledBefore = this.settled
-        const failure = await this.round(client, patience.signal, onSettled, settings.onRefused)
+        const failure = await this.round(client, patience.signal, onSettled, settings)
         if (failure === undefined) return
         if (this.settled > settledBefore) attempt = 1
         const wait = retryWaitMilliseconds(attempt, retryDefaults, Math.random)
@@ -81,22 +93,23 @@ export class StoringRun {
   }
 
   /**
-   * Sends purchases until all are sent, or until the service could not take one. Returns the first problem of a
-   * purchase that the service could not take; `undefined` if it took all purchases.
+   * Sends purchases until all are sent, or until a purchase has to be sent again. Returns why the first of these
+   * purchases has to be sent again; `undefined` if no purchase has to.
    */
   private async round(
     client: PurchaseClient,
     signal: AbortSignal,
     onSettled: () => void,
-    onRefused: RunSettings["onRefused"]
-  ): Promise<ProblemError | undefined> {
-    let failure: ProblemError | undefined
+    { onRefused, untilApplied = false, timeoutMilliseconds }: RunSettings
+  ): Promise<Error | undefined> {
+    const options = untilApplied ? { signal, waitSeconds: waitSecondsOf(timeoutMilliseconds) } : { signal }
+    let failure: Error | undefined
     const again = this.again
     this.again = []
     const isWanted = () => failure === undefined
     const unanswered: Array<number> = []
     try {
-      for await (const { outcome } of client.postAll(this.wanted(again, unanswered, isWanted), { signal })) {
+      for await (const { outcome } of client.postAll(this.wanted(again, unanswered, isWanted), options)) {
         this.answered += 1
         // The outcomes come in the order of the purchases.
         const number = unanswered.shift() ?? 0
@@ -106,6 +119,13 @@ export class StoringRun {
           failure ??= problem
           continue
         }
+        if (untilApplied && outcome.status === "stored") {
+          this.again.push(number)
+          this.unapplied.add(number)
+          failure ??= notApplied
+          continue
+        }
+        this.unapplied.delete(number)
         if (problem === undefined) this.stored += 1
         else {
           this.refuse(problem)

@@ -24,10 +24,14 @@ interface Given {
   readonly refused: Option.Option<string>
   readonly state: Option.Option<string>
   readonly dryRun: boolean
+  readonly wait: boolean
 }
 
 /** Returns the shell command that goes on with an import that broke off, which is the same command again. */
-const sameCommand = ({ file, format, delimiter, map, set, refused, state }: Given, urlWords: ReadonlyArray<string>) => {
+const sameCommand = (
+  { file, format, delimiter, map, set, refused, state, wait }: Given,
+  urlWords: ReadonlyArray<string>
+) => {
   const flag = (name: string, value: Option.Option<string>) =>
     Option.isSome(value) ? [`--${name}=${value.value}`] : []
   return commandText([
@@ -39,7 +43,8 @@ const sameCommand = ({ file, format, delimiter, map, set, refused, state }: Give
     ...flag("map", map),
     ...flag("set", set),
     ...flag("refused", refused),
-    ...flag("state", state)
+    ...flag("state", state),
+    ...(wait ? ["--wait"] : [])
   ])
 }
 
@@ -60,7 +65,8 @@ const runOf = (given: Given, address: string, means: ConstructorParameters<typeo
     work: { command: "import", service: address, format, delimiter, map, set, refused: refusedPath ?? "" },
     stateFile: statePath === undefined ? undefined : new StateFile(statePath),
     refusedPath,
-    isDry: given.dryRun
+    isDry: given.dryRun,
+    untilApplied: given.wait
   }
   return new ImportRun(settings, means)
 }
@@ -72,6 +78,16 @@ const refusedText = ({ records, refused, reasons }: ImportRun, path: string | un
   const shown = reasons.map((reason) => `\n  ${plain(reason)}`).join("")
   const rest = refused > reasons.length && reasons.length > 0 ? "\n  …" : ""
   return `${lead}. With --refused FILE they are written into a file.${shown}${rest}`
+}
+
+/** The most lines that a message names. */
+const linesNamedMax = 10
+
+/** Returns the sentence about lines whose purchases are stored and not applied; an empty text without such a line. */
+const unappliedText = (lines: ReadonlyArray<number>): string => {
+  if (lines.length === 0) return ""
+  const named = lines.slice(0, linesNamedMax).map(counted).join(", ")
+  return ` ${counted(lines.length)} more are stored, and not applied yet: line ${named}${lines.length > linesNamedMax ? ", …" : ""}.`
 }
 
 /** Returns the sentences about records without an id. */
@@ -117,6 +133,12 @@ export const importing = Command.make(
       Flag.withDescription("The file that keeps how far the import is, so that the same command goes on there"),
       Flag.optional
     ),
+    wait: Flag.Boolean("wait").pipe(
+      Flag.withDescription(
+        "End only when the stored purchases are applied. --timeout bounds the wait without progress"
+      ),
+      Flag.withDefault(false)
+    ),
     dryRun: Flag.Boolean("dry-run").pipe(
       Flag.withDescription("Check all lines, and send nothing"),
       Flag.withDefault(false)
@@ -131,14 +153,15 @@ export const importing = Command.make(
         if (cause instanceof UnusableFile) throw cause
         const done = `${counted(run.settled)} of ${counted(run.records)} lines are done.`
         const goOn = `Continue with: ${sameCommand(given, urlWords)}\nLines that are sent again count once.`
-        throw new Unfinished(`${done} ${goOn}`, { cause })
+        throw new Unfinished(`${done}${unappliedText(run.unappliedLines)} ${goOn}`, { cause })
       }
       const { records, stored, refused } = run
       const refusedPath = Option.getOrUndefined(given.refused)
-      const became = given.dryRun ? "can be sent" : "are stored"
+      const became = given.dryRun ? "can be sent" : given.wait ? "are applied" : "are stored"
+      const counts = given.dryRun ? { sendable: stored } : given.wait ? { stored, applied: stored } : { stored }
       const file = refused > 0 && refusedPath !== undefined ? { refusedFile: refusedPath } : {}
       print(
-        { file: given.file, lines: records, [given.dryRun ? "sendable" : "stored"]: stored, refused, ...file },
+        { file: given.file, lines: records, ...counts, refused, ...file },
         `${stored} purchases of ${plain(given.file)} ${became}`
       )
       if (run.withoutId > 0) note(withoutIdText(run))
@@ -154,6 +177,7 @@ export const importing = Command.make(
     {
       command: "purchases import orders.ndjson --refused refused.ndjson --state orders.state",
       description: "Goes on where it broke off; refused.ndjson has the refused lines"
-    }
+    },
+    { command: "purchases import orders.csv --wait", description: "Ends when all purchases are applied" }
   ])
 )

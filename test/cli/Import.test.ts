@@ -67,6 +67,20 @@ describe("purchases import", () => {
     expect(await new PurchaseClient({ url }).receipt("ann", "o-1")).toMatchObject({ productName: 'Lamp, "big"' })
   })
 
+  it("an import with --wait ends when all lines are applied, and a conflict is a refused line", async () => {
+    const file = fileOf(`${header}\nw-1,wanda,Lamp,Office,0.29,3\nw-2,wanda,Desk,Office,10.00,1\n`, ".csv")
+    expect(await purchasesAt(url, "import", file, mapped, "--wait")).toEqual({
+      code: 0,
+      out: `2 purchases of ${file} are applied\n`,
+      error: ""
+    })
+    const other = fileOf(`${header}\nw-1,wanda,Lamp,Office,0.30,3\nw-3,wanda,Pen,Office,1.00,1\n`, ".csv")
+    const { code, out, error } = await purchasesAt(url, "--json", "import", other, mapped, "--wait")
+    expect({ code, out: JSON.parse(out) }).toMatchObject({ code: 1, out: { stored: 1, applied: 1, refused: 1 } })
+    expect(error).toContain("line 2: ")
+    expect(await totalOf("wanda")).toBe("11.87 in 3")
+  })
+
   it("lines without ids of a file that is imported twice count once, and a message says how ids are made", async () => {
     const line = `{"userId":"bea","productName":"Lamp","value":12.50,"quantity":2}\n`
     const file = fileOf(line + line, ".ndjson")
@@ -201,6 +215,38 @@ describe("purchases import, before it sends", () => {
     }
     await edge.stop()
     expect(edge.ids()).toEqual([])
+  })
+
+  it("an import with --wait sends stored lines again until they are applied, and names open lines at its end", async () => {
+    let applied = 0
+    const edge = await startAnswering((request, response) => {
+      let text = ""
+      request.on("data", (chunk: Buffer) => void (text += chunk.toString()))
+      request.on("end", () => {
+        response.writeHead(200, { "content-type": "application/x-ndjson" })
+        const ids = [...text.matchAll(/"purchaseId":"([^"]+)"/g)].map(([, id = ""]) => id)
+        for (const [index, purchaseId] of ids.entries()) {
+          const status = purchaseId <= `o-${applied}` ? { status: "applied", runningTotal: 1 } : { status: "stored" }
+          response.write(`${JSON.stringify({ line: index + 1, ...status, userId: "ann", purchaseId })}\n`)
+        }
+        applied += 1
+        response.end()
+      })
+    })
+    const lines = ["o-1,ann,Lamp,Office,1.00,1", "o-2,ann,Pen,Office,2.00,1", "o-3,ann,Desk,Office,3.00,1"]
+    const file = fileOf([header, ...lines, ""].join("\n"), ".csv")
+    expect(await purchasesAt(edge.url, "import", file, mapped, "--wait")).toMatchObject({
+      code: 0,
+      out: `3 purchases of ${file} are applied\n`
+    })
+    applied = -1_000_000
+    const { code, error } = await purchasesAt(edge.url, "--timeout", "1", "import", file, mapped, "--wait")
+    await edge.stop()
+    expect(code).toBe(3)
+    expect(error).toContain(
+      "0 of 3 lines are done. 3 more are stored, and not applied yet: line 2, 3, 4. Continue with: "
+    )
+    expect(error).toMatch(/ import .* --wait\nLines that are sent again count once\.\n$/)
   })
 
   it("an import ends with 3 if the service cannot be reached, and names the command that goes on", async () => {
@@ -447,7 +493,7 @@ describe("the files of an import", () => {
     const columns = new ImportColumns(new Map(), new Map())
     const signal = new AbortController().signal
     await new ImportRun(
-      { file, columns, work: {}, stateFile, refusedPath, isDry: false },
+      { file, columns, work: {}, stateFile, refusedPath, isDry: false, untilApplied: false },
       {
         clientTelling: () => new PurchaseClient({ url: "http://ledger" }),
         signal,

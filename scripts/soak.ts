@@ -16,7 +16,7 @@ const { values } = parseArgs({
 })
 
 const run = async (minutes: number): Promise<boolean> => {
-  const { growth, operations, arrivals, mistakes } = await soak({
+  const { growth, operations, arrivals, reversals, mistakes } = await soak({
     seed: Math.ceil(Math.random() * 2 ** 31),
     warmUp: { milliseconds: 30_000, ...tried },
     quietMilliseconds: quietMillisecondsMax,
@@ -24,7 +24,9 @@ const run = async (minutes: number): Promise<boolean> => {
     report: console.log,
     signal: interrupted.signal
   })
-  console.log(`${minutes} minutes, ${operations} requests, another worker came and went ${arrivals} times`)
+  console.log(
+    `${minutes} minutes, ${operations} requests, ${reversals} reversals, another worker came and went ${arrivals} times`
+  )
   for (const one of growth) console.log(describeGrowth(one))
   for (const mistake of mistakes) console.log(`WRONG: ${mistake}`)
   return mistakes.length === 0 && !growth.some(isTooMuch)

@@ -15,8 +15,9 @@ const soaked = async (load: SoakPlan["load"], leaks: SoakPlan["leaks"] = {}) => 
 
 describe("memory and handles of edge, worker and broker", () => {
   it("memory and handles stay bounded while users, actors, readers and workers come and go", async () => {
-    const { grown, mistakes } = await soaked(load)
+    const { grown, mistakes, reversals } = await soaked(load)
     expect(grown).toEqual([])
+    expect(reversals).toBeGreaterThan(100)
     expect(mistakes).toEqual([])
   }, 600_000)
 

@@ -1,7 +1,7 @@
 import { OperationLog } from "../system/OperationLog.ts"
 import { seeded } from "../system/Random.ts"
-import { type Ask, post, readAccount } from "../system/Shopper.ts"
-import { type Sold, sold } from "../system/Sold.ts"
+import { type Ask, post, postReversal, readAccount } from "../system/Shopper.ts"
+import { type Reversed, type Sold, sold } from "../system/Sold.ts"
 import { soakLanes } from "./Allowances.ts"
 /** The time after which an impatient client leaves. */
 const patienceMilliseconds = 4
@@ -12,7 +12,7 @@ const answerOf = async (answer: Promise<Response>): Promise<void> => {
   await answer.then((response) => response.arrayBuffer()).catch(() => undefined)
 }
 
-/** A growing number of users that buy, read accounts, repeat purchases, leave before the answer, and come back. */
+/** A growing number of users that buy, reverse purchases, read accounts, repeat requests, leave before the answer, and come back. */
 export class Crowd {
   operations = 0
   /** The number of users that have bought so far. */
@@ -21,10 +21,18 @@ export class Crowd {
   private readonly random: () => number
   private readonly log = new OperationLog()
   private readonly sales: Array<Sold> = []
+  /** The purchases that are acknowledged and not reversed. */
+  private readonly kept: Array<Sold> = []
+  private readonly reversals: Array<Reversed> = []
 
   constructor(ask: Ask, seed: number) {
     this.ask = ask
     this.random = seeded(seed)
+  }
+
+  /** The number of reversals so far that the service has stored. */
+  get reversed(): number {
+    return this.reversals.length
   }
 
   /** Keeps {@link soakLanes} requests in flight until the signal comes. */
@@ -56,6 +64,8 @@ export class Crowd {
     if (kind < 0.6) return this.repeat()
     if (kind < 0.65) return this.sell(this.someUser(), this.impatient, AbortSignal.abort())
     if (kind < 0.7) return this.look(this.impatient)
+    if (kind < 0.76) return this.reverse(enough)
+    if (kind < 0.78) return this.repeatReversal()
     return this.look(this.ask)
   }
 
@@ -63,6 +73,24 @@ export class Crowd {
     const sale = sold(user, `p${this.sales.length}`, { valueCents: 1 + this.sales.length })
     this.sales.push(sale)
     await this.log.sell(ask, sale, givenUp)
+    if (!givenUp.aborted) this.kept.push(sale)
+  }
+
+  /** Takes a piece of a purchase back, or all pieces. Each purchase is reversed once, so no reversal is refused. */
+  private async reverse(enough: AbortSignal): Promise<void> {
+    const [sale] = this.kept.splice(Math.floor(this.random() * this.kept.length), 1)
+    if (sale === undefined) return
+    const { userId, purchaseId } = sale
+    const pieces = this.random() < 0.5 ? { quantity: 1 } : {}
+    const reversal = { reversalId: `r-${purchaseId}`, userId, purchaseId, reason: "broken", ...pieces }
+    await this.log.reverse(this.ask, reversal, enough)
+    if (!enough.aborted) this.reversals.push(reversal)
+  }
+
+  /** Sends an earlier reversal again, which must not take pieces back a second time. */
+  private async repeatReversal(): Promise<void> {
+    const reversal = this.one(this.reversals)
+    if (reversal !== undefined) await answerOf(postReversal(this.ask, reversal))
   }
 
   /** Sends an earlier purchase again, which must not count a second time. */

@@ -90,6 +90,8 @@ export interface SoakOutcome {
   readonly operations: number
   /** The number of times that a process of the second worker started and took its share of the partitions. */
   readonly arrivals: number
+  /** The number of reversals of the whole run that the service stored. */
+  readonly reversals: number
   /** The mistakes in the accounts, as texts for people. */
   readonly mistakes: ReadonlyArray<string>
 }
@@ -176,7 +178,7 @@ class SoakedSystem {
     return system
   }
 
-  /** Lets the users of the crowd buy and read, while the second worker is stopped and started again and again. */
+  /** Lets the users of the crowd buy, reverse and read, while the second worker is stopped and started again and again. */
   async load(load: Load, report?: (line: string) => void): Promise<void> {
     const { milliseconds, operationsMin, arrivalsMin } = load
     const enough = new AbortController()
@@ -318,6 +320,7 @@ const measure = async (system: SoakedSystem, plan: SoakPlan): Promise<SoakOutcom
     growth: growthBetween(before, after),
     operations: system.crowd.operations - operations,
     arrivals: system.arrivals - arrivals,
+    reversals: system.crowd.reversed,
     mistakes: await system.crowd.mistakes()
   }
 }

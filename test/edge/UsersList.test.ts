@@ -1,5 +1,8 @@
+import { Context, Effect } from "effect"
 import { beforeAll, describe, expect, it } from "vitest"
-import { purchaseText, refusal, useService } from "../support/TestService.ts"
+import { QueryClient } from "../../src/asking/QueryClient.ts"
+import type { Question, Reply } from "../../src/protocol/Query.ts"
+import { appOn, purchaseText, refusal, seen, useService } from "../support/TestService.ts"
 
 const service = useService()
 
@@ -87,6 +90,40 @@ describe("GET /users", () => {
     const known = idsOf(found).filter((userId) => !userId.startsWith("new-"))
     expect(known.toSorted()).toEqual(ids.toSorted())
     expect(new Set(idsOf(found)).size).toBe(found.length)
+  })
+
+  /**
+   * Returns an application whose owners have no user with the prefix, and the partitions that it asks. The ledger
+   * has 64 partitions. The owner of the partition `long` looks at as many users as it may, and has more.
+   */
+  const withoutMatches = (long?: number) => {
+    const asked: Array<number> = []
+    const answer = (question: Question): Reply => {
+      if (question.kind !== "users") throw new Error(`the edge asks for ${question.kind}`)
+      asked.push(question.partition)
+      if (question.partition === 63) return { kind: "users", users: [] }
+      const next = question.partition === long ? { partition: long, from: 7, mark: 1 } : undefined
+      return { kind: "users", users: [], next: next ?? { partition: question.partition + 1, from: 0 } }
+    }
+    const asking = QueryClient.of({ ask: (question) => Effect.sync(() => answer(question)) })
+    return { app: appOn(service.edge.services.pipe(Context.add(QueryClient, asking))), asked }
+  }
+
+  it("a request with a prefix that nobody has asks 16 partitions, and `next` leads on to the following partitions", async () => {
+    const { app, asked } = withoutMatches()
+    const first = await seen(app.request("/users?prefix=nobody"))
+    const { users, next = "" } = JSON.parse(first.body) as Page
+    expect({ users, asked }).toEqual({ users: [], asked: Array.from({ length: 16 }, (_, partition) => partition) })
+    await seen(app.request(next))
+    expect(asked.slice(16)).toEqual(Array.from({ length: 16 }, (_, index) => 16 + index))
+  })
+
+  it("a request with a prefix ends at an owner that has looked at as many users as it may", async () => {
+    const { app, asked } = withoutMatches(3)
+    const { body } = await seen(app.request("/users?prefix=nobody"))
+    expect(asked).toEqual([0, 1, 2, 3])
+    const cursor = new URL((JSON.parse(body) as Page).next ?? "", "http://x").searchParams.get("cursor") ?? ""
+    expect(Buffer.from(cursor, "base64url").toString()).toBe("3.7.1")
   })
 
   const forged = (text: string) => Buffer.from(text).toString("base64url")

@@ -156,6 +156,7 @@ describe("the two views of the page", needs(browserNeeded), () => {
 
   it("an account without entries has a notice instead of filters, buttons of pages and a table of spending", async () => {
     await open("#user=Bob")
+    await page.locator("#user-account").waitFor()
     await untilText("#history-empty", "No purchase of this user was applied.")
     await untilText(
       "#user-unknown",
@@ -173,6 +174,7 @@ describe("the two views of the page", needs(browserNeeded), () => {
 
   it("a list of one page has no buttons of pages", async () => {
     await open("#user=o'neil")
+    await page.locator("#user-account").waitFor()
     await untilText("#history-note", "1 to 1 of 1")
     for (const part of ["#history-newest", "#history-older", "#alerts-newest", "#alerts-older"]) {
       expect({ part, isShown: await page.locator(part).isVisible() }).toEqual({ part, isShown: false })
@@ -184,6 +186,7 @@ describe("the two views of the page", needs(browserNeeded), () => {
       await service.post(purchaseText({ userId: "fay", purchaseId }), { prefer: "wait=10" })
     }
     await open("#user=fay", 390, 844)
+    await page.locator("#user-account").waitFor()
     await untilText("#history-note", "2 to 1 of 2")
     const cut = await page.evaluate(`
       [...document.querySelectorAll("#history tbody a")]

@@ -30,13 +30,13 @@ describe("the audit of a ledger that is in use", () => {
   })
 
   it("audits that begin while purchases are stored and applied have no findings", async () => {
-    let isStoring = true
+    const over = new AbortController()
     const storing = (async () => {
       for (let round = 1; round <= rounds; round += 1) await storeRound(round)
-      isStoring = false
+      over.abort()
     })()
     let audits = 0
-    while (isStoring) {
+    while (!over.signal.aborted) {
       const report = await auditOf(system.settings, audits % 2 === 0 ? undefined : 600_000)
       expect(report.findings).toEqual([])
       audits += 1

@@ -43,6 +43,7 @@ import { JournalTimes } from "./nats/JournalTimes.ts"
 import { HeadStore } from "./nats/HeadStore.ts"
 import { InputLog } from "./nats/InputLog.ts"
 import { JudgeReader } from "./nats/JudgeReader.ts"
+import { JournalCapacity } from "./nats/JournalCapacity.ts"
 import { JudgeSigns } from "./nats/JudgeSigns.ts"
 import { NoticeTransport } from "./nats/NoticeTransport.ts"
 import { PartitionConsumer } from "./nats/PartitionConsumer.ts"
@@ -87,6 +88,7 @@ export const brokerLayer = (settings: Settings, role: BrokerRole, name = `${role
     HeadStore.layer,
     InputLog.layer,
     JudgeReader.layer,
+    JournalCapacity.layer,
     JudgeSigns.layer,
     NoticeTransport.layer,
     PartitionConsumer.layer,

@@ -81,6 +81,8 @@ const isKeysPlace = (keys: string): boolean => {
  * memory.
  */
 const shardsMax = 64
+/** The least bound in bytes of the input log and of the journal. */
+const streamBytesMin = 1024 ** 2
 /** The largest value of a setting that limits callers or connections. */
 const countMax = 1_000_000_000
 
@@ -165,9 +167,17 @@ export const settings = Config.all({
     Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: shardsMax })),
     "JUDGE_SHARDS"
   ).pipe(Config.option),
+  /** The most bytes of the journal; none for a journal without a bound, or for the bound that the journal has. */
+  journalBytesMax: Config.schema(
+    Schema.NumberFromString.check(
+      Schema.isInt(),
+      Schema.isBetween({ minimum: streamBytesMin, maximum: Number.MAX_SAFE_INTEGER })
+    ),
+    "JOURNAL_BYTES_MAX"
+  ).pipe(Config.option),
   replicas: wholeNumber("REPLICAS", 1, 1, 5),
   duplicateWindow: duration("DUPLICATE_WINDOW", "2 minutes"),
-  inputBytesMax: wholeNumber("INPUT_BYTES_MAX", 16 * 1024 ** 3, 1024 ** 2, Number.MAX_SAFE_INTEGER),
+  inputBytesMax: wholeNumber("INPUT_BYTES_MAX", 16 * 1024 ** 3, streamBytesMin, Number.MAX_SAFE_INTEGER),
   inputRetention: duration("INPUT_RETENTION", "1 hour", "0 millis"),
   alertRetention: duration("ALERT_RETENTION", "90 days"),
   janitorInterval: duration("JANITOR_INTERVAL", "1 minute"),

@@ -26,14 +26,15 @@ export const chainReadsMax = 32
 const pageCommitsMax = 64
 const pageBytesMax = 1024 * 1024
 
-/** Returns the configuration with which the setup creates the journal. */
-export const journalConfig = (replicas: number) => ({
+/** Returns the configuration with which the setup creates the journal. Without `bytesMax` the journal has no bound. */
+export const journalConfig = (replicas: number, bytesMax = -1) => ({
   name: journalStream,
   description: "The commit chain of each partition, and sealed parts of accounts' purchaseId sets",
   subjects: [`${journalPrefix}>`],
   retention: "limits",
   storage: "file",
   discard: "new",
+  max_bytes: bytesMax,
   max_msgs_per_subject: historyMax,
   num_replicas: replicas,
   allow_direct: true,

@@ -14,7 +14,7 @@ import {
 import { journalConfig } from "./CommitChain.ts"
 import { type BrokerConnection, Connection } from "./client/Connection.ts"
 import { nanosecondsOf } from "./client/Nanoseconds.ts"
-import { ensureStream, type StreamConfig, streamConfigOf } from "./client/StreamSetup.ts"
+import { ensureStream, type StreamConfig, streamConfigOf, updateStream } from "./client/StreamSetup.ts"
 import { alertStreamConfig, shardsOf } from "./AlertStream.ts"
 import { auditConfig } from "./AuditLog.ts"
 import { headsConfig } from "./HeadStore.ts"
@@ -63,6 +63,8 @@ export interface InputSettings {
 export interface TopologySettings extends InputSettings {
   /** The number of shards that the stream of alerts gets, or has to have already. */
   readonly judgeShards: Option.Option<number>
+  /** The most bytes of the journal. Without a value, a new journal has no bound, and an existing one keeps its bound. */
+  readonly journalBytesMax: Option.Option<number>
 }
 
 const inputConfig = (settings: InputSettings, messageBytesMax: number) => ({
@@ -191,6 +193,17 @@ export const ensureInput = Effect.fnUntraced(function* (settings: InputSettings)
   return yield* ensureStream(connection, inputConfig(settings, messageBytesMax)).pipe(orWithoutJetStream(hasJetStream))
 })
 
+/** Creates the journal if it is missing. Changes the bound of an existing journal to the bound that the settings name. */
+const ensureJournal = Effect.fnUntraced(function* (
+  connection: BrokerConnection,
+  { replicas, journalBytesMax }: Pick<TopologySettings, "replicas" | "journalBytesMax">
+) {
+  const config = journalConfig(replicas, Option.getOrUndefined(journalBytesMax))
+  const found = yield* ensureStream(connection, config)
+  if (Option.isNone(journalBytesMax) || found.max_bytes === journalBytesMax.value) return
+  yield* updateStream(connection, { ...found, max_bytes: journalBytesMax.value })
+})
+
 /**
  * Creates the stream of alerts if it is missing. Fails if the stream has another number of shards than the settings
  * name.
@@ -217,7 +230,8 @@ export const setUpStreams = Effect.fnUntraced(function* (settings: TopologySetti
   if (yield* isFormerLayout(connection)) return yield* formerLayout()
   yield* partitionsOf(input)
   const { replicas } = settings
-  for (const config of [journalConfig, headsConfig, workersConfig]) yield* ensureStream(connection, config(replicas))
+  yield* ensureJournal(connection, settings)
+  for (const config of [headsConfig, workersConfig]) yield* ensureStream(connection, config(replicas))
   yield* ensureAlerts(connection, settings)
   for (const config of [tokensConfig, auditConfig]) yield* ensureStream(connection, config(replicas))
 })

@@ -1,9 +1,10 @@
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Option } from "effect"
 import { ActorRegistry } from "../actor/ActorRegistry.ts"
 import { whenAsked } from "../metrics/Exposition.ts"
 import { WorkCounters } from "../metrics/WorkCounters.ts"
 import { setGauge } from "../metrics/Measures.ts"
 import { ConnectionState } from "../nats/client/ConnectionState.ts"
+import { JournalCapacity } from "../nats/JournalCapacity.ts"
 import { type PartitionQueue, QueueDepth } from "../nats/QueueDepth.ts"
 import { Topology } from "../nats/Topology.ts"
 import { PartitionWorker } from "./PartitionWorker.ts"
@@ -15,6 +16,7 @@ export const workerMetricsLayer = Layer.effectDiscard(
     const registry = yield* ActorRegistry
     const broker = yield* ConnectionState
     const depth = yield* QueueDepth
+    const journal = yield* JournalCapacity
     const work = yield* WorkCounters
     const { partitions } = yield* Topology
 
@@ -38,7 +40,15 @@ export const workerMetricsLayer = Layer.effectDiscard(
       }
     })
 
+    const readJournal = Effect.gen(function* () {
+      const room = Option.getOrUndefined(yield* Effect.option(journal.current))
+      setGauge("journal_bytes", "Size of the journal.", room?.bytes)
+      const bound = room !== undefined && Number.isFinite(room.bytesMax) ? room.bytesMax : undefined
+      setGauge("journal_bytes_max", "Bound of the journal; only of a journal with a bound.", bound)
+    })
+
     yield* whenAsked(readWorker)
+    yield* whenAsked(readJournal)
     yield* whenAsked(readQueue)
   })
 )

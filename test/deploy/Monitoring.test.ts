@@ -39,7 +39,7 @@ describe("the files with which Prometheus and Grafana watch the ledger", () => {
   let judge: TestJudge
   let exposed: string
   beforeAll(async () => {
-    service = await startService()
+    service = await startService({ environment: { JOURNAL_BYTES_MAX: String(1024 ** 3) } })
     judge = await startJudge(service.settings)
     await service.edge.app.request("/users/ann/rules/any", {
       method: "PUT",
@@ -56,7 +56,8 @@ describe("the files with which Prometheus and Grafana watch the ledger", () => {
         "alert_lag_seconds{",
         "judged_alerts_total ",
         "rejected_purchases_total{",
-        "input_waiting_messages{"
+        "input_waiting_messages{",
+        "journal_bytes_max "
       ].every((name) => exposed.includes(`purchase_ledger_${name}`))
     })
   })

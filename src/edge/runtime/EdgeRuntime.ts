@@ -28,6 +28,7 @@ import { ReversalReader } from "../contract/ReversalReader.ts"
 import type { PurchasePublisher } from "../../intake/PurchasePublisher.ts"
 import { instanceOf, type Located } from "../contract/Reference.ts"
 import type { AlertStatus } from "../../status/AlertStatus.ts"
+import type { JournalCapacity } from "../../nats/JournalCapacity.ts"
 import type { SystemStatus } from "../../status/SystemStatus.ts"
 
 export type EdgeServices =
@@ -43,6 +44,7 @@ export type EdgeServices =
   | AlertFeed
   | BackTest
   | AlertStatus
+  | JournalCapacity
   | SystemStatus
   | WebhookStore
   | SendTransport

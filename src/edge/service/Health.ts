@@ -2,6 +2,7 @@ import { Duration, Effect, Exit, Schema } from "effect"
 import { ConnectionState } from "../../nats/client/ConnectionState.ts"
 import { apiCode } from "../../nats/client/JetStreamApi.ts"
 import { InputLog } from "../../nats/InputLog.ts"
+import { JournalCapacity, type JournalRoom } from "../../nats/JournalCapacity.ts"
 import { failureOf } from "../../runtime/ExitFailure.ts"
 import { Count } from "../contract/AnswerBodies.ts"
 import { type StatusReading, SystemStatus } from "../../status/SystemStatus.ts"
@@ -24,6 +25,8 @@ const stuckAfterMilliseconds = 10_000
  * with one purchase needs.
  */
 const purchaseBytes = 1_024
+/** The bytes of a large commit. The journal counts as full when it has less room than a large commit needs. */
+const commitBytes = 64 * 1_024
 
 export const StoringHealth = Schema.Struct({
   ok: Schema.Boolean.annotateKey({ description: "Whether purchases can be stored now." }),
@@ -101,11 +104,29 @@ export const unknownApplying: ApplyingHealth = {
   partitions: []
 }
 
+/** Judges applying when the journal is full: no partition can store a commit. */
+const journalFull = ({ bytes, bytesMax }: JournalRoom, partitions: number): ApplyingHealth => ({
+  ok: false,
+  detail: `The journal is full, with ${bytes} of ${bytesMax} bytes, so no purchase is applied. Stored purchases are kept. Run the setup with a larger JOURNAL_BYTES_MAX.`,
+  partitions: Array.from({ length: partitions }, (_, partition) => partition)
+})
+
+/**
+ * Judges whether stored purchases are applied, from a read of the state and from the room of the journal. If the broker
+ * does not tell the room of the journal in time, the judgement is from the state alone.
+ */
+export const applyingNow = Effect.fnUntraced(function* (reading: StatusReading) {
+  const journal = yield* JournalCapacity
+  const room = yield* Effect.exit(Effect.timeout(journal.current, healthWait))
+  const isFull = Exit.isSuccess(room) && room.value.bytes + commitBytes > room.value.bytesMax
+  return isFull ? journalFull(room.value, reading.partitions.length) : applyingOf(reading)
+})
+
 /** Judges storing and applying. If storing fails, applying is unknown, because the same broker would be asked. */
 export const healthNow = Effect.gen(function* () {
   const storing = yield* storingNow
   if (!storing.ok) return { storing, applying: unknownApplying }
   const status = yield* SystemStatus
   const reading = yield* Effect.exit(Effect.timeout(status.current, healthWait))
-  return { storing, applying: Exit.isSuccess(reading) ? applyingOf(reading.value) : unknownApplying }
+  return { storing, applying: Exit.isSuccess(reading) ? yield* applyingNow(reading.value) : unknownApplying }
 })

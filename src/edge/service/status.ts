@@ -5,7 +5,7 @@ import { plainMessageOf } from "../../protocol/BrokerError.ts"
 import { readToken } from "../../protocol/Subject.ts"
 import type { WorkDone } from "../../nats/WorkerBucket.ts"
 import { jsonAnswer, reply } from "../contract/AnswerSpec.ts"
-import { ApplyingHealth, applyingOf, StoringHealth, storingNow, unknownApplying } from "./Health.ts"
+import { ApplyingHealth, applyingNow, StoringHealth, storingNow, unknownApplying } from "./Health.ts"
 import { problem } from "../contract/Problem.ts"
 import { PurchasePublisher } from "../../intake/PurchasePublisher.ts"
 import { Count, Instant, instant } from "../contract/AnswerBodies.ts"
@@ -172,7 +172,7 @@ const statusRoute = route({
     return reply(200, {
       at: instant(at),
       storing,
-      applying: applyingOf(reading),
+      applying: yield* applyingNow(reading),
       partitions: partitions.map(partitionState),
       ...(oldestAge === undefined ? {} : { oldestWaitingMilliseconds: oldestAge }),
       workers: workers

@@ -13,6 +13,8 @@ const retryWait = Duration.millis(250)
 export interface StreamConfig {
   readonly name: string
   readonly num_replicas: number
+  /** The most bytes of the stream; -1 for a stream without a bound. */
+  readonly max_bytes?: number
   readonly metadata?: Record<string, string>
 }
 
@@ -48,6 +50,10 @@ const findConfig = (connection: Asking, name: string): Effect.Effect<StreamConfi
       refused.code === apiCode.streamNotFound ? Effect.undefined : Effect.fail(refused)
     )
   )
+
+/** Changes the configuration of an existing stream. Returns the actual configuration of the stream. */
+export const updateStream = (connection: Asking, config: StreamConfig): Effect.Effect<StreamConfig, BrokerFailure> =>
+  untilReady(askConfig(connection, `STREAM.UPDATE.${config.name}`, config))
 
 /** Returns the configuration of a stream; `undefined` if the stream does not exist. */
 export const streamConfigOf = (

@@ -49,7 +49,7 @@ export const rules: ReadonlyArray<Rule> = [
   },
   {
     matches:
-      /^(?:NATS_URL=\S+ )?npm run (?:faults|soak|fuzz|abuse|simulate|power-cuts|failover|bench|picture|upgrade)\b/,
+      /^(?:NATS_URL=\S+ )?npm run (?:faults|soak|heads|fuzz|abuse|simulate|power-cuts|failover|bench|picture|upgrade)\b/,
     why: "it takes minutes, writes into docs, or needs an earlier layout: with --help the same parser refuses a wrong option",
     run: (text) => `${text}${text.includes(" -- ") ? "" : " --"} --help`
   },

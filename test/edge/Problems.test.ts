@@ -150,6 +150,7 @@ describe("GET /, /livez and /readyz", () => {
         "POST /purchases",
         "POST /users/{id}/purchases/{purchaseId}/reversals",
         "GET /users/{id}/reversals/{reversalId}",
+        "GET /users/{id}/purchases/{purchaseId}/reversals?limit=&cursor=",
         "GET /users/{id}/total?at=",
         "GET /users/{id}/purchases?limit=&cursor=&order=&from=&to=&after=&before=&product=&productType=",
         "GET /users/{id}/purchases/{purchaseId}",

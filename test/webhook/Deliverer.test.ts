@@ -176,6 +176,34 @@ describe("a deliverer", () => {
     expect(endpoint.ids.slice(1)).toEqual([id])
   })
 
+  it("an alert that is found before the webhook is removed, and is not sent yet, is never sent", async () => {
+    const found = Promise.withResolvers<void>()
+    const removed = Promise.withResolvers<void>()
+    const held = Effect.promise(() => {
+      found.resolve()
+      return removed.promise
+    })
+    const late = new DelivererRun(broker.url, newUser(), {
+      store: (real) => ({
+        ...real,
+        nextAlerts: (owner, after) =>
+          Effect.tap(real.nextAlerts(owner, after), (alert) => (alert === undefined ? Effect.void : held))
+      })
+    })
+    await late.set(endpoint.url)
+    await late.start()
+    await late.alert()
+    await found.promise
+    const { sequence } = await late.store((store) => store.find(late.userId))
+    await late.store((store) => store.remove(late.userId, sequence))
+    removed.resolve()
+    await late.set(endpoint.url)
+    const id = await late.alert()
+    await received(1)
+    expect(endpoint.ids).toEqual([id])
+    await late.stop()
+  })
+
   it("an endpoint that fails does not delay the deliveries to another user's endpoint", async () => {
     endpoint.answerWith(silence)
     await run.set(endpoint.url)

@@ -3,8 +3,8 @@ import type { Counts } from "./Revision.ts"
 /** A segment names at most this many directories, and at most this many segments after the newest directory. */
 export const linksMax = 255
 /**
- * The largest sum of the number of ids and the number of repeat counts in one segment. Only a segment with a single
- * revision may have more. A segment with the longest ids stays below the broker's `max_payload`.
+ * The largest sum of the number of ids and the number of repeat counts in one segment. The sum is larger only if one
+ * revision alone has more ids. A segment with the longest ids stays below the broker's `max_payload`.
  */
 export const segmentIdsMax = 1_024
 

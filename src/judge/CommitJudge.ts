@@ -28,8 +28,8 @@ export interface ShardParts {
 
 /**
  * Returns the alerts of a revision as messages: one message for each purchase and owner. The messages are in the order
- * of the purchases. The messages of one purchase are sorted by the lowest number among the rules that the owner of a
- * message has, and that the purchase meets. So every judge writes the messages with alerts in the same order.
+ * of the purchases. The messages of one purchase are sorted by the number of the first rule in each message. So every
+ * judge writes the messages with alerts in the same order.
  */
 function* messagesOf(alerts: ReadonlyArray<Alert>): Generator<AlertMessage> {
   for (const ofPurchase of Map.groupBy(alerts, ({ index }) => index).values()) {

@@ -67,8 +67,8 @@ class EpochEnds {
 }
 
 /**
- * Runs an epoch to its end, and returns how the epoch ended. An unexpected exception, a defect of Effect, ends the
- * epoch as a failure does. So the next epoch of the partition can begin.
+ * Runs an epoch to its end, and returns how the epoch ended. A defect, which is an unexpected exception, ends the epoch
+ * as a failure does. So the next epoch of the partition can begin.
  */
 const endOf = <E extends { readonly _tag: string; readonly message: string }, R>(
   epoch: Effect.Effect<string, E, R>

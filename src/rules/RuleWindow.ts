@@ -106,7 +106,7 @@ export const windowKey = (window: RuleWindow): string => {
 export type WindowCutoff = (storedAt: number) => number
 
 /**
- * Makes the function that returns the last moment before a window: the cutoff of the window. The cutoff of a calendar
+ * Makes the cutoff of a window: the function that returns the last moment before the window. The cutoff of a calendar
  * window remembers the begin and the end of the last window, because their computation is slow.
  */
 export const cutoffOf = (window: RuleWindow): WindowCutoff => {

@@ -88,8 +88,8 @@ export class RulesInForce {
     return lines.map((line) => {
       const { number, version, text } = splitRuleLine(line)
       const hash = fnv1a(text)
-      // The first value with a rule has 0 instead of the rule's number, because the number is the sequence of that
-      // value. All later values of the set have the rule's number in the rule's line.
+      // The first stored rules of a user with a rule have 0 in place of the rule's number. The number is the sequence
+      // of that message, which nobody knows before the message is stored. Later stored rules have the number itself.
       const key = `${number || sequence} ${version}`
       const slot = slots.get(key)
       slots.delete(key)

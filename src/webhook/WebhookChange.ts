@@ -34,8 +34,8 @@ export const newWebhook = (
 
 /**
  * Changes a webhook. Each change of a webhook ends a pause, and ends the wait for the next attempt. The deliveries
- * continue behind the last delivered alert. `last` is the sequence of the newest stored alert: a caller that asks to
- * resume skips all alerts up to `last`.
+ * continue behind the last delivered alert. If the caller asks to resume, the deliveries skip all alerts up to `last`,
+ * the sequence of the newest stored alert.
  */
 export const changeWebhook = (before: Webhook, wanted: WantedWebhook, last: number, now: number): Webhook => ({
   ...before,

@@ -85,9 +85,9 @@ const inTurn = (until: number, next: (index: number) => Omit<Fault, "at">, pause
 }
 
 /**
- * The random numbers and the functions from which the tracks of a plan are made. A track is a list of faults that
- * follow each other. All tracks take their random numbers from one sequence, in a fixed order. So a seed always gives
- * the same plan.
+ * The random numbers and the functions from which the tracks of a plan are made. A track is a list of faults in the
+ * order of their times. All tracks take their random numbers from one sequence, in a fixed order. So a seed always
+ * gives the same plan.
  */
 interface Drawing {
   readonly random: () => number

@@ -27,9 +27,9 @@ export interface ShardParts {
 }
 
 /**
- * Returns the alerts of a revision as messages: one message for each purchase and owner. The messages are in the order
- * of the purchases. The messages of one purchase are sorted by the number of the first rule in each message. So every
- * judge writes the messages with alerts in the same order.
+ * Returns the alerts of a revision as messages: one message for each purchase and owner. The alerts come ordered by
+ * purchase, and then by the number of the rule. The messages of one purchase are thus in the order of the lowest rule
+ * number in each message. So every judge writes the messages in the same order.
  */
 function* messagesOf(alerts: ReadonlyArray<Alert>): Generator<AlertMessage> {
   for (const ofPurchase of Map.groupBy(alerts, ({ index }) => index).values()) {

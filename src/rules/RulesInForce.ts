@@ -88,8 +88,9 @@ export class RulesInForce {
     return lines.map((line) => {
       const { number, version, text } = splitRuleLine(line)
       const hash = fnv1a(text)
-      // The first stored rules of a user with a rule have 0 in place of the rule's number. The number is the sequence
-      // of that message, which nobody knows before the message is stored. Later stored rules have the number itself.
+      // The number of a rule is the sequence of the first value of the key that has the rule. Nobody knows this
+      // sequence before the value is stored, so the rule has 0 as its number in that value. In later values the rule
+      // has its number.
       const key = `${number || sequence} ${version}`
       const slot = slots.get(key)
       slots.delete(key)

@@ -1,6 +1,5 @@
 import { parseArgs } from "node:util"
 import { setTimeout as pause } from "node:timers/promises"
-import type { SystemStatus } from "../src/client/Answers.ts"
 import { until } from "../src/harness/system/TestBroker.ts"
 import { headsStream } from "../src/protocol/Subject.ts"
 import { untilApplied } from "./bench/Applied.ts"
@@ -51,23 +50,14 @@ const waitEveryMilliseconds = 250
 /** The longest time after a kill until each worker owns partitions again, in milliseconds. */
 const sharedWithinMilliseconds = 180_000
 
-const statusOf = async ({ edgeUrl }: System): Promise<SystemStatus> =>
-  (await (await fetch(`${edgeUrl}/status`)).json()) as SystemStatus
-
 /** Waits until few enough messages of the input log wait to be applied. */
 const untilFewWait = async (system: System): Promise<void> => {
   const waiting = async () =>
-    (await statusOf(system)).partitions.reduce(
+    (await system.status()).partitions.reduce(
       (sum, { waitingMessages = waitingMessagesMax }) => sum + waitingMessages,
       0
     )
   while ((await waiting()) > waitingMessagesMax) await pause(waitEveryMilliseconds)
-}
-
-/** Returns whether each worker owns a partition, and each partition has an owner. */
-const isShared = async (system: System): Promise<boolean> => {
-  const owners = (await statusOf(system)).partitions.map(({ owner }) => owner)
-  return !owners.includes(undefined) && new Set(owners).size === system.workers.length
 }
 
 /** Returns how many messages the stream of heads has ever stored. */
@@ -110,7 +100,7 @@ const killAgainAndAgain = async (system: System, signal: AbortSignal): Promise<n
     if (signal.aborted) break
     await system.replaceWorker("kill")
     kills += 1
-    await until("each worker owns partitions again", () => isShared(system), sharedWithinMilliseconds)
+    await until("each worker owns partitions again", () => system.isShared(), sharedWithinMilliseconds)
   }
   return kills
 }

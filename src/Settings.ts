@@ -24,6 +24,11 @@ const wholeNumber = (name: string, fallback: number, minimum: number, maximum: n
     Config.withDefault(fallback)
   )
 
+const optionalWholeNumber = (name: string, minimum: number, maximum: number) =>
+  Config.schema(Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum, maximum })), name).pipe(
+    Config.option
+  )
+
 const duration = (name: string, fallback: Duration.Input, minimum: Duration.Input = "1 millis") =>
   Config.schema(
     Schema.DurationFromString.check(
@@ -163,18 +168,9 @@ export const settings = Config.all({
   metricsPort: wholeNumber("METRICS_PORT", 0, 0, 65_535),
   partitions: wholeNumber("PARTITIONS", 8, 1, 256),
   /** The number of shards of a new stream of alerts; none for one shard, or for the number that is stored. */
-  judgeShards: Config.schema(
-    Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: shardsMax })),
-    "JUDGE_SHARDS"
-  ).pipe(Config.option),
+  judgeShards: optionalWholeNumber("JUDGE_SHARDS", 1, shardsMax),
   /** The most bytes of the journal; none for a journal without a bound, or for the bound that the journal has. */
-  journalBytesMax: Config.schema(
-    Schema.NumberFromString.check(
-      Schema.isInt(),
-      Schema.isBetween({ minimum: streamBytesMin, maximum: Number.MAX_SAFE_INTEGER })
-    ),
-    "JOURNAL_BYTES_MAX"
-  ).pipe(Config.option),
+  journalBytesMax: optionalWholeNumber("JOURNAL_BYTES_MAX", streamBytesMin, Number.MAX_SAFE_INTEGER),
   replicas: wholeNumber("REPLICAS", 1, 1, 5),
   duplicateWindow: duration("DUPLICATE_WINDOW", "2 minutes"),
   inputBytesMax: wholeNumber("INPUT_BYTES_MAX", 16 * 1024 ** 3, streamBytesMin, Number.MAX_SAFE_INTEGER),

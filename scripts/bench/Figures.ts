@@ -13,7 +13,7 @@ export interface Figure {
   readonly cpuMicrosecondsPerPurchase: Spent
 }
 
-const medianOf = (values: ReadonlyArray<number>): number => {
+export const medianOf = (values: ReadonlyArray<number>): number => {
   const sorted = values.toSorted((one, other) => one - other)
   const middle = sorted.length >> 1
   const upper = sorted[middle] ?? Number.NaN

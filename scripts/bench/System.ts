@@ -75,6 +75,17 @@ export class System implements Stoppable, Served {
     return until("the edge is ready, and the workers answer for every partition", () => this.isReady())
   }
 
+  /** Returns the state of the partitions and the workers, as the edge reports it. */
+  async status(): Promise<SystemStatus> {
+    return (await (await fetch(`${this.edgeUrl}/status`)).json()) as SystemStatus
+  }
+
+  /** Returns whether each worker owns a partition, and each partition has an owner. */
+  async isShared(): Promise<boolean> {
+    const owners = (await this.status()).partitions.map(({ owner }) => owner)
+    return !owners.includes(undefined) && new Set(owners).size === this.workers.length
+  }
+
   get workers(): ReadonlyArray<NodeProcess> {
     return this.startedWorkers
   }
@@ -198,12 +209,5 @@ export class System implements Stoppable, Served {
     } catch {
       return false
     }
-  }
-
-  /** Returns whether each worker owns a partition. */
-  private async isShared(): Promise<boolean> {
-    const status = (await (await fetch(`${this.edgeUrl}/status`)).json()) as SystemStatus
-    const owners = new Set(status.partitions.flatMap(({ owner }) => (owner === undefined ? [] : [owner])))
-    return owners.size === this.workers.length
   }
 }

@@ -265,9 +265,8 @@ export class AccountAudit {
       const content = contentFingerprint({ productName, productType, valueCents, quantity: bought })
       if (content !== ids.fingerprintAt(slot)) wrong("its names or its price are not those of its purchase")
       if (!isWholeNumber(quantity, left)) wrong(`it takes back ${quantity} pieces, and ${left} are left`)
-      if (quantity !== (reversal.asked === 0 ? left : reversal.asked)) {
-        wrong(`it takes back ${quantity} pieces, and asks for ${reversal.asked === 0 ? left : reversal.asked}`)
-      }
+      const asked = reversal.asked === 0 ? left : reversal.asked
+      if (quantity !== asked) wrong(`it takes back ${quantity} pieces, and asks for ${asked}`)
     }
     const known = this.reversed.size
     this.reversed.add(purchaseId, quantity, sequence)

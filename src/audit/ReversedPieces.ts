@@ -1,5 +1,5 @@
 /** The pieces of one purchase that were taken back. */
-export interface ReversedPurchase {
+interface ReversedPurchase {
   pieces: number
   /** The newest commit with a reversal of the purchase. */
   last: number

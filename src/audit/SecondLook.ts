@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import { setIdOf } from "../account/Entry.ts"
-import { AuditReader, type InputRecord } from "../nats/AuditReader.ts"
+import { AuditReader } from "../nats/AuditReader.ts"
 import { CommitChain } from "../nats/CommitChain.ts"
 import { revisionLinesOf, tokenOfLine } from "../protocol/Commit.ts"
 import { decodePurchases } from "../protocol/PurchaseMessage.ts"
@@ -48,8 +48,8 @@ export const confirmDoubles = Effect.fnUntraced(function* (
 })
 
 /** Returns the name of a request in a message for people, with its user. */
-const requestText = (message: InputRecord | undefined, index: number): string => {
-  const request = message && decodePurchases(message.payload).purchases.find((one) => one.index === index)
+const requestText = (payload: Uint8Array | undefined, index: number): string => {
+  const request = payload && decodePurchases(payload).purchases.find((one) => one.index === index)
   if (request === undefined) return "the request"
   const { purchase, reversal } = request
   return reversal === undefined

@@ -6,14 +6,6 @@ import { Connection } from "./client/Connection.ts"
 import { askJetStream, readMessage } from "./client/JetStreamApi.ts"
 import { type JournalPull, openJournalPull, openStreamPull } from "./JournalPull.ts"
 
-/** A message of the input log, as its leader has it. */
-export interface InputRecord {
-  readonly subject: string
-  readonly sequence: number
-  readonly storedAt: number
-  readonly payload: Uint8Array
-}
-
 /** Reads the journal and the input log for audits, and writes nothing. */
 export class AuditReader extends Context.Service<
   AuditReader,
@@ -25,8 +17,8 @@ export class AuditReader extends Context.Service<
      * another audit, because all audits have one consumer of the input log.
      */
     readonly input: (after: number) => Effect.Effect<JournalPull, BrokerFailure, Scope.Scope>
-    /** Returns the message of the input log at a sequence; `undefined` if the message is purged. */
-    readonly inputAt: (sequence: number) => Effect.Effect<InputRecord | undefined, BrokerFailure>
+    /** Returns the payload of the message of the input log at a sequence; `undefined` if the message is purged. */
+    readonly inputAt: (sequence: number) => Effect.Effect<Uint8Array | undefined, BrokerFailure>
   }
 >()("purchases/nats/AuditReader") {
   static readonly layer = Layer.effect(
@@ -49,13 +41,7 @@ export class AuditReader extends Context.Service<
         inputAt: (sequence) =>
           Effect.map(
             readMessage(connection, inputStream, { seq: sequence }),
-            (found) =>
-              found && {
-                subject: found.subject,
-                sequence: found.sequence,
-                storedAt: found.storedAt,
-                payload: Buffer.from(found.text)
-              }
+            (found) => found && Buffer.from(found.text)
           )
       })
     )

@@ -5,6 +5,7 @@ import { inputStream, noticeHeader, partitionFilter, traceHeader } from "../prot
 import { writtenHeaders } from "./client/WrittenHeaders.ts"
 import { type BrokerConnection, Connection, noMajority } from "./client/Connection.ts"
 import { askJetStream, readMessage, storeMessage } from "./client/JetStreamApi.ts"
+import { capacityOf } from "./StreamCapacity.ts"
 import { StoreOutage } from "./StoreOutage.ts"
 import type { StoredAt } from "./FirstStoredSince.ts"
 
@@ -175,10 +176,7 @@ export class InputLog extends Context.Service<
                 Effect.map(lastSequence(partition), (last) => Math.max(next.sequence, last))
           ),
         bounds: Effect.map(info, ({ state }) => ({ first: state.first_seq, last: state.last_seq })),
-        capacity: Effect.map(info, ({ state, config }) => ({
-          bytes: state.bytes,
-          bytesMax: config.max_bytes < 0 ? Number.POSITIVE_INFINITY : config.max_bytes
-        })),
+        capacity: Effect.map(info, capacityOf),
         messageFrom: (sequence) => read({ seq: sequence, next_by_subj: ">" }),
         purgeBelow: (sequence) => purgeAsJanitor(connection, sequence)
       })

@@ -253,7 +253,10 @@ class Deliveries implements WebhookEvents {
         return
       }
       endpoint.isWanted = true
-      if (yield* this.isUnchanged(endpoint, webhook)) yield* this.deliver(endpoint, webhook, state, found)
+      // The stream of webhooks may bring the removal of a webhook later than an alert that was stored after the removal.
+      const { webhook: stored } = yield* this.store.find(ownerToken)
+      if (stored?.begunAt === webhook.begunAt) yield* this.deliver(endpoint, webhook, state, found)
+      else endpoint.isCurrent = false
     })
 
   /**
@@ -265,21 +268,6 @@ class Deliveries implements WebhookEvents {
       endpoint.isCurrent = true
       if (webhook === undefined) this.drop(endpoint)
       else endpoint.webhook = webhook
-    })
-
-  /**
-   * Reads the webhook after an alert was found, and returns whether the webhook is as it was. The stream of webhooks may
-   * bring the removal of a webhook later than an alert that was stored after the removal. Without this read, the removed
-   * webhook would get the alert.
-   */
-  private readonly isUnchanged = (endpoint: Endpoint, before: Webhook): Effect.Effect<boolean, BrokerFailure> =>
-    Effect.map(this.store.find(endpoint.ownerToken), ({ webhook }) => {
-      if (webhook === undefined) {
-        this.drop(endpoint)
-        return false
-      }
-      endpoint.webhook = webhook
-      return webhook.begunAt === before.begunAt
     })
 
   private readonly loaded = (endpoint: Endpoint, webhook: Webhook): Effect.Effect<DeliveryState, BrokerFailure> =>

@@ -18,8 +18,8 @@ export class Endpoint {
   /** The webhook of the endpoint; `undefined` after the user removed the webhook. */
   webhook: Webhook | undefined
   /**
-   * Whether the webhook was read since the stream of webhooks was last followed again. While the stream of webhooks was
-   * not followed, the webhook may have been removed or changed.
+   * Whether `webhook` is the newest webhook, as far as the stream of webhooks and the reads of the webhook have shown.
+   * The webhook is read again before the next attempt if `isCurrent` is `false`.
    */
   isCurrent = true
   /** The state of the endpoint's deliveries; `undefined` until the state was read. */

@@ -51,7 +51,7 @@ export const withHead = (copy: LedgerCopy, sequence: number, change: (head: Valu
   })
 
 /** The parts of a revision, by their names. */
-interface RevisionParts {
+export interface RevisionParts {
   total: bigint
   count: number
   decidedThrough: number

@@ -2,6 +2,7 @@ import { headEntryBytes } from "../../src/ledger/HeadTable.ts"
 import { journalPrefix } from "../../src/protocol/Subject.ts"
 import {
   commitKey,
+  type RevisionParts,
   sequenceOf,
   withChunks,
   withHead,
@@ -34,6 +35,19 @@ const b3 = `commit N, user ${bob}`
 const c3 = `commit N, user ${cid}`
 const last = `commit N, user ${ann}`
 
+/** Returns a copy in which the commit of c3 has one more purchase of cid, with this id and from this place of the input log. */
+const withPurchase = (
+  copy: LedgerCopy,
+  [id, inputSequence, inputIndex]: readonly [string, number, number],
+  change: (revision: RevisionParts) => void = () => undefined
+): LedgerCopy =>
+  withRevision(copy, ofC3(copy), cid, (revision) => {
+    revision.entries.push([id, "Lamp", "Furniture", 1050, 2, inputSequence, inputIndex, revision.entries[1][7]])
+    revision.total += 2100n
+    revision.count += 1
+    change(revision)
+  })
+
 const inRevisions: ReadonlyArray<Damage> = [
   {
     title: "a total of one cent more",
@@ -52,22 +66,12 @@ const inRevisions: ReadonlyArray<Damage> = [
   },
   {
     title: "a purchase that counts twice",
-    apply: (copy) =>
-      withRevision(copy, ofC3(copy), cid, (revision) => {
-        revision.entries.push(["c1", "Lamp", "Furniture", 1050, 2, 37, 2, revision.entries[1][7]])
-        revision.total += 2100n
-        revision.count += 1
-      }),
+    apply: (copy) => withPurchase(copy, ["c1", 37, 2]),
     findings: [`${c3}: purchase c1 counts twice: it is applied before in commit N`]
   },
   {
     title: "a purchase that counts twice in one commit",
-    apply: (copy) =>
-      withRevision(copy, ofC3(copy), cid, (revision) => {
-        revision.entries.push(["c4", "Lamp", "Furniture", 1050, 2, 37, 2, revision.entries[1][7]])
-        revision.total += 2100n
-        revision.count += 1
-      }),
+    apply: (copy) => withPurchase(copy, ["c4", 37, 2]),
     findings: [`${c3}: purchase c4 counts twice: it is applied before in commit N`]
   },
   {
@@ -90,23 +94,12 @@ const inRevisions: ReadonlyArray<Damage> = [
   },
   {
     title: "a purchase that nobody sent",
-    apply: (copy) =>
-      withRevision(copy, ofC3(copy), cid, (revision) => {
-        revision.entries.push(["ghost", "Lamp", "Furniture", 1050, 2, 37, 2, revision.entries[1][7]])
-        revision.total += 2100n
-        revision.count += 1
-      }),
+    apply: (copy) => withPurchase(copy, ["ghost", 37, 2]),
     findings: [`${c3}: purchase ghost: input 37/2 is another request`]
   },
   {
     title: "a purchase from beyond the end of the input log",
-    apply: (copy) =>
-      withRevision(copy, ofC3(copy), cid, (revision) => {
-        revision.entries.push(["ghost", "Lamp", "Furniture", 1050, 2, 99, 0, revision.entries[1][7]])
-        revision.total += 2100n
-        revision.count += 1
-        revision.decidedThrough = 99
-      }),
+    apply: (copy) => withPurchase(copy, ["ghost", 99, 0], (revision) => void (revision.decidedThrough = 99)),
     findings: [
       `${c3}: decidedThrough is 99, and the input log ends at 38`,
       `${c3}: purchase ghost: input 99/0 is beyond the end of the input log`

@@ -1,4 +1,5 @@
 import type { Case, Measurement } from "../Case.ts"
+import { medianOf } from "../Figures.ts"
 import { LoadProcess, type Served } from "../LoadProcess.ts"
 import type { Progress } from "../Progress.ts"
 import { untilApplied } from "../Applied.ts"
@@ -11,8 +12,6 @@ const measured = 40_000
 const turns = 3
 const workload = { purchases: 2 * (warmUp + turns * measured), users: 1_000, repeatEvery: 0 }
 const pace = { atOnce }
-
-const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
 
 /** The rates of one edge, in requests a second, and the mistakes in its answers. */
 class MeasuredEdge {
@@ -64,7 +63,7 @@ export const tokens: Case = {
     progress.show("reading every total")
     const wrong = [...open.wrong, ...checking.wrong, ...(await wrongLedger(system, totalsOfWorkload(workload)))]
     const measurements = (["posts", "reads"] as const).flatMap((kind): Array<Measurement> => {
-      const [without, with_] = [median(open[kind]), median(checking[kind])]
+      const [without, with_] = [medianOf(open[kind]), medianOf(checking[kind])]
       return [
         { name: `${kind} without tokens`, unit: "requests/s", value: without },
         { name: `${kind} with tokens`, unit: "requests/s", value: with_ },

@@ -2,7 +2,8 @@ import { Duration, Effect, Exit, Schema } from "effect"
 import { ConnectionState } from "../../nats/client/ConnectionState.ts"
 import { apiCode } from "../../nats/client/JetStreamApi.ts"
 import { InputLog } from "../../nats/InputLog.ts"
-import { JournalCapacity, type JournalRoom } from "../../nats/JournalCapacity.ts"
+import { JournalCapacity } from "../../nats/JournalCapacity.ts"
+import type { StreamCapacity } from "../../nats/StreamCapacity.ts"
 import { failureOf } from "../../runtime/ExitFailure.ts"
 import { Count } from "../contract/AnswerBodies.ts"
 import { type StatusReading, SystemStatus } from "../../status/SystemStatus.ts"
@@ -105,7 +106,7 @@ export const unknownApplying: ApplyingHealth = {
 }
 
 /** Judges applying when the journal is full: no partition can store a commit. */
-const journalFull = ({ bytes, bytesMax }: JournalRoom, partitions: number): ApplyingHealth => ({
+const journalFull = ({ bytes, bytesMax }: StreamCapacity, partitions: number): ApplyingHealth => ({
   ok: false,
   detail: `The journal is full, with ${bytes} of ${bytesMax} bytes, so no purchase is applied. Stored purchases are kept. Run the setup with a larger JOURNAL_BYTES_MAX.`,
   partitions: Array.from({ length: partitions }, (_, partition) => partition)

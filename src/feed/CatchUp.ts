@@ -4,6 +4,7 @@ import type { BrokerFailure, BrokerRefused, BrokerUnavailable } from "../protoco
 import { behindCommit, decodeFeedPlace, type FeedPlace, isAfter } from "../protocol/FeedPlace.ts"
 import type { FeedMessage } from "../nats/FollowedStream.ts"
 import type { NotCurrent } from "../asking/QueryClient.ts"
+import { CatchUpTurns } from "./CatchUpTurns.ts"
 import type { FeedItem, ResetReason } from "./FeedItem.ts"
 import type { Gathered, FeedTail } from "./FeedTail.ts"
 import { slicesOf } from "./RecentMessages.ts"
@@ -49,8 +50,16 @@ export class CatchUp {
   private readonly tail: FeedTail
   private readonly request: FeedRequest
   private readonly subscriber: Subscriber<FeedItem>
+  private readonly turns: CatchUpTurns
 
-  constructor(reads: FeedReads, tail: FeedTail, request: FeedRequest, subscriber: Subscriber<FeedItem>) {
+  constructor(
+    reads: FeedReads,
+    tail: FeedTail,
+    request: FeedRequest,
+    subscriber: Subscriber<FeedItem>,
+    turns = new CatchUpTurns()
+  ) {
+    this.turns = turns
     this.reads = reads
     this.tail = tail
     this.request = request
@@ -117,7 +126,7 @@ export class CatchUp {
   private give(messages: ReadonlyArray<FeedMessage>): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
       for (const slice of slicesOf(messages)) {
-        this.subscriber.next({ kind: "messages", messages: slice })
+        yield* this.turns.take(() => this.subscriber.next({ kind: "messages", messages: slice }))
         yield* Effect.promise(this.request.ready)
       }
     })

@@ -21,6 +21,7 @@ import type { BrokerRefused, BrokerUnavailable } from "../protocol/BrokerError.t
 import { CommitStream } from "../nats/CommitStream.ts"
 import { type FollowedStream, LedgerReplaced } from "../nats/FollowedStream.ts"
 import { CatchUp, type FeedRequest, type FeedReads } from "./CatchUp.ts"
+import { CatchUpTurns } from "./CatchUpTurns.ts"
 import type { FeedItem } from "./FeedItem.ts"
 import { FeedTail } from "./FeedTail.ts"
 import { makeUserPage } from "./UserPage.ts"
@@ -95,12 +96,13 @@ export const makeFeed = Effect.fnUntraced(function* (
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const tails = followTail(stream, run)
   const reads: FeedReads = { lastSequence: stream.lastSequence, removedThrough, pageAfter }
+  const turns = new CatchUpTurns()
   const stopped = new ReplaySubject<FeedItem>(1)
   let readers = 0
 
   const read = (tail: FeedTail, request: FeedRequest) =>
     new Observable<FeedItem>((subscriber) => {
-      const fiber = run(new CatchUp(reads, tail, request, subscriber).run)
+      const fiber = run(new CatchUp(reads, tail, request, subscriber, turns).run)
       return () => void run(Fiber.interrupt(fiber))
     })
 

@@ -1,7 +1,10 @@
 import { Context, Effect } from "effect"
 import { describe, expect, it } from "vitest"
+import { QueryClient } from "../../src/asking/QueryClient.ts"
+import { bulkGroupsMax } from "../../src/edge/runtime/BulkGroups.ts"
 import { NewId } from "../../src/edge/runtime/EdgeRuntime.ts"
 import { PurchasePublisher } from "../../src/intake/PurchasePublisher.ts"
+import { messagePurchasesMax } from "../../src/protocol/PurchaseMessage.ts"
 import { answered, appOn, inputMessages, refusal, seen, useService } from "../support/TestService.ts"
 
 const service = useService()
@@ -55,6 +58,36 @@ describe("GET /generate/{count}/{id}", () => {
     )
     expect(most).toBe(2_000)
     expect(publisher.waiting()).toBe(0)
+  })
+
+  it("all requests of GET /generate together store few purchases ahead of those that are applied", async () => {
+    const publisher = Context.get(service.edge.services, PurchasePublisher)
+    const queries = Context.get(service.edge.services, QueryClient)
+    let [ahead, most] = [0, 0]
+    const watchedPublisher = PurchasePublisher.of({
+      ...publisher,
+      publish: (purchases, options) =>
+        Effect.suspend(() => {
+          ahead += purchases.length
+          most = Math.max(most, ahead)
+          return publisher.publish(purchases, options)
+        })
+    })
+    const watchedQueries = QueryClient.of({
+      ask: (question, options) =>
+        Effect.map(queries.ask(question, options), (reply) => {
+          if (reply.kind === "outcome" && reply.entry !== undefined) ahead -= messagePurchasesMax
+          return reply
+        })
+    })
+    const app = appOn(
+      Context.add(Context.add(service.edge.services, PurchasePublisher, watchedPublisher), QueryClient, watchedQueries)
+    )
+    const users = ["paced-1", "paced-2", "paced-3"]
+    const answers = await Promise.all(users.map((user) => seen(app.request(`/generate/5000/${user}`))))
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200])
+    expect(most).toBe(bulkGroupsMax * messagePurchasesMax)
+    expect(ahead).toBe(0)
   })
 })
 

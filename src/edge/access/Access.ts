@@ -3,11 +3,13 @@ import type { AuditRecord } from "../../protocol/AuditRecord.ts"
 import { AuditLog } from "../../nats/AuditLog.ts"
 import type { Context as HttpContext } from "hono"
 import { getCookie } from "hono/cookie"
-import { headerLines } from "../contract/HeaderLines.ts"
+import { connectionOf } from "../contract/Connection.ts"
+import { headerLines, sentLines } from "../contract/HeaderLines.ts"
 import { isProblem, type Problem, problem } from "../contract/Problem.ts"
 import { callerNetwork } from "../limits/CallerNetwork.ts"
 import type { WrongTokens } from "../limits/WrongTokens.ts"
 import type { Caller } from "./Caller.ts"
+import type { ConnectionCallers } from "./ConnectionCallers.ts"
 
 /** The name of the cookie in which a browser keeps the dashboard's token. */
 export const sessionCookie = "purchase_ledger_token"
@@ -93,9 +95,10 @@ const tokenOf = (http: HttpContext): string | Refused => {
   return /^Bearer +([^\s]+)$/i.exec(header)?.[1] ?? otherScheme
 }
 
-/** The part of an edge that counts wrong tokens. */
+/** The parts of an edge that identify callers. */
 interface AskedEdge {
   readonly wrongTokens: WrongTokens
+  readonly connectionCallers: ConnectionCallers
 }
 
 /**
@@ -103,7 +106,7 @@ interface AskedEdge {
  * if the request's network has sent too many wrong tokens.
  */
 export const callerWith = (
-  { wrongTokens }: AskedEdge,
+  { wrongTokens }: Pick<AskedEdge, "wrongTokens">,
   access: Access,
   http: HttpContext,
   token: string
@@ -124,6 +127,17 @@ export const callerWith = (
 /** Returns the caller of a request, or the problem with the request's token. */
 export const identified = (edge: AskedEdge, access: Access, http: HttpContext): Identified => {
   if (!access.isReady()) return accessNotReady
+  const connection = connectionOf(http)
+  const [header, other] = sentLines(http, "Authorization")
+  const isKept = connection !== undefined && header !== undefined && other === undefined
+  const known = isKept ? edge.connectionCallers.find(connection, header) : undefined
+  if (known !== undefined) return known
   const token = tokenOf(http)
-  return isProblem(token) ? token : callerWith(edge, access, http, token)
+  if (isProblem(token)) return token
+  const kept = (found: Caller | Refused): Caller | Refused => {
+    if (isKept && !isProblem(found)) edge.connectionCallers.keep(connection, header, found)
+    return found
+  }
+  const found = callerWith(edge, access, http, token)
+  return found instanceof Promise ? found.then(kept) : kept(found)
 }

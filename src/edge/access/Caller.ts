@@ -18,6 +18,8 @@ export interface Caller {
   readonly expiresAt: number | undefined
   /** Returns why the caller's rights have ended; `undefined` while the rights hold. */
   readonly ended: () => Problem<"unauthenticated"> | undefined
+  /** Returns whether the caller's token still gives exactly these rights, without a new check of the token. */
+  readonly isCurrent: () => boolean
 }
 
 /**
@@ -30,7 +32,8 @@ export const everybody: Caller = {
   users: "all",
   limits: {},
   expiresAt: undefined,
-  ended: () => undefined
+  ended: () => undefined,
+  isCurrent: () => true
 }
 
 /** Returns whether a caller may read and store the data of a user. */

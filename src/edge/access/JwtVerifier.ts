@@ -103,18 +103,19 @@ export class JwtVerifier {
         clockTolerance: clockToleranceSeconds,
         currentDate: new Date(this.now())
       })
-      const caller = this.callerOf(payload)
+      const until = this.now() + verifiedMilliseconds
+      const caller = this.callerOf(payload, until)
       this.verified.delete(key)
       const [oldest] = this.verified.keys()
       if (this.verified.size >= verifiedMax && oldest !== undefined) this.verified.delete(oldest)
-      this.verified.set(key, { caller, until: this.now() + verifiedMilliseconds })
+      this.verified.set(key, { caller, until })
       return caller
     } catch (failure) {
       return problemOf(failure)
     }
   }
 
-  private callerOf(payload: JWTPayload): Caller {
+  private callerOf(payload: JWTPayload, verifiedUntil: number): Caller {
     const { sub = "", exp = 0 } = payload
     const expiresAt = (exp + clockToleranceSeconds) * 1_000
     return {
@@ -124,7 +125,8 @@ export class JwtVerifier {
       users: usersOf(payload),
       limits: {},
       expiresAt,
-      ended: (): Problem<"unauthenticated"> | undefined => (expiresAt <= this.now() ? expired : undefined)
+      ended: (): Problem<"unauthenticated"> | undefined => (expiresAt <= this.now() ? expired : undefined),
+      isCurrent: () => this.now() < Math.min(expiresAt, verifiedUntil)
     }
   }
 }

@@ -85,7 +85,9 @@ export class Tokens {
     if (token?.record === undefined || secret === undefined) return unknown
     const { name, scopes, users, limits = {}, expiresAt } = token.record
     const ended = () => this.endOf(parts.id, secret.hash)
-    return ended() ?? { id: parts.id, name, scopes: new Set(scopes), users, limits, expiresAt, ended }
+    const endsAt = Math.min(expiresAt ?? Infinity, secret.until ?? Infinity)
+    const isCurrent = () => this.known.get(parts.id) === token && this.now() < endsAt
+    return ended() ?? { id: parts.id, name, scopes: new Set(scopes), users, limits, expiresAt, ended, isCurrent }
   }
 
   /** Returns why a secret of a token is no longer valid; `undefined` while the secret is valid. */

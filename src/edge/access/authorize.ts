@@ -1,7 +1,7 @@
 import type { Context as HttpContext } from "hono"
 import { type EdgeRuntime, refusal } from "../runtime/EdgeRuntime.ts"
-import type { IncomingMessage } from "node:http"
 import type { AuditRecord } from "../../protocol/AuditRecord.ts"
+import { connectionOf } from "../contract/Connection.ts"
 import { instanceOf } from "../contract/Reference.ts"
 import { isProblem, type Problem, problem } from "../contract/Problem.ts"
 import type { Route } from "../route/Route.ts"
@@ -29,8 +29,7 @@ const isAudited = ({ stores, scope }: Pick<Route, "stores" | "scope">, { auditPo
   stores && scope !== "public" && (auditPosts || scope !== "purchases:write")
 
 const recordOf = (edge: EdgeRuntime, http: HttpContext, route: Route, caller: Caller): AuditRecord => {
-  const { incoming } = (http.env ?? {}) as { readonly incoming?: IncomingMessage }
-  const from = incoming?.socket.remoteAddress
+  const from = connectionOf(http)?.remoteAddress
   return {
     v: 1,
     by: caller.id,

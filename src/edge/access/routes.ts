@@ -1,9 +1,9 @@
-import type { IncomingMessage } from "node:http"
 import { TLSSocket } from "node:tls"
 import { Effect, Exit, Schema } from "effect"
 import type { Context as HttpContext } from "hono"
 import { serialize } from "hono/utils/cookie"
 import { jsonAnswer, jsonMediaType, reply } from "../contract/AnswerSpec.ts"
+import { connectionOf } from "../contract/Connection.ts"
 import { boundedBody } from "../contract/BodyLimit.ts"
 import { Instant, instant } from "../contract/AnswerBodies.ts"
 import { isProblem, type Problem, problem } from "../contract/Problem.ts"
@@ -68,10 +68,8 @@ const stateOf = (edge: EdgeRuntime, caller: Caller | undefined): typeof SessionS
 })
 
 /** Returns whether the caller uses TLS with this edge, or with the proxy in front of this edge. */
-const isEncrypted = (http: HttpContext): boolean => {
-  const { incoming } = (http.env ?? {}) as { readonly incoming?: IncomingMessage }
-  return incoming?.socket instanceof TLSSocket || http.req.header("x-forwarded-proto") === "https"
-}
+const isEncrypted = (http: HttpContext): boolean =>
+  connectionOf(http) instanceof TLSSocket || http.req.header("x-forwarded-proto") === "https"
 
 /**
  * Writes the cookie with a token. Scripts cannot read the cookie, and browsers send the cookie only from pages of this

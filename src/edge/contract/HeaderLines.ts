@@ -24,7 +24,7 @@ const decoded = (name: string, value: string): string | Malformed => {
  * Returns a header's lines as they were sent. Without a socket, as in tests, the lines come joined with commas to one
  * line.
  */
-const sentLines = (http: HttpContext, name: string): ReadonlyArray<string> => {
+export const sentLines = (http: HttpContext, name: string): ReadonlyArray<string> => {
   const { incoming } = (http.env ?? {}) as { readonly incoming?: IncomingMessage }
   if (incoming === undefined) {
     const joined = http.req.header(name)

@@ -6,7 +6,8 @@ import { messagePurchasesMax } from "../../protocol/PurchaseMessage.ts"
 import type { LedgerEntry } from "../../protocol/Query.ts"
 import { sampleProducts, sampleProductTypes } from "./SamplePurchase.ts"
 import { jsonAnswer, reply } from "../contract/AnswerSpec.ts"
-import { orFail, NewId } from "../runtime/EdgeRuntime.ts"
+import { bulkGroupsMax } from "../runtime/BulkGroups.ts"
+import { type EdgeRuntime, NewId, orFail } from "../runtime/EdgeRuntime.ts"
 import { exactAmount } from "../../protocol/ExactJson.ts"
 import { Amount } from "../contract/Amount.ts"
 import { failureOf } from "../../runtime/ExitFailure.ts"
@@ -24,17 +25,23 @@ import {
 import { problem } from "../contract/Problem.ts"
 import { PurchasePublisher } from "../../intake/PurchasePublisher.ts"
 import { checkedTotal } from "../contract/PurchaseRequest.ts"
-import { consistencyParameter, readHistoryPage, readProblems, readTotal } from "../account/AccountReads.ts"
+import {
+  consistencyParameter,
+  outcomeWithin,
+  readHistoryPage,
+  readProblems,
+  readTotal
+} from "../account/AccountReads.ts"
 import { Count, Currency, purchaseBody, PurchaseContent, Quantity } from "../contract/AnswerBodies.ts"
 import { type Route, route } from "../route/Route.ts"
 
 /** The most purchases of one request to `/generate` or `/duplicate`. */
 export const bulkCountMax = 1_000_000
 /**
- * The most groups of one bulk request that wait at the edge; a group is the purchases of one publish. This number of
- * groups bounds the share of one request in the edge's memory.
+ * How long a group of a bulk request keeps its turn if the ledger does not apply the group, in milliseconds. Without a
+ * worker, an edge thus stores {@link bulkGroupsMax} groups in this time.
  */
-const groupsAtOnceMax = 4
+export const groupAppliedWaitMilliseconds = 1_000
 /** How long a group of purchases waits before it is sent again, after the edge had no room for it. */
 const overloadWait = Duration.millis(20)
 const historyEntries = 20
@@ -58,10 +65,13 @@ const randomPurchase = Effect.fnUntraced(function* (userId: Purchase["userId"]) 
 })
 
 /**
- * Stores `count` purchases group by group, in bounded memory. If the caller leaves, the storing of purchases ends
- * between two groups.
+ * Stores `count` purchases group by group, in bounded memory. A group takes its turn among the groups of all bulk
+ * requests of the edge, and keeps the turn until the group is applied. So the edge stores no faster than the ledger
+ * applies, and other callers do not wait behind a backlog. If the caller leaves, the storing of purchases ends between
+ * two groups.
  */
 const storeMany = Effect.fnUntraced(function* (
+  { bulkGroups }: EdgeRuntime,
   operation: string,
   userId: string,
   count: number,
@@ -71,6 +81,7 @@ const storeMany = Effect.fnUntraced(function* (
   const publisher = yield* PurchasePublisher
   const stored = yield* Ref.make(0)
 
+  /** Stores a group of purchases. Returns the wait until the group is applied. */
   const storeGroup = Effect.fnUntraced(function* (size: number) {
     const purchases = yield* Effect.replicateEffect(make, size)
     const publishGroup = publisher.publish(purchases, options)
@@ -82,15 +93,18 @@ const storeMany = Effect.fnUntraced(function* (
     yield* Ref.update(stored, (before) => before + results.filter(Exit.isSuccess).length)
     const failed = results.find(Exit.isFailure)
     if (failed !== undefined) return yield* Effect.failCause(failed.cause)
+    // All purchases of a group have one user, so the last one is stored last.
+    const [purchase, last] = [purchases.at(-1), results.at(-1)]
+    if (purchase === undefined || last === undefined) return yield* Effect.die("a group without purchases")
+    const { sequence } = yield* last
+    return Effect.asVoid(outcomeWithin(purchase, sequence, groupAppliedWaitMilliseconds))
   })
 
   const groups = Array.from({ length: Math.ceil(count / messagePurchasesMax) }, (_, index) =>
     Math.min(messagePurchasesMax, count - index * messagePurchasesMax)
   )
-  yield* Effect.forEach(groups, (size) => Effect.uninterruptible(storeGroup(size)), {
-    concurrency: groupsAtOnceMax,
-    discard: true
-  }).pipe(
+  const takeTurn = (size: number) => bulkGroups.withPermit(Effect.flatten(Effect.uninterruptible(storeGroup(size))))
+  yield* Effect.forEach(groups, takeTurn, { concurrency: bulkGroupsMax, discard: true }).pipe(
     Effect.catch((failure) =>
       Effect.flatMap(Ref.get(stored), (before) => Effect.fail(partialProblemOf(failure, before)))
     ),
@@ -144,8 +158,8 @@ const generateRoute = (method: Route["method"], name: string) =>
     },
     problems: storeProblems,
     cost: ({ count }) => 1 + Math.ceil(count / 10),
-    handle: Effect.fnUntraced(function* ({ count, id: userId }) {
-      yield* storeMany("generate", userId, count, randomPurchase(userId), { storeEveryCopy: false })
+    handle: Effect.fnUntraced(function* ({ count, id: userId }, edge) {
+      yield* storeMany(edge, "generate", userId, count, randomPurchase(userId), { storeEveryCopy: false })
       return reply(200, { userId, purchasesGenerated: count, status: "success" })
     })
   })
@@ -175,7 +189,7 @@ const duplicateRoute = (method: Route["method"], name: string) =>
     },
     problems: storeProblems,
     cost: ({ count }) => 1 + Math.ceil(count / 10),
-    handle: Effect.fnUntraced(function* ({ count, id: userId }) {
+    handle: Effect.fnUntraced(function* ({ count, id: userId }, edge) {
       const newId = yield* NewId
       const purchase = {
         purchaseId: yield* orFail(purchaseIdField.read(newId())),
@@ -185,7 +199,7 @@ const duplicateRoute = (method: Route["method"], name: string) =>
         valueCents: 5_000n,
         quantity: 2
       }
-      yield* storeMany("duplicate", userId, count, Effect.succeed(purchase), { storeEveryCopy: true })
+      yield* storeMany(edge, "duplicate", userId, count, Effect.succeed(purchase), { storeEveryCopy: true })
       return reply(200, {
         userId,
         purchaseId: purchase.purchaseId,

@@ -63,7 +63,12 @@ export class CallerLimits {
    */
   private readonly limiters = new Map<number, RateLimiterMemory>()
   /** The number of requests in flight, by kind and caller. A caller without a request in flight has no entry. */
-  private readonly inFlight = new Map<string, number>()
+  private readonly inFlight: Readonly<Record<FlightKind, Map<string, number>>> = {
+    reads: new Map(),
+    lineBodies: new Map(),
+    feeds: new Map(),
+    waitingPosts: new Map()
+  }
 
   constructor(defaults: LimitSettings) {
     this.defaults = defaults
@@ -75,14 +80,14 @@ export class CallerLimits {
    */
   begin({ key, limits }: LimitedCaller, kind: FlightKind): (() => void) | TooMany {
     const max = limits[kind] ?? this.defaults[kind]
-    const name = `${kind} ${key}`
-    const count = this.inFlight.get(name) ?? 0
+    const inFlight = this.inFlight[kind]
+    const count = inFlight.get(key) ?? 0
     if (count >= max) return tooManyInFlight(kind, max)
-    this.inFlight.set(name, count + 1)
+    inFlight.set(key, count + 1)
     return () => {
-      const left = (this.inFlight.get(name) ?? 0) - 1
-      if (left > 0) this.inFlight.set(name, left)
-      else this.inFlight.delete(name)
+      const left = (inFlight.get(key) ?? 0) - 1
+      if (left > 0) inFlight.set(key, left)
+      else inFlight.delete(key)
     }
   }
 
@@ -90,21 +95,23 @@ export class CallerLimits {
    * Takes points from the points that the caller may spend in the current second. Returns a problem if the caller has
    * too few points left.
    */
-  async spend({ key, limits }: LimitedCaller, points: number): Promise<TooMany | undefined> {
+  spend({ key, limits }: LimitedCaller, points: number): Promise<TooMany | undefined> {
     const max = limits.pointsPerSecond ?? this.defaults.pointsPerSecond
-    try {
-      // A request that costs more than all points of a second takes all points of one second.
-      await this.limiterOf(max).consume(key, Math.min(points, max))
-      return undefined
-    } catch (refused) {
+    const refusedAs = (refused: unknown): TooMany => {
       if (refused instanceof RateLimiterRes) return tooFast(max, refused.msBeforeNext)
       throw refused
     }
+    // A request that costs more than all points of a second takes all points of one second.
+    return this.limiterOf(max)
+      .consume(key, Math.min(points, max))
+      .then(() => undefined, refusedAs)
   }
 
   private limiterOf(points: number): RateLimiterMemory {
-    const known = this.limiters.get(points) ?? new RateLimiterMemory({ points, duration: 1 })
-    this.limiters.set(points, known)
-    return known
+    const known = this.limiters.get(points)
+    if (known !== undefined) return known
+    const made = new RateLimiterMemory({ points, duration: 1, keyPrefix: "" })
+    this.limiters.set(points, made)
+    return made
   }
 }

@@ -1,6 +1,6 @@
-import type { IncomingMessage } from "node:http"
 import ipaddr from "ipaddr.js"
 import type { Context as HttpContext } from "hono"
+import { connectionOf } from "../contract/Connection.ts"
 
 /** The length of the prefix that names a network of IPv6. One machine may use every address of its IPv6 network. */
 const networkBits = 64
@@ -18,7 +18,6 @@ export const networkOf = (address: string): string => {
 
 /** Returns the network of a request's caller; `undefined` for a request without a connection. */
 export const callerNetwork = (http: HttpContext): string | undefined => {
-  const { incoming } = (http.env ?? {}) as { readonly incoming?: IncomingMessage }
-  const address = incoming?.socket.remoteAddress
+  const address = connectionOf(http)?.remoteAddress
   return address === undefined ? undefined : networkOf(address)
 }

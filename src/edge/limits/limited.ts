@@ -26,10 +26,10 @@ const limitedKey = "limited"
 const limitedCaller = (edge: EdgeRuntime, http: HttpContext): LimitedCaller | undefined => {
   if (edge.access !== undefined) {
     const { id, limits } = callerOf(edge, http)
-    return { key: `token ${id}`, limits }
+    return { key: id, limits }
   }
   const network = callerNetwork(http) ?? "::"
-  return isLoopback(network) || network === "::" ? undefined : { key: `address ${network}`, limits: {} }
+  return isLoopback(network) || network === "::" ? undefined : { key: network, limits: {} }
 }
 
 const flightKind = (route: Route, body: Body<unknown> | undefined): FlightKind => {
@@ -39,7 +39,7 @@ const flightKind = (route: Route, body: Body<unknown> | undefined): FlightKind =
 }
 
 /** Calls `end` when an answer is over. A feed, or the answer to a body of lines, ends when its connection closes. */
-const whenOver = async (http: HttpContext, isLong: boolean, answer: Promise<Response>, end: () => void) => {
+const whenOver = (http: HttpContext, isLong: boolean, answer: Promise<Response>, end: () => void) => {
   const { outgoing } = nodeOf(http)
   if (isLong && outgoing !== undefined) {
     if (outgoing.closed) end()

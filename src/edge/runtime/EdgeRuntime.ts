@@ -1,4 +1,4 @@
-import { Cause, Context, Effect, Exit } from "effect"
+import { Cause, Context, Effect, Exit, type Semaphore } from "effect"
 import type { Context as HttpContext } from "hono"
 import type { AlertFeed } from "../../alerts/AlertFeed.ts"
 import type { AlertPages } from "../../alerts/AlertPages.ts"
@@ -13,6 +13,7 @@ import type { WebhookStore } from "../../nats/WebhookStore.ts"
 import type { RejectedRecords } from "../../nats/RejectedRecords.ts"
 import type { QueryClient } from "../../asking/QueryClient.ts"
 import type { Access } from "../access/Access.ts"
+import { ConnectionCallers } from "../access/ConnectionCallers.ts"
 import { alertEvents, EventBytes, purchaseEvents } from "./EventBytes.ts"
 import { failureOf } from "../../runtime/ExitFailure.ts"
 import type { Traces } from "../../runtime/Traces.ts"
@@ -20,6 +21,7 @@ import { type EdgeFailure, problemOf } from "../contract/FailureProblem.ts"
 import { isProblem, type Problem, problem, type ProblemKind, problemResponse } from "../contract/Problem.ts"
 import { CallerLimits, limitsDefault, type LimitSettings } from "../limits/CallerLimits.ts"
 import { WrongTokens, wrongTokensDefault } from "../limits/WrongTokens.ts"
+import { bulkGroupTurns } from "./BulkGroups.ts"
 import { Incidents } from "./Incidents.ts"
 import { LineBodies } from "./LineBodies.ts"
 import { OpenExports } from "./OpenExports.ts"
@@ -90,8 +92,10 @@ export interface EdgeRuntime extends EdgeProcess {
   readonly reversalReader: ReversalReader
   readonly lineBodies: LineBodies
   readonly openExports: OpenExports
+  readonly bulkGroups: Semaphore.Semaphore
   readonly limits: CallerLimits
   readonly wrongTokens: WrongTokens
+  readonly connectionCallers: ConnectionCallers
   readonly purchaseEventBytes: EventBytes
   readonly alertEventBytes: EventBytes
   readonly incidents: Incidents
@@ -104,8 +108,10 @@ export const makeEdgeRuntime = (process: EdgeProcess): EdgeRuntime => ({
   reversalReader: new ReversalReader(),
   lineBodies: new LineBodies(),
   openExports: new OpenExports(),
+  bulkGroups: bulkGroupTurns(),
   limits: new CallerLimits(process.callerLimits ?? limitsDefault),
   wrongTokens: new WrongTokens(process.wrongTokensMax ?? wrongTokensDefault),
+  connectionCallers: new ConnectionCallers(),
   purchaseEventBytes: new EventBytes(purchaseEvents),
   alertEventBytes: new EventBytes(alertEvents),
   incidents: new Incidents()

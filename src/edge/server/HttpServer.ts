@@ -17,6 +17,7 @@ import {
 } from "./EdgeCertificate.ts"
 import { securityHeaders } from "./SecurityHeaders.ts"
 import { OriginChecks, type OriginSettings } from "./OriginChecks.ts"
+import { RequestTurns } from "./RequestTurns.ts"
 import { headerBytesMax, noTunnel, parserProblem, rawAnswer, unexpected, unreadable } from "./ServerAnswer.ts"
 
 /** The times that the server waits for callers, in milliseconds. */
@@ -161,6 +162,7 @@ const makeServer = (
     requireHostHeader: false
   }
   const failures = new ParserFailures(instance, waits.linger)
+  const turns = new RequestTurns()
   const refuse = (outgoing: ServerResponse, what: Problem): void => {
     const body = problemBody(what, instance)
     const length = Buffer.byteLength(body)
@@ -178,7 +180,10 @@ const makeServer = (
     if (wrong !== undefined) return refuse(outgoing, wrong)
     // Node ends a socket that was idle for `waits.lines`, because nothing listens for the event `timeout`.
     if (isOfLines(incoming)) outgoing.setTimeout(waits.lines)
-    void listener(incoming, outgoing)
+    turns.take(
+      () => incoming.headers.authorization ?? incoming.socket.remoteAddress ?? "",
+      () => void listener(incoming, outgoing)
+    )
   }
   const server =
     secured === undefined
@@ -194,7 +199,12 @@ const makeServer = (
     socket.on("error", () => socket.destroy())
     endSocket(socket, waits.linger, rawAnswer(noTunnel, instance))
   })
-  server.on("clientError", (failure, socket) => failures.met(failure, socket))
+  server.on("clientError", (failure: NodeJS.ErrnoException, socket) => {
+    const meet = () => failures.met(failure, socket)
+    // Node finds all late connections at once.
+    if (failure.code === requestTimeoutCode) turns.take(() => "", meet)
+    else meet()
+  })
   return server
 }
 

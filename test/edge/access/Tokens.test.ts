@@ -1,6 +1,9 @@
+import { once } from "node:events"
+import { Agent, type IncomingMessage, request } from "node:http"
 import { Effect } from "effect"
 import { assert, nat, oneof, property, string, tuple } from "fast-check"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import type { Caller } from "../../../src/edge/access/Caller.ts"
 import { Tokens } from "../../../src/edge/access/Tokens.ts"
 import { newToken, revokedToken, rolledToken } from "../../../src/edge/access/TokenChanges.ts"
 import { makeApp } from "../../../src/edge/server/App.ts"
@@ -36,7 +39,9 @@ describe("the tokens in memory", () => {
     now += 999
     expect(detailOf(tokens, token)).toBe("shop")
     expect(caller.ended()).toBeUndefined()
+    expect(caller.isCurrent()).toBe(true)
     now += 1
+    expect(caller.isCurrent()).toBe(false)
     expect(detailOf(tokens, token)).toBe("This token expired at 1970-01-01T00:16:41.000Z. Ask for a new one.")
     expect(caller.ended()?.status).toBe(401)
   })
@@ -49,12 +54,16 @@ describe("the tokens in memory", () => {
     const rolled = rolledToken(id, record, now, now + 1_000)
     tokens.take(stored(id, rolled.record, 2))
     expect([detailOf(tokens, token), detailOf(tokens, rolled.token)]).toEqual(["shop", "shop"])
+    const callers = [token, rolled.token].map((text) => tokens.identify(text) as Caller)
+    expect(callers.map(({ isCurrent }) => isCurrent())).toEqual([true, true])
     now += 1_000
+    expect(callers.map(({ isCurrent }) => isCurrent())).toEqual([false, true])
     expect(detailOf(tokens, token)).toBe("This token was replaced by a newer one. Use the newer one.")
     expect(detailOf(tokens, rolled.token)).toBe("shop")
     const again = rolledToken(id, rolled.record, now, now)
     tokens.take(stored(id, again.record, 3))
     expect(detailOf(tokens, rolled.token)).toMatch(/does not exist/)
+    expect(callers.map(({ isCurrent }) => isCurrent())).toEqual([false, false])
     expect(again.record.secrets).toHaveLength(1)
   })
 
@@ -159,7 +168,7 @@ describe("an edge with tokens", () => {
     (await service.edge.app.request(path, { headers: bearer(token) })).status
   const known = async (rights: Parameters<TestTokens["create"]>[0] = {}): Promise<string> => {
     const token = await tokens.create(rights)
-    await until("the edge knows the token", async () => (await statusOf(token)) === 200)
+    await until("the edge knows the token", async () => [200, 404].includes(await statusOf(token)))
     return token
   }
   const post = (token: string, body: RequestInit["body"], type: string) =>
@@ -251,6 +260,28 @@ describe("an edge with tokens", () => {
     const token = await known({ expiresAt: Date.now() + 2_000 })
     expect((await feedOf(token)).endsWith(ended)).toBe(true)
     expect(await statusOf(token)).toBe(401)
+  })
+
+  it("on a connection that is kept open, each request is answered by the rights that its token has then", async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const ports = new Set<number | undefined>()
+    const kept = async (token: string): Promise<number | undefined> => {
+      const asked = request(urlOf("/users/ann/total"), { agent, headers: bearer(token) })
+      asked.end()
+      const [answer] = (await once(asked, "response")) as [IncomingMessage]
+      ports.add(answer.socket.localPort)
+      await answer.resume().toArray()
+      return answer.statusCode
+    }
+    const [one, other, foreign] = [await known(), await known(), await known({ users: { only: ["bob"] } })]
+    expect([await kept(one), await kept(one), await kept(other), await kept(foreign), await kept(one)]).toEqual([
+      200, 200, 200, 404, 200
+    ])
+    await tokens.revoke(one)
+    await until("the edge refuses the revoked token", async () => (await kept(one)) === 401)
+    expect([await kept(other), await kept(one), await kept(`${other}x`)]).toEqual([200, 401, 401])
+    expect(ports.size).toBe(1)
+    agent.destroy()
   })
 
   it("a revoked token is refused within a second", async () => {

@@ -3,6 +3,7 @@ import { BrokerUnavailable } from "../protocol/BrokerError.ts"
 import type { Consistency, Question, Reply } from "../protocol/Query.ts"
 import { encodeToken, partitionOf } from "../protocol/Subject.ts"
 import { forkInScope } from "../runtime/ForkInScope.ts"
+import { RestingTurns } from "../runtime/RestingTurns.ts"
 import { QueryTransport } from "../nats/QueryTransport.ts"
 import { Topology } from "../nats/Topology.ts"
 import { AskingCaller } from "./CallerTurns.ts"
@@ -70,11 +71,12 @@ export class QueryClient extends Context.Service<
       const { partitions } = yield* Topology
       const clock = yield* Clock.Clock
       const fork = yield* forkInScope()
+      const dearAnswers = yield* RestingTurns.make
       const now = () => clock.currentTimeMillisUnsafe()
 
       const lanes = Array.from({ length: partitions }, (_, partition) => {
         const request = (payload: string) => transport.ask(partition, payload, attemptTimeoutMilliseconds)
-        return new QuestionLane({ now, fork, request })
+        return new QuestionLane({ now, fork, request, dearAnswers })
       })
       const open = new Set<OpenQuestion>()
       const close = (waiting: OpenQuestion) => {

@@ -4,6 +4,7 @@ import { failureOf } from "../runtime/ExitFailure.ts"
 import { type Consistency, type Question, Questions, questionsMax, Replies, type Reply } from "../protocol/Query.ts"
 import { CallerTurns } from "./CallerTurns.ts"
 import type { Fork } from "../runtime/ForkInScope.ts"
+import type { RestingTurns } from "../runtime/RestingTurns.ts"
 
 /**
  * The most questions of one partition that wait at an edge. Further questions of the partition fail with
@@ -55,6 +56,8 @@ export interface WaitingQuestion {
 export interface LaneHands {
   readonly now: () => number
   readonly fork: Fork
+  /** The turns in which the answers to dear questions are read. All lanes of an edge share them. */
+  readonly dearAnswers: RestingTurns
   /** Sends a request to the owner of the lane's partition. */
   readonly request: (payload: string) => Effect.Effect<string, RequestFailure>
 }
@@ -172,12 +175,26 @@ export class QuestionLane {
       const consistency = group[0]?.consistency ?? "strong"
       const payload = encodeQuestions({ consistency, questions: group.map(({ question }) => question) })
       const answered = yield* Effect.exit(this.hands.request(payload))
-      const replies = Exit.isSuccess(answered) ? decodeReplies(answered.value) : undefined
-      if (replies !== undefined && Exit.isSuccess(replies)) return this.settle(group, replies.value)
+      if (Exit.isSuccess(answered) && (yield* this.isRead(group, answered.value))) return
       yield* Effect.sleep(retryWait)
       const again = this.toRetry(group, failureOf(answered))
       if (again[0] !== undefined) this.queueOf(again[0]).putBack(again)
     })
+  }
+
+  /**
+   * Reads an answer, and gives each question its reply. Returns `false` if the answer cannot be read. The questions go
+   * on within the same turn, so the turn of a dear question includes the work of its response.
+   */
+  private isRead(group: ReadonlyArray<WaitingQuestion>, answer: string): Effect.Effect<boolean> {
+    let isRead = false
+    const read = () => {
+      const replies = decodeReplies(answer)
+      isRead = Exit.isSuccess(replies)
+      if (Exit.isSuccess(replies)) this.settle(group, replies.value)
+    }
+    const reading = group.some(isDear) ? this.hands.dearAnswers.take(read) : Effect.sync(read)
+    return Effect.map(reading, () => isRead)
   }
 
   private settle(group: ReadonlyArray<WaitingQuestion>, replies: ReadonlyArray<Reply>): void {

@@ -3,8 +3,8 @@ import { filter, map, type Subscriber } from "rxjs"
 import type { BrokerFailure, BrokerRefused, BrokerUnavailable } from "../protocol/BrokerError.ts"
 import { behindCommit, decodeFeedPlace, type FeedPlace, isAfter } from "../protocol/FeedPlace.ts"
 import type { FeedMessage } from "../nats/FollowedStream.ts"
+import type { RestingTurns } from "../runtime/RestingTurns.ts"
 import type { NotCurrent } from "../asking/QueryClient.ts"
-import { CatchUpTurns } from "./CatchUpTurns.ts"
 import type { FeedItem, ResetReason } from "./FeedItem.ts"
 import type { Gathered, FeedTail } from "./FeedTail.ts"
 import { slicesOf } from "./RecentMessages.ts"
@@ -50,14 +50,14 @@ export class CatchUp {
   private readonly tail: FeedTail
   private readonly request: FeedRequest
   private readonly subscriber: Subscriber<FeedItem>
-  private readonly turns: CatchUpTurns
+  private readonly turns: RestingTurns
 
   constructor(
     reads: FeedReads,
     tail: FeedTail,
     request: FeedRequest,
     subscriber: Subscriber<FeedItem>,
-    turns = new CatchUpTurns()
+    turns: RestingTurns
   ) {
     this.turns = turns
     this.reads = reads

@@ -20,8 +20,8 @@ import {
 import type { BrokerRefused, BrokerUnavailable } from "../protocol/BrokerError.ts"
 import { CommitStream } from "../nats/CommitStream.ts"
 import { type FollowedStream, LedgerReplaced } from "../nats/FollowedStream.ts"
+import { RestingTurns } from "../runtime/RestingTurns.ts"
 import { CatchUp, type FeedRequest, type FeedReads } from "./CatchUp.ts"
-import { CatchUpTurns } from "./CatchUpTurns.ts"
 import type { FeedItem } from "./FeedItem.ts"
 import { FeedTail } from "./FeedTail.ts"
 import { makeUserPage } from "./UserPage.ts"
@@ -96,7 +96,7 @@ export const makeFeed = Effect.fnUntraced(function* (
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const tails = followTail(stream, run)
   const reads: FeedReads = { lastSequence: stream.lastSequence, removedThrough, pageAfter }
-  const turns = new CatchUpTurns()
+  const turns = yield* RestingTurns.make
   const stopped = new ReplaySubject<FeedItem>(1)
   let readers = 0
 

@@ -1,7 +1,10 @@
+import { Effect } from "effect"
+import { TestClock } from "effect/testing"
 import { describe, expect, it } from "vitest"
+import { RestingTurns } from "../../src/runtime/RestingTurns.ts"
 import type { Consistency, Question } from "../../src/protocol/Query.ts"
 import { CallerTurns } from "../../src/asking/CallerTurns.ts"
-import { takeGroup, type WaitingQuestion } from "../../src/asking/QuestionLane.ts"
+import { QuestionLane, takeGroup, type WaitingQuestion } from "../../src/asking/QuestionLane.ts"
 
 const waiting = (
   question: Question,
@@ -11,6 +14,7 @@ const waiting = (
 ): WaitingQuestion => ({ question, consistency, caller, isSettled, askedAt: 0, settle: () => undefined })
 
 const total = (userId: string): Question => ({ kind: "total", userId })
+const before = (userId: string): Question => ({ kind: "totalsBefore", userId, moments: [1] })
 const page = (userId: string): Question => ({ kind: "page", userId, limit: 10 })
 
 const userOf = ({ question }: WaitingQuestion) => ("userId" in question ? question.userId : "")
@@ -58,4 +62,40 @@ describe("A request", () => {
     expect(taken).toEqual(["a1", "b1", "a2", "a3", "a4"])
     expect(queue.size).toBe(0)
   })
+})
+
+describe("A lane of questions", () => {
+  it("after the answer to a dear question a lane rests before the next dear answer, and other answers do not wait", () =>
+    Effect.gen(function* () {
+      let now = 0
+      const settled: Array<string> = []
+      const run = Effect.runForkWith(yield* Effect.context<never>())
+      const lane = new QuestionLane({
+        now: () => now,
+        fork: (effect) => void run(effect),
+        dearAnswers: new RestingTurns(() => now),
+        request: (payload) => {
+          const { questions } = JSON.parse(payload) as { questions: ReadonlyArray<Question> }
+          const replies = questions.map(({ kind }) =>
+            kind === "total"
+              ? { kind, total: "1", count: 1, reversals: 0, revision: 1 }
+              : { kind, revision: 1, totals: [] }
+          )
+          return Effect.succeed(JSON.stringify(replies))
+        }
+      })
+      const ask = (question: Question) =>
+        lane.add({
+          ...waiting(question),
+          settle: () => {
+            settled.push(userOf(waiting(question)))
+            if (question.kind !== "total") now += 5
+          }
+        })
+      for (const question of [before("ann"), before("bob"), total("cat")]) ask(question)
+      yield* TestClock.adjust(4)
+      expect(settled).toEqual(["ann", "cat"])
+      yield* TestClock.adjust(1)
+      expect(settled).toEqual(["ann", "cat", "bob"])
+    }).pipe(Effect.provide(TestClock.layer()), Effect.runPromise))
 })

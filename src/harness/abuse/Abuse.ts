@@ -4,12 +4,14 @@ import { join } from "node:path"
 import { freePort, projectRoot, TestBroker, until } from "../system/TestBroker.ts"
 import { setUpStreams, testSettings } from "../system/TestLedger.ts"
 import { TestProcess } from "../system/TestProcess.ts"
-import { type AttackName, attacks } from "./Attacks.ts"
+import { type AttackName, attacks, dearPaths } from "./Attacks.ts"
 
 /** The number of posts, and the number of reads, that the victim sends in a second. */
 const requestsPerSecond = 10
 /** The number of purchases of the account that the attack `6 greedy reads` reads. */
 const richPurchases = 5_000
+/** The number of reads of each path of the attack `6 greedy reads` with which the processes compile their code. */
+const warmUpReads = 30
 /** The statuses that say that the service did not serve the victim. */
 const unserved = ["503", "504"]
 
@@ -76,10 +78,11 @@ const asVictim = async (send: (number: number) => Promise<number>, milliseconds:
  */
 const attacked = async <A>(name: AttackName, port: number, token: string, work: () => Promise<A>) => {
   const child = fork(join(projectRoot, "src/harness/abuse/AttackProcess.ts"), [name, String(port), token])
-  await once(child, "spawn")
+  // The processor time of the attacker's start is not part of the attack.
+  const ended = once(child, "exit").then((): AbuseRow["attacker"] => ({ "the attacker ended": 1 }))
+  await Promise.race([once(child, "message"), ended])
   const result = await work()
   const counted = once(child, "message").then(([counts]) => counts as AbuseRow["attacker"])
-  const ended = once(child, "exit").then((): AbuseRow["attacker"] => ({ "the attacker ended": 1 }))
   child.send("stop")
   const attacker = await Promise.race([counted, ended])
   child.kill("SIGKILL")
@@ -127,6 +130,7 @@ export const abuse = async ({ milliseconds, createToken, names, report = () => u
   try {
     await until("the edge serves the victim", async () => (await ask("GET", "/status").catch(() => 0)) === 200)
     await ask("POST", `/generate/${richPurchases}/rich`)
+    for (let number = 0; number < warmUpReads; number += 1) for (const path of dearPaths) await ask("GET", path)
     await measure("warm")
     add({ attack: "none", ...(await measure("alone")), attacker: {} })
     for (const name of names ?? (Object.keys(attacks) as ReadonlyArray<AttackName>)) {

@@ -8,5 +8,6 @@ const over = new AbortController()
 process.once("message", () => over.abort())
 process.once("disconnect", () => over.abort())
 const attack = attacks[name as AttackName]
+process.send?.("begun")
 await attack({ port: Number(port), token }, over.signal, (status) => void (counts[status] = (counts[status] ?? 0) + 1))
 process.send?.(counts, () => process.exit(0))

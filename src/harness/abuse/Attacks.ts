@@ -98,15 +98,11 @@ const slowLines: Attack = (target, signal, count) =>
     count
   )
 
+/** The paths of one user whose answers take an edge longest. */
+export const dearPaths = ["/users/rich/purchases?limit=1000", "/users/rich/spending?by=hour&timeZone=UTC"]
+
 /** Runs 450 lanes that read the largest pages of one user's history, and the user's spending by hour. */
-const greedyReads: Attack = (target, signal, count) =>
-  repeating(
-    target,
-    signal,
-    ["/users/rich/purchases?limit=1000", "/users/rich/spending?by=hour&timeZone=UTC"],
-    { lanes: 450 },
-    count
-  )
+const greedyReads: Attack = (target, signal, count) => repeating(target, signal, dearPaths, { lanes: 450 }, count)
 
 /** Runs eight lanes of requests, each of which stores the most random purchases that a request may store. */
 const hugeGenerate: Attack = (target, signal, count) =>

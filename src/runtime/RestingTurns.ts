@@ -1,26 +1,28 @@
-import { Duration, Effect, Semaphore } from "effect"
+import { Clock, Duration, Effect, Semaphore } from "effect"
 
-/**
- * The work after which readers that catch up rest. Other requests of the edge wait for at most about this time, because
- * a piece of work is seldom longer.
- */
+/** The work after which a rest follows. A piece of work is seldom longer, so other requests wait about this long. */
 const workMax = Duration.millis(4)
 
 /**
- * The turns in which the readers of a feed take stored messages. After some work all readers rest for as long as the
- * work took. Readers that catch up thus use at most half of an edge's time, and the other requests are served in
- * between.
+ * The turns in which an edge does large pieces of work, one at a time. After some work it rests for as long as the work
+ * took. The large pieces thus use at most half of an edge's time, and other requests are served in between.
  */
-export class CatchUpTurns {
+export class RestingTurns {
   private readonly turns = Semaphore.makeUnsafe(1)
   private readonly now: () => number
   /** The time of the work since the last rest, in milliseconds. */
   private worked = 0
 
   /** `now` returns the present time in milliseconds, with fractions. */
-  constructor(now: () => number = () => performance.now()) {
+  constructor(now: () => number) {
     this.now = now
   }
+
+  /** Makes turns that measure their work by the present clock. */
+  static readonly make = Effect.map(
+    Clock.Clock,
+    (clock) => new RestingTurns(() => Number(clock.currentTimeNanosUnsafe()) / 1_000_000)
+  )
 
   /** Waits for a turn, and then does a piece of work, which does not wait for anything. */
   take(work: () => void): Effect.Effect<void> {

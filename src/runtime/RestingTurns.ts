@@ -4,8 +4,8 @@ import { Clock, Duration, Effect, Semaphore } from "effect"
 const workMax = Duration.millis(4)
 
 /**
- * The turns in which an edge does large pieces of work, one at a time. After some work it rests for as long as the work
- * took. The large pieces thus use at most half of an edge's time, and other requests are served in between.
+ * The turns in which an edge does large pieces of work, one at a time. After some work the edge begins no large piece for as
+ * long as the work took. The large pieces thus use at most half of an edge's time, and other requests are served in between.
  */
 export class RestingTurns {
   private readonly turns = Semaphore.makeUnsafe(1)

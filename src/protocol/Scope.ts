@@ -9,7 +9,7 @@ export const scopes = {
   generate: "Store random purchases and copies of a purchase in bulk.",
   "status:read": "Read the state of the system.",
   "metrics:read": "Read the metrics.",
-  "audit:read": "Read who asked for which change.",
+  "audit:read": "Read the audit records of changes.",
   "rules:read": "Read rules.",
   "rules:write": "Create, change and remove rules.",
   "alerts:read": "Read and follow alerts.",

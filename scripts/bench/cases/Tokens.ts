@@ -8,11 +8,11 @@ import { untilApplied } from "../Applied.ts"
 import { totalsOfWorkload, wrongLedger } from "../Totals.ts"
 
 const atOnce = 256
-/** The posts, and then the reads, of one turn. */
+/** The number of posts in one turn, and of reads after the posts. */
 const ofTurn = 20_000
-/** The turns of each edge before the measured ones. In these turns the processes compile their code. */
+/** The number of turns of each edge before the measured turns. In these turns the processes compile their code. */
 const warmUpTurns = 4
-/** The measured turns of each edge. */
+/** The number of measured turns of each edge. */
 const turns = 10
 const workload = { purchases: 2 * (warmUpTurns + turns) * ofTurn, users: 1_000, repeatEvery: 0 }
 const pace = { atOnce }
@@ -39,8 +39,8 @@ class MeasuredEdge {
   }
 
   /**
-   * Posts purchases from an index on, waits until they are applied, and reads as many totals. Returns the index behind
-   * the last purchase.
+   * Posts purchases from an index on, waits until the purchases are applied, and reads as many totals. Returns the index
+   * behind the last purchase.
    */
   async turn(from: number): Promise<number> {
     const to = from + ofTurn

@@ -7,8 +7,8 @@ interface Known {
 }
 
 /**
- * Returns whether two texts are equal. The time depends only on the lengths of the texts, so that the time tells
- * nothing about a token.
+ * Returns whether two texts are equal. The time of the comparison depends only on the lengths of the texts, and tells
+ * nothing else about a token.
  */
 const isSameText = (one: string, other: string): boolean => {
   if (one.length !== other.length) return false
@@ -18,13 +18,13 @@ const isSameText = (one: string, other: string): boolean => {
 }
 
 /**
- * Remembers the newest caller of each open connection. A request whose header `Authorization` is the same as before on
- * its connection is not hashed and looked up again.
+ * Remembers the newest caller of each open connection. If a request has the same header `Authorization` as the request
+ * before it on the connection, the edge does not hash and look up the token again.
  */
 export class ConnectionCallers {
   private readonly known = new WeakMap<object, Known>()
 
-  /** Returns the caller of a connection that sends this header again; `undefined` if the token has to be checked. */
+  /** Returns the caller of a connection that sent this header before; `undefined` if the token has to be checked. */
   find(connection: object, header: string): Caller | undefined {
     const known = this.known.get(connection)
     return known !== undefined && isSameText(known.header, header) && known.caller.isCurrent()

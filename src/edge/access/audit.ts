@@ -17,16 +17,22 @@ const pageCost = 100
 
 const AuditEntry = Schema.Struct({
   sequence: Count.annotateKey({ description: "The number of the record in the audit log." }),
-  at: Instant.annotateKey({ description: "When the record was stored, which is before its change." }),
+  at: Instant.annotateKey({
+    description: "The time at which the record was stored. The service stores the record before it makes the change."
+  }),
   by: Schema.String.annotateKey({
-    description: "The id of the token of the caller, the subject of its JWT, or the person at the command line."
+    description: "The caller: the id of a token, the subject of a JWT, or the person at the command line."
   }),
   name: Schema.String.annotateKey({ description: "The name of the token." }),
   from: Schema.optionalKey(Schema.String).annotateKey({
-    description: "The address of the caller; missing for the command line."
+    description: "The network address of the caller; missing for a change by the command line."
   }),
-  what: Schema.String.annotateKey({ description: "The change, as the name of its route or of its command." }),
-  of: Schema.String.annotateKey({ description: "The thing that is changed: a path, or the id of a token." })
+  what: Schema.String.annotateKey({
+    description: "The kind of the change: the name of the route, or of the command, that the caller used."
+  }),
+  of: Schema.String.annotateKey({
+    description: "The thing that the caller wanted to change: a path, or the id of a token."
+  })
 }).annotate({ identifier: "AuditEntry" })
 
 const entryOf = ({ storedAt, sequence, ...record }: StoredAudit): typeof AuditEntry.Type => ({
@@ -65,9 +71,9 @@ const readAuditRoute = route({
   path: "/audit",
   name: "readAudit",
   group: "Service",
-  summary: "Who asked for which change, newest first, in pages",
+  summary: "The audit records of changes, newest first, in pages",
   description:
-    "A record is written before its change is made, so a change that was refused may have a record. A page with a filter may be short or empty, and still have a next page.",
+    "A record is stored before its change is made, so a refused change may have a record. A page with a filter may be short or empty and still have `next`.",
   stores: false,
   scope: "audit:read",
   parameters: {},
@@ -92,7 +98,7 @@ const readAuditRoute = route({
       Schema.Struct({
         records: Schema.Array(AuditEntry),
         next: Schema.optionalKey(
-          Schema.String.annotate({ description: "The path of the next page; the last page has none." })
+          Schema.String.annotate({ description: "The path of the next page; missing on the last page." })
         )
       }).annotate({ identifier: "AuditPage" }),
       ["link"]

@@ -115,7 +115,7 @@ const beginRoute = route({
   name: "beginSession",
   group: "Service",
   summary: "Keep a token in a cookie of the browser, for the dashboard",
-  description: `Scripts cannot read the cookie. A browser keeps it for ${sessionSeconds / 3_600} hours, and sends it only from pages of this service.`,
+  description: `Scripts cannot read the cookie. A browser keeps the cookie for ${sessionSeconds / 3_600} hours, and sends the cookie only from pages of this service.`,
   stores: true,
   scope: "public",
   parameters: {},

@@ -17,7 +17,7 @@ type AnswerOf<Kind extends Question["kind"]> = Extract<Reply, { readonly kind: K
 export const consistencyParameter = optional(
   wordField("consistency", ["strong", "eventual"]),
   "strong",
-  "A strong answer includes everything that was acknowledged before the question. An eventual one is the last state that the owner knows."
+  "A `strong` answer includes everything that was acknowledged before the request began. An `eventual` answer is the state that the owner has in memory."
 )
 type AskedConsistency = Exclude<Consistency, "committed">
 

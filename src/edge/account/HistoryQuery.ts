@@ -10,7 +10,7 @@ const numberMax = 999_999_999_999_999
 
 /** The query parameters that choose the entries of a history, and their order. */
 export const historyQuery = {
-  order: optional(wordField("order", historyOrders), "newest", "Which entries come first. The default is `newest`."),
+  order: optional(wordField("order", historyOrders), "newest", "The entries that come first. The default is `newest`."),
   from: optional(
     momentField("from"),
     undefined,

@@ -158,7 +158,7 @@ const exportRoute = route({
   name: "exportHistory",
   group: "Users",
   summary: "The history of a user as one file, CSV or NDJSON",
-  description: `\`format\` chooses the format, or else \`Accept\`: \`text/csv\`, which is the default, or \`application/x-ndjson\`. The file has the entries that the account had when the request came. An entry has to fit all filters. Without filters the sum of \`amount\` (CSV) or \`total\` (NDJSON) is the total of the account. If the file cannot be finished, the connection breaks off before the end of the body: clients report an error, and the part that came must not be used as the whole. An edge writes up to ${exportsOpenMax} exports at once.`,
+  description: `\`format\` chooses the format of the file. Without \`format\` the header \`Accept\` chooses: \`text/csv\`, which is the default, or \`application/x-ndjson\`. The file has the entries that the account had when the request came. An entry is in the file only if the entry meets all filters. Without filters the sum of all \`amount\` (CSV) or \`total\` (NDJSON) is the total of the account. If the file cannot be finished, the edge ends the connection before the end of the body. Clients then report an error. Do not use a part of a file that broke off. An edge writes up to ${exportsOpenMax} exports at once.`,
   stores: false,
   scope: "users:read",
   isLong: true,
@@ -167,13 +167,17 @@ const exportRoute = route({
   query: {
     format: optional(wordField("format", exportFormats), undefined, "The format of the file."),
     ...historyQuery,
-    order: optional(wordField("order", historyOrders), "oldest", "Which entries come first. The default is `oldest`.")
+    order: optional(
+      wordField("order", historyOrders),
+      "oldest",
+      "The entries that come first. The default is `oldest`."
+    )
   },
   answers: {
     200: {
       ...textAnswer(
         csvMediaType,
-        `The file. CSV is after RFC 4180, with the columns ${csvColumns.join(", ")}. Amounts are exact decimals, and a reversal has a negative \`amount\`. A text that a spreadsheet would take for a formula has an apostrophe in front. A line of NDJSON is an entry as a page of the history has it.`,
+        `The file. CSV is after RFC 4180, with the columns ${csvColumns.join(", ")}. Amounts are exact decimals, and a reversal has a negative \`amount\`. A text that a spreadsheet would take for a formula has an apostrophe in front. A line of NDJSON is an entry, as on a page of a history.`,
         ["content-disposition"]
       ),
       otherMediaTypes: [rowFormats.ndjson.mediaType]

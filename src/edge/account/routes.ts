@@ -86,14 +86,14 @@ const totalRoute = route({
     at: optional(
       momentField("at"),
       undefined,
-      "Asks for the total at this time: after the last purchase or reversal that the broker had stored (`storedAt`) at or before it."
+      "Asks for the total at this time, after the last purchase or reversal whose `storedAt` is at or before this time."
     ),
     consistency: consistencyParameter
   },
   headers: { "if-none-match": knownTags },
   answers: {
     200: jsonAnswer(
-      "The total. It is 0.00 for a user without purchases, and then `known` is false.",
+      "The total. For a user who was never seen, the total is 0.00 and `known` is `false`.",
       Schema.Struct({ ...accountMembers, at: Schema.optionalKey(Instant) }).annotate({ identifier: "Account" }),
       ["etag"]
     ),
@@ -121,7 +121,7 @@ const historyRoute = route({
   name: "readHistory",
   group: "Users",
   summary: "The history of a user in pages, newest or oldest first, whole or filtered",
-  description: `Filters can be joined: an entry has to fit all of them. A request looks at up to ${revisionsScannedMax} commits of the account, and stops after ${entriesScannedMax.toLocaleString("en-US")} entries. So a filtered page may be short or empty and still have \`next\`. Follow \`next\` until a page has none.`,
+  description: `An entry is on a page only if the entry meets all filters. A filtered request looks at up to ${revisionsScannedMax} commits of the account, and stops after ${entriesScannedMax.toLocaleString("en-US")} entries. A filtered page may thus be short or empty and still have \`next\`. Only a page without \`next\` is the last page.`,
   stores: false,
   scope: "users:read",
   parameters: { id: askedUserIdField },
@@ -129,12 +129,12 @@ const historyRoute = route({
     limit: optional(
       wholeNumberField("limit", "malformed-request", 1, pageLimitMax),
       limitDefault,
-      "The most entries on the page; long texts make it shorter."
+      "The most entries on the page. A page whose entries have long texts has fewer entries."
     ),
     cursor: optional(
       userCursorField,
       undefined,
-      "The beginning of the page, as the page before gave it, for the same filters and order. Without a cursor it is the first page."
+      "The cursor at which the page begins, from the page before with the same filters and order. Without a cursor the answer is the first page."
     ),
     ...historyQuery,
     consistency: consistencyParameter
@@ -142,12 +142,12 @@ const historyRoute = route({
   headers: { "if-none-match": knownTags },
   answers: {
     200: jsonAnswer(
-      "A page. `purchases` has the reversals in their places. Each entry is on one page, even if others come between two requests.",
+      "A page. `purchases` has the purchases and reversals of the page. Each entry is on one page, even if new entries come between two requests.",
       Schema.Struct({
         ...accountMembers,
         purchases: Schema.Array(HistoryEntry),
         next: Schema.optionalKey(
-          Schema.String.annotate({ description: "The path of the next page; the last page has none." })
+          Schema.String.annotate({ description: "The path of the next page; missing on the last page." })
         )
       }).annotate({ identifier: "HistoryPage" }),
       ["etag", "link"]

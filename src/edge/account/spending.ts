@@ -58,14 +58,16 @@ const Spending = Schema.Struct({
       to: Instant.annotateKey({ description: "The first moment after the window." }),
       ...spent
     })
-  ).annotateKey({ description: "Oldest first, with those in which nothing was bought." }),
+  ).annotateKey({ description: "The windows, oldest first, with the windows in which nothing was bought." }),
   next: Schema.optionalKey(
-    Schema.String.annotate({ description: "The path of the windows after these; the end of the range has none." })
+    Schema.String.annotate({
+      description: "The path of the answer with the next windows; missing if the answer has the last window."
+    })
   )
 }).annotate({
   identifier: "Spending",
   description:
-    "The spending of a user in windows of time. total, purchaseCount and reversalCount are the sums of the windows of this answer. The total of a window is negative if its reversals take back more than its purchases cost."
+    "The spending of a user in windows of time. `total`, `purchaseCount` and `reversalCount` are the sums of the windows of this answer. The total of a window is negative if its reversals take back more than its purchases cost."
 })
 
 /**
@@ -83,26 +85,26 @@ const spendingRoute = route({
   name: "readSpending",
   group: "Users",
   summary: "The spending of a user in each hour, day or month, exact and current",
-  description: `A purchase belongs to the window in which the broker stored it (\`storedAt\`). A reversal belongs to its own window, and counts there as a negative amount. Windows follow the clock and calendar of the time zone: a day on which the clock changes has 23 or 25 hours. Each purchase is in one window. An answer has up to ${windowsMax} windows, and \`next\` leads on.`,
+  description: `A purchase belongs to the window of its \`storedAt\`. A reversal belongs to the window of its own \`storedAt\`, and counts there as a negative amount. Windows follow the clock and calendar of the time zone. A day on which the clock changes has 23 or 25 hours. Each purchase is in one window. An answer has up to ${windowsMax} windows, and \`next\` leads to the windows after its last window.`,
   stores: false,
   scope: "users:read",
   parameters: { id: askedUserIdField },
   query: {
-    by: optional(wordField("by", windowUnits), "day", "How long a window is."),
+    by: optional(wordField("by", windowUnits), "day", "The length of a window."),
     from: optional(
       momentField("from"),
       undefined,
-      "The beginning of the first window, which may cut it. Without it there are 24 hours, 30 days or 12 months."
+      "The beginning of the first window. Without `from` the windows are 24 hours, 30 days or 12 months."
     ),
     to: optional(
       momentField("to"),
       undefined,
-      "The end of the last window, which excludes this moment. Without it the last window is the current one."
+      "The end of the last window, which excludes this moment. Without `to` the last window is the current window."
     ),
     timeZone: optional(
       timeZoneField,
       "UTC",
-      "The time zone whose clock and calendar cut the windows, by its name in the IANA database."
+      "The time zone of the windows, by the name of the time zone in the IANA database."
     ),
     consistency: consistencyParameter
   },

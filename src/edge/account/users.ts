@@ -90,7 +90,7 @@ const usersRoute = route({
   name: "listUsers",
   group: "Users",
   summary: "All users with their totals, in pages",
-  description: `For operators. The order of the users is the order of the ledger's own index. It stays the same while purchases come, and is no order of the ids. Each user whose purchases were applied before the first page is on one page. Users who are new meanwhile may be missing. A total is that of the newest commit, and purchases that are only stored are not in it. A request with \`prefix\` looks at up to ${usersLookedMax} users in each of up to ${partitionsAskedMax} partitions, so its page may be short or empty and still have \`next\`. For one user ask for the total.`,
+  description: `The list of all users is for operators. The list has the order of an index inside the ledger, and is not sorted by user id. The order stays the same while purchases come. Each user whose purchases were applied before the first page is on one page. A user whose first purchase is applied after the first page was read may be missing. A total includes all applied purchases, and no purchases that are stored and not yet applied. A request with \`prefix\` looks at up to ${usersLookedMax} users in each of up to ${partitionsAskedMax} partitions. A page with \`prefix\` may thus be short or empty and still have \`next\`. To find one user, ask for the user's total.`,
   stores: false,
   scope: "users:list",
   parameters: {},
@@ -98,13 +98,13 @@ const usersRoute = route({
     limit: optional(
       wholeNumberField("limit", "malformed-request", 1, usersLimitMax),
       limitDefault,
-      "The most users on the page. Two users may share a place, and then a page has more."
+      "The most users on the page. A page has more users if several users share the page's last place in the index."
     ),
     prefix: optional(prefixField, undefined, "Only users whose id begins with this text."),
     cursor: optional(
       cursorField,
       undefined,
-      "The beginning of the page, as the page before gave it, for the same prefix. Without a cursor it is the first page."
+      "The cursor at which the page begins, from the page before with the same prefix. Without a cursor the answer is the first page."
     )
   },
   answers: {
@@ -113,7 +113,7 @@ const usersRoute = route({
       Schema.Struct({
         users: Schema.Array(ListedUser),
         next: Schema.optionalKey(
-          Schema.String.annotate({ description: "The path of the next page; the last page has none." })
+          Schema.String.annotate({ description: "The path of the next page; missing on the last page." })
         )
       }).annotate({ identifier: "UserPage" }),
       ["link"]

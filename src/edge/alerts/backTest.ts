@@ -51,14 +51,18 @@ const query = {
   from: optional(
     momentField("from"),
     undefined,
-    `The rule judges purchases that were applied at this time or later. Without it the range has ${Duration.toDays(rangeDefault)} days.`
+    `The rule judges purchases that were applied at this time or later. Without \`from\` the range has ${Duration.toDays(rangeDefault)} days.`
   ),
   to: optional(
     momentField("to"),
     undefined,
-    "The rule judges purchases that were applied before this time. Without it the range ends with the newest purchase."
+    "The rule judges purchases that were applied before this time. Without `to` the range ends with the newest purchase."
   ),
-  cursor: optional(userCursorField, undefined, "The place that an earlier request has reached, from its `next`.")
+  cursor: optional(
+    userCursorField,
+    undefined,
+    "The cursor at which the back-test goes on, from the `next` of an earlier request."
+  )
 }
 
 interface Asked {
@@ -70,7 +74,7 @@ interface Asked {
 const answers = {
   200: textAnswer(
     linesMediaType,
-    "Lines of JSON. The first line is `{inWords}`: the rule as a sentence. Each alert that the rule would have given is a line `{id, purchase, measured}`, in the order of the ledger. The last line is `{matches, purchases, next}`: the numbers of this request, and the path that goes on; `next` is missing if the range is judged."
+    "Lines of JSON. The first line is `{inWords}`: the rule as a sentence. Each alert that the rule would have given is a line `{id, purchase, measured}`, in the order of the ledger. The last line is `{matches, purchases, next}`. `matches` is the number of alerts, and `purchases` is the number of purchases that were judged. `next` is the path with which the back-test goes on; missing if the back-test is complete."
   )
 }
 
@@ -182,7 +186,7 @@ const storedRoute = route({
   path: "/users/{id}/rules/{ruleId}/backtest",
   name: "backTestRule",
   group: "Rules",
-  summary: "How often a rule would have been met",
+  summary: "Count how often a stored rule would have been met",
   description,
   scope,
   cost,
@@ -206,7 +210,7 @@ const givenRoute = route({
   path: "/users/{id}/backtest",
   name: "backTestGivenRule",
   group: "Rules",
-  summary: "How often a rule would be met, before it is stored",
+  summary: "Count how often a rule would have been met, before the rule is stored",
   description: `${description} The ids of the alerts end with 0. Send the same body to \`next\`.`,
   scope,
   cost,

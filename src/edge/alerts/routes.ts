@@ -42,7 +42,7 @@ const alertsRoute = route({
     limit: optional(
       wholeNumberField("limit", "malformed-request", 1, alertsLimitMax),
       limitDefault,
-      "The most alerts on the page. A page whose alerts lie far apart has fewer."
+      "The most alerts on the page. A page whose alerts lie far apart has fewer alerts."
     ),
     cursor: optional(
       userCursorField,
@@ -52,7 +52,7 @@ const alertsRoute = route({
     through: optional(
       wholeNumberField("through", "malformed-request", 0, sequenceMax),
       undefined,
-      `Waits up to ${waitSeconds} seconds until all purchases up to this sequence are judged, like the \`ledgerSequence\` of a receipt.`
+      `Waits up to ${waitSeconds} seconds until all purchases up to this sequence are judged. The \`ledgerSequence\` of a receipt is such a sequence.`
     )
   },
   answers: {
@@ -64,7 +64,7 @@ const alertsRoute = route({
           description: "The alerts of all purchases whose `ledgerSequence` is at most this number are complete."
         }),
         next: Schema.optionalKey(
-          Schema.String.annotate({ description: "The path of the next page; the last page has none." })
+          Schema.String.annotate({ description: "The path of the next page; missing on the last page." })
         )
       }).annotate({ identifier: "AlertPage" }),
       ["link"]
@@ -90,12 +90,12 @@ const alertsRoute = route({
 })
 
 const resumed = resuming(
-  "Every feed of alerts takes the ids of every other feed of alerts. The id 0 is the beginning of the alerts that are kept. Without an id the feed begins with the next alert."
+  "Every feed of alerts takes the ids of every other feed of alerts. The id `0` is the beginning of the alerts that are kept. Without an id the feed begins with the next alert."
 )
 
 const events = textAnswer(
   eventStreamMediaType,
-  "Events without an end. An event without a name has the alerts that one purchase gave one user. The `id` of an event is the place after which the feed continues; take the `id` as opaque text. The `data` of an event is JSON with `owner` and `alerts`, each alert as on a page. The events `reset` and `end`, and the comments, are those of the feeds of purchases."
+  "Events without an end. An event without a name has the alerts that one purchase gave one user. The `id` of an event is the place after which the feed continues; take the `id` as opaque text. The `data` of an event is JSON with `owner` and `alerts`, each alert as on a page. The events `reset` and `end`, and the comments, are the same as in the feeds of purchases."
 )
 
 const userFeedRoute = route({

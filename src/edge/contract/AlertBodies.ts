@@ -10,7 +10,7 @@ import { RuleContent, ruleBody } from "./RuleBodies.ts"
 /** A number whose unit depends on the measure of the rule. */
 const Measured = exactNumber(
   "Measured",
-  "US dollars as an exact decimal with two places; for the measures `quantity` and `count` a whole number."
+  "US dollars as an exact decimal with two places. For the measures `quantity` and `count`, the value is a whole number."
 )
 
 /** The values of a rule's measure before and after a purchase. */
@@ -18,7 +18,9 @@ const MeasuredValues = Schema.Struct({
   before: Schema.optionalKey(Measured).annotateKey({
     description: "The running measure before the purchase; missing for a measure of one purchase."
   }),
-  after: Measured.annotateKey({ description: "The measure of the purchase, or the running measure including it." })
+  after: Measured.annotateKey({
+    description: "The measure of the purchase, or the running measure including the purchase."
+  })
 }).annotate({ identifier: "MeasuredValues" })
 
 const AlertedPurchase = Schema.Struct({
@@ -29,16 +31,19 @@ const AlertedPurchase = Schema.Struct({
 
 export const AlertBody = Schema.Struct({
   id: Schema.String.annotateKey({
-    description: "The same for whoever computes the alert: `<journal sequence>.<line>.<index>.<rule number>`."
+    description:
+      "The id of the alert, `<journal sequence>.<line>.<index>.<rule number>`. Every judge computes the same id."
   }),
-  owner: Schema.String.annotateKey({ description: "The user whose rule it is." }),
+  owner: Schema.String.annotateKey({ description: "The user who owns the rule." }),
   ruleId: Schema.String,
   ruleVersion: Count.annotateKey({ description: "The version of the rule that the purchase met." }),
   inWords: Schema.String.annotateKey({ description: "The rule as a sentence." }),
-  rule: RuleContent.annotateKey({ description: "The rule as it stood at the purchase's place in the ledger." }),
+  rule: RuleContent.annotateKey({
+    description: "The content that the rule had when the purchase's commit was stored."
+  }),
   purchase: AlertedPurchase,
   measured: MeasuredValues,
-  alertedAt: Instant.annotateKey({ description: "When the alert was stored." })
+  alertedAt: Instant.annotateKey({ description: "The time at which the alert was stored." })
 }).annotate({ identifier: "Alert", description: "A purchase met a rule." })
 
 const exactMeasure = (measure: Measure, units: bigint): RawJson =>

@@ -19,5 +19,5 @@ export const exactNumber = (identifier: string, description: string) =>
 /** Describes an amount in answers. */
 export const Amount = exactNumber(
   "Amount",
-  "US dollars as an exact decimal with two places, of any size. A double holds each cent up to 9999999999999.99; read larger amounts from the text."
+  "US dollars as an exact decimal with two places, of any size. A double holds each cent up to 9999999999999.99. Read larger amounts from the text."
 )

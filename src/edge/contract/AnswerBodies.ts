@@ -35,7 +35,7 @@ export const StoredPurchase = Schema.Struct({ ...contentMembers, status: Schema.
 
 const ReversalKind = Schema.Literal("reversal")
 const ReversalAmount = Amount.annotateKey({
-  description: "The change of the total by the reversal: value times quantity, as a negative amount."
+  description: "The change of the account's total by the reversal, as a negative amount."
 })
 
 /**
@@ -44,7 +44,7 @@ const ReversalAmount = Amount.annotateKey({
  */
 export const HistoryEntry = Schema.Struct({
   number: Count.annotateKey({
-    description: "The account numbers its purchases and reversals 1, 2, 3, … as it applies them."
+    description: "The account numbers its purchases and reversals from 1, in the order in which they are applied."
   }),
   ...contentMembers,
   runningTotal: Amount,
@@ -56,7 +56,7 @@ export const HistoryEntry = Schema.Struct({
 }).annotate({
   identifier: "HistoryEntry",
   description:
-    "A purchase, or a reversal of an earlier purchase. Only a reversal has `kind`, `reversalId`, `amount` and `reason`. It has the content of its purchase, and `quantity` is the number of pieces that it takes back. `amount` is negative, and `total` is the same amount."
+    "A purchase, or a reversal of an earlier purchase. Only a reversal has `kind`, `reversalId`, `amount` and `reason`. A reversal has the content of its purchase. The `quantity` of a reversal is the number of pieces that the reversal takes back. The `amount` of a reversal is negative, and `total` is the same amount."
 })
 
 const appliedMembers = {
@@ -78,7 +78,7 @@ export const PostedPurchase = Schema.Struct({
   currency: Schema.optionalKey(Currency)
 }).annotate({
   identifier: "PostedPurchase",
-  description: "A purchase that was posted. An applied one has `runningTotal` and `currency`."
+  description: "A purchase that was posted. Only an applied purchase has `runningTotal` and `currency`."
 })
 
 const receiptMembers = {
@@ -86,17 +86,23 @@ const receiptMembers = {
   appliedAt: Instant,
   inputSequence: Count,
   ledgerSequence: Count.annotateKey({
-    description: "The sequence of the commit that applied it. One commit may apply purchases of many users."
+    description:
+      "The sequence of the commit that applied the purchase or reversal. One commit may apply purchases of many users."
   }),
-  repeatsDropped: Count.annotateKey({ description: "How often it came again, past the broker's duplicate window." }),
-  conflictsRejected: Count.annotateKey({ description: "How often its id came with another content." })
+  repeatsDropped: Count.annotateKey({
+    description:
+      "The number of repeats that the purchaseId set recognised. Repeats that the broker drops within its duplicate window are not counted."
+  }),
+  conflictsRejected: Count.annotateKey({
+    description: "The number of conflicts, which came under the same id with another content."
+  })
 }
 /** A number of pieces that may be 0. */
 const Pieces = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: quantityMax }))
 
 const reversedMembers = {
-  reversed: Pieces.annotateKey({ description: "The number of pieces that were taken back." }),
-  left: Pieces.annotateKey({ description: "The number of pieces that were not taken back." })
+  reversed: Pieces.annotateKey({ description: "The number of pieces of the purchase that reversals took back." }),
+  left: Pieces.annotateKey({ description: "The number of pieces of the purchase that no reversal took back." })
 }
 
 /** A reversal in the receipt of its purchase. */
@@ -118,7 +124,7 @@ export const PurchaseReceipt = Schema.Struct({
   }),
   nextReversals: Schema.optionalKey(
     Schema.String.annotate({
-      description: "The path of the page with the next older reversals. A receipt with all reversals has none."
+      description: "The path of the page with the next older reversals; missing if `reversals` has all reversals."
     })
   )
 }).annotate({ identifier: "PurchaseReceipt" })
@@ -131,7 +137,7 @@ export const ReversalPage = Schema.Struct({
   ...reversedMembers,
   reversals: Schema.Array(ReceiptReversal),
   next: Schema.optionalKey(
-    Schema.String.annotate({ description: "The path of the next page; the last page has none." })
+    Schema.String.annotate({ description: "The path of the next page; missing on the last page." })
   )
 }).annotate({ identifier: "ReversalPage" })
 
@@ -160,7 +166,7 @@ export const PostedReversal = Schema.Struct({
 }).annotate({
   identifier: "PostedReversal",
   description:
-    "A reversal that was posted. A stored one of all pieces that are left has no `quantity` and no `amount`. An applied one has all members."
+    "A reversal that was posted. An applied reversal has all members. A stored reversal has `quantity` and `amount` only if its request gave `quantity`."
 })
 
 export const ReversalReceipt = Schema.Struct({

@@ -7,15 +7,15 @@ export const answerHeaders = {
   "cache-control": "Whether caches may keep the answer.",
   "content-disposition": "The name under which a browser saves the file.",
   "content-security-policy": "The sources from which a browser may load files for the page.",
-  etag: "Names this state. Sent as If-None-Match, it gets 304 until the state changes. Sent as If-Match, it lets a change through only while the state is this one.",
-  "idempotent-replayed": "`true` if the same purchase or reversal is known to have come before.",
+  etag: "Names the state of the answer. A read with this ETag in `If-None-Match` gets 304 until the state changes. A change with this ETag in `If-Match` is made only while the state is the same.",
+  "idempotent-replayed": "`true` if the service recognises the purchase or reversal as a repeat.",
   link: 'The next page, as `rel="next"`.',
   location: "The path of the receipt of the purchase or reversal, or of the rule.",
   "preference-applied": "The preference that was followed, like `wait=5`.",
   "set-cookie": "The cookie in which a browser keeps its token.",
-  "www-authenticate": "How to send a token, and the scope that it needs.",
-  ratelimit: "What is left of the bound that the caller has met, and the seconds until there is more.",
-  "ratelimit-policy": "The bound that the caller has met.",
+  "www-authenticate": "The way to send a token, and the scope that the token needs.",
+  ratelimit: "The part of the limit that is left for the caller, and the seconds until more is left.",
+  "ratelimit-policy": "The limit that the caller has reached.",
   "retry-after": "The seconds after which the caller may try again."
 } as const
 export type AnswerHeader = keyof typeof answerHeaders

@@ -79,7 +79,7 @@ export const userIdField: Field<UserId> = {
     UserId.annotate({
       identifier: "UserId",
       description:
-        "Names a user; not `.` or `..`, without control and format characters, and without blanks around. Its Unicode form does not matter."
+        "The id of a user. An id is neither `.` nor `..`, has no control or format characters, and neither begins nor ends with a blank. The Unicode form of a user id does not matter."
     }),
     userIdProblem
   ),
@@ -91,7 +91,7 @@ export const purchaseIdField = textField(
   PurchaseId.annotate({
     identifier: "PurchaseId",
     description:
-      "Names a purchase of its user; not `.` or `..`, without control and format characters, and without blanks around."
+      "The id of a purchase of its user. An id is neither `.` nor `..`, has no control or format characters, and neither begins nor ends with a blank."
   }),
   purchaseIdProblem
 )
@@ -105,7 +105,7 @@ export const reversalIdField = textField(
   ReversalId.annotate({
     identifier: "ReversalId",
     description:
-      "Names a reversal of its user; not `.` or `..`, without control and format characters, and without blanks around."
+      "The id of a reversal of its user. An id is neither `.` nor `..`, has no control or format characters, and neither begins nor ends with a blank."
   }),
   purchaseIdProblem
 )
@@ -116,7 +116,7 @@ export const ruleIdField = textField(
   PurchaseId.annotate({
     identifier: "RuleId",
     description:
-      "Names a rule of its user; not `.` or `..`, without control and format characters, and without blanks around."
+      "The id of a rule of its user. An id is neither `.` nor `..`, has no control or format characters, and neither begins nor ends with a blank."
   }),
   purchaseIdProblem
 )
@@ -139,7 +139,8 @@ export const askedRuleIdField = askedFor(ruleIdField)
 
 const productText = ProductText.annotate({
   identifier: "ProductText",
-  description: "Not blank, and without control and format characters; the joiners U+200C and U+200D are taken."
+  description:
+    "A text with a visible character, and without control and format characters. The joiners U+200C and U+200D are allowed."
 })
 export const productTextField = (name: string) => textField(name, productText, productTextProblem)
 /**
@@ -153,7 +154,8 @@ export const reasonField = textField(
   "reason",
   ReasonText.annotate({
     identifier: "Reason",
-    description: "Says why, for people. Not blank, and without control and format characters."
+    description:
+      "The reason, for people. The text has a visible character, and has no control and format characters. The joiners U+200C and U+200D are allowed."
   }),
   reasonTextProblem
 )
@@ -223,7 +225,7 @@ export const valueField: Field<Cents> = {
     Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThanOrEqualTo(Number(valueMax) / 100)).annotate({
       identifier: "Value",
       description:
-        "The price of a piece, exact to two places. Its value counts, and not its spelling: 10.000 and 1E+1 are 10."
+        "The price of one piece, with at most two decimal places. A number is judged by its value: 10.000 and 1E+1 are 10."
     })
   ),
   read: (text) => {

@@ -99,12 +99,14 @@ export const ProblemBody = Schema.Struct({
     description: "The path of the request, as callers see it."
   }),
   incident: Schema.optionalKey(Schema.String).annotate({
-    description: "The id under which the log of the edge has the cause. Only problems of the service have one."
+    description:
+      "The id under which the log of the edge has the cause. Only a problem with a status of 500 or more has an `incident`."
   }),
   left: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: quantityMax }))).annotate({
-    description: "The pieces of the purchase that are left. Only the problem more-than-left has this member."
+    description:
+      "The number of pieces of the purchase that no reversal took back. Only the problem `more-than-left` has this member."
   })
-}).annotate({ identifier: "Problem", description: "Why a request was not served, after RFC 9457." })
+}).annotate({ identifier: "Problem", description: "The reason why a request was not served, after RFC 9457." })
 
 /**
  * Writes the body of a problem. `instance` is the path of the request; the problem of a line has no `instance`.

@@ -33,7 +33,7 @@ export const PurchaseRequest = Schema.Struct({
   total: Schema.optionalKey(Schema.toEncoded(Amount))
 }).annotate({
   identifier: "PurchaseRequest",
-  description: `Value times quantity is at most ${decimalFromCents(purchaseTotalMax)}. Each key is given once.`
+  description: `\`value\` times \`quantity\` is at most ${decimalFromCents(purchaseTotalMax)}. The body has no key twice.`
 })
 
 /** Returns the purchase, or a problem if the total of the purchase is above {@link purchaseTotalMax}. */

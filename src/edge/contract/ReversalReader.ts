@@ -31,10 +31,11 @@ export const reversalLineKind: ObjectKind = { kind: "reversal", known: reversalL
 export const ReversalRequest = Schema.Struct({
   reason: reasonField.documented,
   quantity: Schema.optionalKey(quantityField.documented).annotateKey({
-    description: "The number of pieces to take back. Without it, all pieces that are left are taken back."
+    description:
+      "The number of pieces to take back. Without `quantity`, the reversal takes back all pieces that are left."
   }),
   reversalId: Schema.optionalKey(reversalIdField.documented)
-}).annotate({ identifier: "ReversalRequest", description: "Each key is given once." })
+}).annotate({ identifier: "ReversalRequest", description: "The body has no key twice." })
 
 /** The parts of a reversal that a caller sends in a body. */
 type AskedReversal = Pick<Reversal, "reversalId" | "quantity" | "reason">

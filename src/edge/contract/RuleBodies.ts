@@ -14,7 +14,7 @@ const Threshold = Schema.Finite.check(Schema.isGreaterThan(0))
   .annotate({
     identifier: "Threshold",
     description:
-      "US dollars as an exact decimal with two places; a whole number for `quantity` and `count`. Read it from the text."
+      "US dollars as an exact decimal with two places. For the measures `quantity` and `count`, a threshold is a whole number. Read a threshold as text or as a decimal, never as a binary float."
   })
   .pipe(
     Schema.decodeTo(
@@ -29,23 +29,26 @@ const Threshold = Schema.Finite.check(Schema.isGreaterThan(0))
 const CalendarWindow = Schema.Struct({
   by: Schema.Literals(windowUnits),
   timeZone: Schema.String.check(Schema.isMaxLength(timeZoneLengthMax))
-}).annotate({ description: "The hour, day or month of a time zone like Europe/Berlin." })
+}).annotate({
+  description: "The hour, day or month, in a time zone like Europe/Berlin, for which a rule adds up `spent` or `count`."
+})
 
 const Within = Schema.Union([Schema.String, CalendarWindow]).annotate({
   description:
-    "The window of `spent` and `count`: a length from `PT1M` to `P31D`, or a calendar window. Without it all purchases before count."
+    "The window of `spent` and `count`: a length from `PT1M` to `P31D`, or a calendar window. Without `within`, the measure adds up all purchases of the user."
 })
 const Product = productTextField("product").documented as typeof Schema.String
 const Note = Schema.String.check(Schema.isMaxLength(productTextLengthMax))
 const Who = Schema.Literals(["self", "all"]).annotate({
-  description: "Whose purchases the rule is about: those of its owner, or of every user."
+  description: "The users whose purchases the rule is about. `self` is the owner of the rule, and `all` is every user."
 })
 const Measure = Schema.Literals(measures).annotate({
   description:
-    "`value`, `quantity` and `total` are of one purchase; `spent` and `count` run over the buyer's purchases."
+    "`value`, `quantity` and `total` measure one purchase. The running measures `spent` and `count` add up the buyer's purchases."
 })
 const Comparison = Schema.Literals(comparisons).annotate({
-  description: "`crosses` is for `spent` and `count`: below the threshold before the purchase, and not below after it."
+  description:
+    "`crosses` is only for `spent` and `count`. `crosses` is met if the measure was below the threshold before the purchase, and is not below the threshold after the purchase."
 })
 
 const thing = {
@@ -71,7 +74,7 @@ export const RuleRequest = Schema.Struct({
 }).annotate({
   identifier: "RuleRequest",
   description:
-    "A rule has a `product` or a `productType`, or neither. `who` is `self` and `enabled` is `true` if left out. `is` may be left out for `spent` and `count`: then it is `crosses`."
+    "A rule has a `product` or a `productType`, or neither. The default of `who` is `self`, and the default of `enabled` is `true`. For `spent` and `count`, the default of `is` is `crosses`. For other measures, `is` is required."
 })
 
 /** A rule in answers. A caller may send a rule from an answer back without a change. */
@@ -90,10 +93,13 @@ export const RuleContent = Schema.Struct({
 
 const listedMembers = {
   ruleId: ruleIdField.documented as typeof Schema.String,
-  version: Count.annotateKey({ description: "Grows with each change of the user's rules. The ETag has it." }),
+  version: Count.annotateKey({
+    description:
+      "The version of the rule, a number that grows with each change of the user's rules. The ETag has the version."
+  }),
   number: Count.annotateKey({
     description:
-      "The sequence of the change that brought the rule. It is unique among all rules, and ends the ids of alerts."
+      "The number of the rule, which is the sequence of the change that created the rule. No other rule has this number. The ids of the rule's alerts end with this number."
   }),
   inWords: Schema.String.annotateKey({ description: "The rule as a sentence." }),
   rule: RuleContent
@@ -102,19 +108,21 @@ const listedMembers = {
 export const ListedRule = Schema.Struct(listedMembers).annotate({ identifier: "ListedRule" })
 
 const ledgerSequence =
-  "The sequence of the journal at which the user's rules stand. Purchases whose commit has a higher sequence are judged by these rules."
+  "The sequence of the user's rules in the journal. Purchases of commits with a higher sequence are judged by these rules."
 
 export const StoredRuleBody = Schema.Struct({
   userId: Schema.String,
   ...listedMembers,
   ledgerSequence: Schema.optionalKey(
-    Count.annotate({ description: `${ledgerSequence} Only the answer to a PUT has it.` })
+    Count.annotate({ description: `${ledgerSequence} Only the answer to a PUT has \`ledgerSequence\`.` })
   )
 }).annotate({ identifier: "StoredRule" })
 
 export const RuleList = Schema.Struct({
   userId: Schema.String,
-  ledgerSequence: Count.annotateKey({ description: `${ledgerSequence} It is 0 before the user's first rule.` }),
+  ledgerSequence: Count.annotateKey({
+    description: `${ledgerSequence} Before the user's first rule, \`ledgerSequence\` is 0.`
+  }),
   rules: Schema.Array(ListedRule).check(Schema.isMaxLength(rulesOfUserMax))
 }).annotate({ identifier: "RuleList" })
 

@@ -18,7 +18,7 @@ const placeParameter = (description: string): Parameter<string | undefined> => (
 })
 
 const lastEventIdQuery = placeParameter(
-  "The same as the header Last-Event-ID, for a new EventSource, which can send no header. If both are given, the header counts: a browser that reconnects sends the old URL with a newer header."
+  "The same as the header `Last-Event-ID`, for a new `EventSource`, which can send no header. If both are given, the header counts. A browser that connects again sends the old URL with a newer header."
 )
 
 /**

@@ -8,12 +8,12 @@ import { eventStreamMediaType } from "./EventStream.ts"
 import { resuming, sendFeed } from "./FeedAnswer.ts"
 
 const resumed = resuming(
-  "Every feed of purchases takes the ids of every other. 0 is the beginning of the ledger. Without an id the feed begins with the next commits."
+  "Every feed of purchases takes the ids of every other feed of purchases. The id `0` is the beginning of the ledger. Without an id the feed begins with the next commit."
 )
 
 const events = textAnswer(
   eventStreamMediaType,
-  `Events without an end. An event without a name tells what one commit did to an account. Its \`id\` is the place to go on after; take it as opaque text. Its \`data\` is JSON with \`userId\`, \`purchases\` (as in a history, oldest first), \`repeats\`, \`total\`, \`currency\`, \`purchaseCount\`, \`reversalCount\` and \`appliedAt\`. An event \`reversal\` tells the same of a commit that has a reversal or a repeat of one. Its \`data\` has \`reversals\` and \`reversalRepeats\` as well, and the numbers of entries say their order. An event \`reset\` says why the feed cannot go on after the last id, and its \`id\` is the place after which it goes on instead. An event \`end\` is the last, with a \`reason\`. Ask again with the last id, at this edge or another, and nothing is lost. A comment comes every 15 seconds.`
+  `Events without an end. An event without a name is the effect of one commit on one account. The \`id\` of an event is a place in the feed: take the \`id\` as opaque text. The \`data\` of an event is JSON with \`userId\`, \`purchases\`, \`repeats\`, \`total\`, \`currency\`, \`purchaseCount\`, \`reversalCount\` and \`appliedAt\`. The \`purchases\` are entries as on a page of a history, oldest first. An event \`reversal\` is the effect of a commit with a reversal, or with a repeat of a reversal. The \`data\` of an event \`reversal\` has \`reversals\` and \`reversalRepeats\` as well, and the \`number\` of each entry gives the order. An event \`reset\` says why the feed cannot go on after the last id. After a \`reset\` the feed goes on after the \`id\` of this event. An event \`end\` is the last event, with a \`reason\`. After an \`end\` ask any edge with the last id, and the feed goes on without a gap. A comment comes every 15 seconds.`
 )
 
 const userFeedRoute = route({

@@ -38,11 +38,11 @@ import { type Route, route } from "../route/Route.ts"
 /** The most purchases of one request to `/generate` or `/duplicate`. */
 export const bulkCountMax = 1_000_000
 /**
- * How long a group of a bulk request keeps its turn if the ledger does not apply the group, in milliseconds. Without a
- * worker, an edge thus stores {@link bulkGroupsMax} groups in this time.
+ * The longest time for which a group of a bulk request keeps its turn while the ledger does not apply the group, in
+ * milliseconds. Without a worker, an edge thus stores {@link bulkGroupsMax} groups in this time.
  */
 export const groupAppliedWaitMilliseconds = 1_000
-/** How long a group of purchases waits before it is sent again, after the edge had no room for it. */
+/** The wait before a group of purchases is sent again, after the edge had no room for the group. */
 const overloadWait = Duration.millis(20)
 const historyEntries = 20
 
@@ -93,7 +93,7 @@ const storeMany = Effect.fnUntraced(function* (
     yield* Ref.update(stored, (before) => before + results.filter(Exit.isSuccess).length)
     const failed = results.find(Exit.isFailure)
     if (failed !== undefined) return yield* Effect.failCause(failed.cause)
-    // All purchases of a group have one user, so the last one is stored last.
+    // All purchases of a group have one user, so the last purchase is stored last.
     const [purchase, last] = [purchases.at(-1), results.at(-1)]
     if (purchase === undefined || last === undefined) return yield* Effect.die("a group without purchases")
     const { sequence } = yield* last
@@ -177,7 +177,7 @@ const duplicateRoute = (method: Route["method"], name: string) =>
     parameters: { count: countField, id: userIdField },
     answers: {
       200: jsonAnswer(
-        "All copies are stored, and one will count.",
+        "All copies are stored, and the purchase counts once.",
         Schema.Struct({
           userId: Schema.String,
           purchaseId: Schema.String,
@@ -246,14 +246,14 @@ const historyRoute = route({
   path: "/history/{id}",
   name: "readNewest",
   group: "Compatible",
-  summary: `The newest ${historyEntries} purchases and reversals of a user, oldest of them first, with the count of all purchases`,
+  summary: `The newest ${historyEntries} purchases and reversals of a user, oldest first, with the number of all purchases`,
   stores: false,
   scope: "users:read",
   parameters: { id: askedUserIdField },
   query: { consistency: consistencyParameter },
   answers: {
     200: jsonAnswer(
-      "The purchases; an empty list for a user without any.",
+      "The purchases and reversals; an empty list for a user without purchases.",
       Schema.Struct({ userId: Schema.String, purchaseCount: Count, purchases: Schema.Array(LegacyEntry) })
     )
   },

@@ -66,7 +66,7 @@ const idempotencyKeyOf = (http: HttpContext): string | undefined | Malformed => 
  * purchase or reversal.
  */
 export const idempotencyKeyFor = ({ name, documented, kind }: Field<string>): HeaderParameter<string | undefined> => ({
-  description: `The ${name}, if the body has none: bare, or a quoted string, whose parameters are ignored. \`X-Idempotency-Key\` is the same header.`,
+  description: `The ${name}, if the body has no ${name}. The key is bare, or a quoted string whose parameters are ignored. \`X-Idempotency-Key\` means the same as \`Idempotency-Key\`.`,
   documented,
   kind,
   textOf: idempotencyKeyOf,

@@ -27,7 +27,10 @@ export const purchaseIn = (
 export const manyPurchases: Body<{ readonly encoding: ContentEncoding }> = {
   mediaType: linesMediaType,
   asked: `many, one a line, as ${linesMediaType}`,
-  documented: Schema.String.annotate({ description: "Any number of lines, each a PurchaseRequest or blank." }),
+  documented: Schema.String.annotate({
+    description:
+      "Any number of lines. A line is a PurchaseRequest, a reversal, or blank. A line with a reversal has `reversalId`, `userId`, `purchaseId`, `quantity` and `reason`."
+  }),
   answeredAs: linesMediaType,
   read: (http) => Effect.map(encodingOf(http), (encoding) => ({ encoding }))
 }

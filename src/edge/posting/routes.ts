@@ -63,7 +63,7 @@ const postRoute = route({
   group: "Purchases",
   summary: "Store a purchase, to be applied exactly once",
   description:
-    "A purchase without purchaseId and Idempotency-Key gets a new id. The same purchase again is answered as before, and counts once.",
+    "A purchase without `purchaseId` and `Idempotency-Key` gets a new id. A purchase that comes again under the same id is answered as before, and counts once.",
   stores: true,
   scope: "purchases:write",
   checksUsers: true,
@@ -73,7 +73,7 @@ const postRoute = route({
   answers: {
     200: textAnswer(
       linesMediaType,
-      "The result of each line that is not blank, in their order, as soon as it is known. A last line of status `ended` says why an answer ends before the body does.",
+      "The answer has one line for each line of the body that is not blank, in the same order. A line of the answer comes as soon as its result is known. A last line with the status `ended` says why the answer ends before the body.",
       ["preference-applied"]
     ),
     201: jsonAnswer("The purchase is applied, as `Prefer: wait` asked.", PostedPurchase, [

@@ -39,23 +39,25 @@ const MessageIndex = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: me
 
 const recordMembers = {
   inputSequence: Count.annotateKey({
-    description: "The message of the input log that brought the purchase or reversal."
+    description: "The sequence of the message of the input log that brought the purchase or reversal."
   }),
   index: MessageIndex.annotateKey({ description: "The index of the purchase or reversal in that message, from 0." }),
   reason: Schema.String,
   rejectedAt: Instant,
-  encoding: Schema.Literals(["text", "base64"]).annotateKey({ description: "How payload writes the bytes that came." }),
+  encoding: Schema.Literals(["text", "base64"]).annotateKey({
+    description: "The form of `payload`: text, or the base64 of bytes."
+  }),
   payloadLength: Count,
   payload: Schema.String,
   replay: Schema.Literals(["none", ...replayStates]).annotateKey({
     description:
-      "Whether the record was replayed. `begun`: the purchase to send is settled. `stored`: it is in the input log. `applied`: it counts. `conflicting`: its id was used for another purchase."
+      "The state of the record's replay; `none` if the record was not replayed. `begun`: the corrected purchase is decided. `stored`: the corrected purchase is in the input log. `applied`: the corrected purchase is applied. `conflicting`: the id of the corrected purchase belongs to another purchase."
   })
 }
 
 export const RejectedListed = Schema.Struct(recordMembers).annotate({
   identifier: "RejectedListed",
-  description: `A record, with up to ${payloadShownMax} characters of its payload.`
+  description: `A rejected record, with up to ${payloadShownMax} characters of its payload.`
 })
 
 export const RejectedRecord = Schema.Struct({
@@ -67,11 +69,11 @@ export const RejectedRecord = Schema.Struct({
       inputSequence: Schema.optionalKey(Count),
       by: Schema.optionalKey(Schema.String).annotateKey({
         description:
-          "The id of the token of the caller of this step, or the subject of its JWT; missing without tokens."
+          "The id of the token, or the subject of the JWT, of the caller of this step; missing if the service asks for no token."
       }),
       purchase: PurchaseContent,
       receipt: Schema.String.annotateKey({
-        description: "The path of the receipt, which exists once the purchase is applied."
+        description: "The path of the purchase's receipt, which exists once the purchase is applied."
       })
     })
   ).annotateKey({ description: "The steps of the replay, oldest first." })
@@ -142,12 +144,12 @@ const listRoute = route({
     limit: optional(
       wholeNumberField("limit", "malformed-request", 1, rejectedLimitMax),
       limitDefault,
-      "The most records on the page; long payloads make it shorter."
+      "The most records on the page. A page with long payloads has fewer records."
     ),
     cursor: optional(
       wholeNumberField("cursor", "malformed-request", 1, sequenceMax),
       undefined,
-      "The beginning of the page, as the page before gave it. Without a cursor it is the newest page."
+      "The cursor at which the page begins, from the page before. Without a cursor the answer is the newest page."
     )
   },
   answers: {
@@ -156,7 +158,7 @@ const listRoute = route({
       Schema.Struct({
         rejected: Schema.Array(RejectedListed),
         next: Schema.optionalKey(
-          Schema.String.annotate({ description: "The path of the next page; the last page has none." })
+          Schema.String.annotate({ description: "The path of the next page; missing on the last page." })
         )
       }).annotate({ identifier: "RejectedPage" }),
       ["link"]
@@ -203,7 +205,7 @@ const replayRoute = route({
   group: "Rejected",
   summary: "Send a corrected purchase, once for each record",
   description:
-    "The body is the corrected purchase. Without a purchaseId its id is made from the record. The first replay of a record settles its content. The same replay again finishes one that broke off, and counts once. Another content is refused, unless the id of the first belongs to another purchase. The record of a reversal is not replayed.",
+    "The body is the corrected purchase. Without `purchaseId` the edge makes the id of the purchase from the record. The first replay of a record decides the content of the corrected purchase. The same replay again finishes a replay that stopped halfway, and the purchase counts once. A replay with another content is refused, unless the id of the first replay belongs to another purchase. The record of a refused reversal cannot be replayed.",
   stores: true,
   scope: "rejected:replay",
   parameters: placeParameters,
@@ -211,7 +213,7 @@ const replayRoute = route({
   answers: {
     200: jsonAnswer("The purchase is applied.", RejectedRecord, ["location", "idempotent-replayed"]),
     202: jsonAnswer(
-      "The purchase is on the broker's disk, and will be applied. The same replay again says whether it is.",
+      "The purchase is on the broker's disk, and will be applied. The same replay again says whether the purchase is applied.",
       RejectedRecord,
       ["location"]
     )

@@ -97,7 +97,7 @@ const postRoute = route({
   group: "Purchases",
   summary: "Take back pieces of an applied purchase",
   description:
-    "A reversal is an entry of its own in the account. The purchase stays as it is. Without a quantity, all pieces that are left are taken back. A reversal without reversalId and Idempotency-Key gets a new id. The same reversal again is answered as before, and counts once. If other reversals of the purchase come at the same time, a stored reversal may still be refused. Then it becomes a rejected record.",
+    "A reversal is an entry of its own in the account, and the purchase stays as it is. Without `quantity` a reversal takes back all pieces that are left. A reversal without `reversalId` and `Idempotency-Key` gets a new id. A reversal that comes again under the same id is answered as before, and counts once. If another reversal takes the pieces first, the worker refuses the stored reversal. A refused reversal becomes a rejected record.",
   stores: true,
   scope: "purchases:write",
   parameters: { id: askedUserIdField, purchaseId: askedPurchaseIdField },
@@ -109,10 +109,11 @@ const postRoute = route({
       "preference-applied",
       "idempotent-replayed"
     ]),
-    202: jsonAnswer("The reversal is on the broker's disk, and will be decided.", PostedReversal, [
-      "location",
-      "idempotent-replayed"
-    ])
+    202: jsonAnswer(
+      "The reversal is on the broker's disk, and a worker will apply or refuse the reversal.",
+      PostedReversal,
+      ["location", "idempotent-replayed"]
+    )
   },
   problems: [
     "not-found",
@@ -182,16 +183,17 @@ const listRoute = route({
     cursor: optional(
       userCursorField,
       undefined,
-      "The beginning of the page, as the page before gave it. Without a cursor it is the first page."
+      "The cursor at which the page begins, from the page before. Without a cursor the answer is the first page."
     ),
     consistency: consistencyParameter
   },
   headers: { "if-none-match": knownTags },
   answers: {
-    200: jsonAnswer("A page. Each reversal is on one page, even if others come between two requests.", ReversalPage, [
-      "etag",
-      "link"
-    ]),
+    200: jsonAnswer(
+      "A page. Each reversal is on one page, even if new reversals come between two requests.",
+      ReversalPage,
+      ["etag", "link"]
+    ),
     304: unchanged
   },
   problems: ["not-found", ...readProblems],

@@ -92,7 +92,7 @@ const parameterRow = ({ name, in: location, required, description, schema }: Des
   `<code>${escaped(name)}</code>`,
   required ? location : `${location}, may be left out`,
   schemaLine(schema),
-  `${prose(description)}${schema["default"] === undefined ? "" : ` Without it: <code>${escaped(String(schema["default"]))}</code>.`}`
+  `${prose(description)}${schema["default"] === undefined ? "" : ` Default: <code>${escaped(String(schema["default"]))}</code>.`}`
 ]
 
 const contentLine = (content: DescribedAnswer["content"] = {}): string =>

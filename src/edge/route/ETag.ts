@@ -4,12 +4,12 @@ import type { Parameter } from "./Route.ts"
 
 /** Reads the tags in If-None-Match: the tags of answers that the caller has. */
 export const knownTags: Parameter<ReadonlyArray<string>> = {
-  description: "ETags of answers that the caller has: one that still holds is answered with 304.",
+  description: "The ETags of answers that the caller has. The answer is 304 if one of these answers has not changed.",
   documented: Schema.String,
   read: (text = "") => text.split(",").map((one) => one.trim().replace(/^W\//, ""))
 }
 
-export const unchanged = emptyAnswer("The answer that the caller has still holds.", ["etag", "link"])
+export const unchanged = emptyAnswer("The answer has not changed since the caller read it.", ["etag", "link"])
 
 /** Makes the answer 200 with a strong ETag, or 304 if the caller has that answer. */
 export const tagged = <Body, const Headers extends { [Header in AnswerHeader]?: string } = {}>(

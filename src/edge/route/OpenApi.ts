@@ -65,19 +65,20 @@ export interface OpenApi {
   }
 }
 
-const description = `Takes purchases, applies each exactly once to its user's account, and answers totals and histories that include everything that was acknowledged before the question.
+const description = `Takes purchases, and applies each purchase exactly once to the account of its user. Totals and histories include everything that was acknowledged before the request began.
 
-Errors are \`${problemMediaType}\`. A query parameter that a route does not list, or that has two different values, is refused with 400. \`/livez\`, pages and the files of a page ignore parameters that they do not list. HEAD is GET without the body, if the GET stores nothing. Any other method that a path does not have gets 405 with Allow. Headers above 16 KiB are answered with 431, and a request that is too slow to arrive with 408. An \`Expect\` other than \`100-continue\` is answered with 417. HTTP/1.1 needs one \`Host\`; HTTP/1.0 may leave it out. A \`Host\` that is not a name of the service is answered with 421, and a request of a page of another origin with 403.`
+Errors are \`${problemMediaType}\`. A query parameter that a route does not list, or that has two different values, is refused with 400. \`/livez\`, pages and the files of a page ignore parameters that they do not list. HEAD is GET without the body, if the GET stores nothing. Any other method that a path does not have gets 405 with Allow. Headers above 16 KiB are answered with 431. A request that takes too long to arrive is answered with 408. An \`Expect\` other than \`100-continue\` is answered with 417. An HTTP/1.1 request needs one \`Host\`, and an HTTP/1.0 request may have no \`Host\`. A \`Host\` that is not a name of the service is answered with 421. A request from a page of another origin is answered with 403.`
 
 const groups: Record<Route["group"], string> = {
-  Purchases: "Storing purchases, and taking back pieces of them.",
+  Purchases: "Routes that store purchases and reversals.",
   Users: "Totals, histories and receipts of users.",
   Rules: "Rules of users about purchases. Each purchase that meets a rule gives one alert.",
   Alerts: "Purchases that met a rule of a user.",
   Webhooks: "URLs of users to which alerts are delivered, after the Standard Webhooks specification.",
-  Rejected: "Purchases that could not be applied, and replays of them as they were meant.",
-  Feeds: "Purchases as they are applied.",
-  Compatible: "The routes of the system that this one re-implements. Some store by GET, since scripts do so.",
+  Rejected: "Rejected records, and replays with corrected purchases.",
+  Feeds: "Purchases and reversals as they are applied, as server-sent events.",
+  Compatible:
+    "Routes of an earlier system. Some of these routes store by GET, because scripts of the earlier system use GET.",
   Service: "The service itself."
 }
 
@@ -243,7 +244,7 @@ const securitySchemes = {
     type: "http",
     scheme: "bearer",
     description: [
-      "A token has scopes. Each route needs one of them:",
+      "A token has scopes. Each route that is not public needs one scope:",
       ...Object.entries(scopes).map(([name, may]) => `- \`${name}\`: ${may}`)
     ].join("\n")
   },
@@ -251,7 +252,7 @@ const securitySchemes = {
     type: "apiKey",
     in: "cookie",
     name: sessionCookie,
-    description: "The same token, as `POST /session` keeps it in a browser."
+    description: "The token, in the cookie that `POST /session` gives a browser."
   }
 } as const
 

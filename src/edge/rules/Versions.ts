@@ -47,5 +47,5 @@ export const ifMatch = versions(
 export const ifNoneMatch = versions(
   "If-None-Match",
   false,
-  "`*` stores the rule only if there is none of this id. A rule with one of the listed ETags is not changed."
+  "`*` stores the rule only if the user has no rule with this id. A rule with one of the listed ETags is not changed."
 )

@@ -64,7 +64,9 @@ const putRoute = route({
   headers: { "if-match": ifMatch, "if-none-match": ifNoneMatch },
   bodies: [oneRule],
   answers: {
-    200: jsonAnswer("The user had a rule of this id. The rule is now as the body says.", StoredRuleBody, ["etag"]),
+    200: jsonAnswer("The user had a rule with this id. The rule now has the content of the body.", StoredRuleBody, [
+      "etag"
+    ]),
     201: jsonAnswer("The rule is new.", StoredRuleBody, ["etag", "location"])
   },
   problems: ["forbidden", "refused-by-rules", "precondition-failed", "rules-full", "unavailable", "outcome-unknown"],

@@ -10,8 +10,8 @@ interface WaitingRequest {
 
 /**
  * The turns in which the requests of a server begin. However many requests come at once, only a few of them begin in
- * one turn of the event loop. Waiting requests of different callers take turns, so one caller's requests do not hold
- * up the others.
+ * one turn of the event loop. Waiting requests of different callers take turns, so no caller waits behind all requests
+ * of another caller.
  */
 export class RequestTurns {
   private readonly waiting = new CallerTurns<WaitingRequest>()

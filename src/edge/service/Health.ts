@@ -31,13 +31,13 @@ const commitBytes = 64 * 1_024
 
 export const StoringHealth = Schema.Struct({
   ok: Schema.Boolean.annotateKey({ description: "Whether purchases can be stored now." }),
-  detail: Schema.String.annotateKey({ description: "The same in a sentence for people." })
+  detail: Schema.String.annotateKey({ description: "A sentence that tells people the state." })
 }).annotate({ identifier: "StoringHealth" })
 export type StoringHealth = typeof StoringHealth.Type
 
 export const ApplyingHealth = Schema.Struct({
   ok: Schema.Boolean.annotateKey({ description: "Whether each partition has a worker that applies stored purchases." }),
-  detail: Schema.String.annotateKey({ description: "The same in a sentence for people." }),
+  detail: Schema.String.annotateKey({ description: "A sentence that tells people the state." }),
   partitions: Schema.Array(Count).annotateKey({ description: "The partitions whose purchases are not applied now." })
 }).annotate({ identifier: "ApplyingHealth" })
 export type ApplyingHealth = typeof ApplyingHealth.Type

@@ -15,7 +15,7 @@ const readRoute = route({
   name: "readMetrics",
   group: "Service",
   summary: "The metrics of this edge, for Prometheus",
-  description: `Without an Accept header, or if both formats are accepted, they are \`${prometheus}\`. A caller that prefers it gets \`${openmetrics}\`.`,
+  description: `The metrics are \`${prometheus}\` without the header \`Accept\`, or if the caller accepts both formats. A caller that prefers OpenMetrics gets \`${openmetrics}\`.`,
   stores: false,
   scope: "metrics:read",
   parameters: {},

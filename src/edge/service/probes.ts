@@ -37,9 +37,9 @@ const readyRoute = route({
   path: "/readyz",
   name: "isReady",
   group: "Service",
-  summary: "Whether purchases can be stored here now, and whether they are applied",
+  summary: "Whether this edge can store purchases now, and whether stored purchases are applied",
   description:
-    "The status is 200 while purchases can be stored, so that a load balancer keeps the edge while no worker is alive. The body says whether they are applied. With `?applying=required` the status is 503 if they are not.",
+    "The status is 200 while purchases can be stored. A load balancer thus keeps the edge while no worker is alive. The body says whether stored purchases are applied. With `?applying=required` the status is 503 if stored purchases are not applied.",
   stores: false,
   scope: "public",
   parameters: {},
@@ -47,7 +47,7 @@ const readyRoute = route({
     applying: optional(
       wordField("applying", ["told", "required"]),
       "told",
-      "`told`: the body says whether stored purchases are applied. `required`: the status is 503 if they are not."
+      "`told`: only the body says whether stored purchases are applied. `required`: the status is 503 if stored purchases are not applied."
     )
   },
   answers: { 200: jsonAnswer("Purchases can be stored.", ReadyState) },

@@ -18,7 +18,8 @@ const timeZoneData = process.versions["tz"] ?? "unknown"
 
 export const SystemState = Schema.Struct({
   at: Instant.annotateKey({
-    description: "The time of the reading, by the clock of this edge. A reading is at most half a second old."
+    description:
+      "The time at which the edge read the status, by the clock of the edge. The status is at most half a second old."
   }),
   storing: StoringHealth,
   applying: ApplyingHealth,
@@ -27,80 +28,94 @@ export const SystemState = Schema.Struct({
       partition: Count,
       waitingMessages: Schema.optionalKey(Count).annotateKey({
         description:
-          "How many messages of the input log are not applied, each of up to 500 purchases. Missing if no worker has read the partition for some minutes."
+          "The number of messages of the input log that are not applied. A message has up to 500 purchases. The number is missing if no worker has read the partition for minutes."
       }),
       owner: Schema.optionalKey(Schema.String).annotateKey({
-        description: "The worker that took the partition last; missing if none ever did."
+        description:
+          "The worker that was the last to take the partition over; missing if no worker has taken the partition over."
       }),
       notApplied: Schema.optionalKey(Schema.String).annotateKey({
-        description: "Why its purchases are not applied now, for people; missing if they are."
+        description:
+          "The reason why the partition's purchases are not applied now, for people; missing if the purchases are applied."
       })
     })
   ),
   oldestWaitingMilliseconds: Schema.optionalKey(Count).annotateKey({
     description:
-      "The age of the oldest message of the input log that is not applied, by the broker's clock; 0 if no message waits. It is that of the 16 partitions in which most messages wait. Missing if no worker has read any partition for some minutes."
+      "The age in milliseconds of the oldest message of the input log that is not applied; 0 if no message waits. The broker's clock measures the age. The edge looks for the oldest message only in the 16 partitions in which most messages wait. The age is missing if no worker has read any partition for minutes."
   }),
   workers: Schema.Array(
     Schema.Struct({
       worker: Schema.String,
-      process: Count.annotateKey({ description: "A later process under the same name has a higher one." }),
+      process: Count.annotateKey({
+        description: "The number of the process. Each later process of the worker has a higher number."
+      }),
       heardAt: Instant.annotateKey({
         description:
-          "When the broker stored its newest sign of life. A worker gives one each second, unless it is set otherwise."
+          "The time at which the broker stored the worker's newest sign of life. By default a worker writes a sign of life each second."
       }),
       alive: Schema.Boolean.annotateKey({
-        description: "Whether it was heard within its lease. If not, other workers take its partitions."
+        description:
+          "Whether the worker's newest sign of life is within the lease. Other workers take over the partitions of a worker whose lease has ended."
       }),
       silentMilliseconds: Count.annotateKey({
-        description: "The age of that sign when it was read, by the broker's clock."
+        description:
+          "The age that the worker's newest sign of life had when the edge read this sign of life, by the broker's clock."
       }),
       partitions: Schema.Array(Count),
       startedAt: Schema.optionalKey(Instant).annotateKey({
-        description: "When this process began, by its own clock. Its counts begin there, at 0."
+        description:
+          "The start of the worker's process, by the clock of the process. The counts of the process begin with 0 at its start."
       }),
       applied: Schema.optionalKey(Count).annotateKey({
         description:
-          "How many purchases this process has applied since it began. A process that has told no counts yet has none."
+          "The number of purchases that the process has applied since its start. The counts are missing until the worker has sent the counts in a sign of life."
       }),
       repeats: Schema.optionalKey(Count).annotateKey({
         description:
-          "How many repeats it dropped since it began, because the account knew the id. The broker drops others before."
+          "The number of repeats that the process has recognised by purchaseId sets since its start. Repeats that the broker drops within its duplicate window are not counted."
       }),
       rejected: Schema.optionalKey(Count).annotateKey({
-        description: "How many purchases it has rejected since it began."
+        description: "The number of purchases that the process has rejected since its start."
       }),
       stoppedAccounts: Schema.optionalKey(
         Schema.Array(Schema.Struct({ userId: Schema.String, problem: Schema.String }))
       ).annotateKey({
         description:
-          "Accounts whose records cannot be read, at most ten. Their purchases are kept as rejected records. Missing if there are none."
+          "Accounts whose records cannot be read, at most ten; missing if all accounts can be read. The purchases of these accounts are kept as rejected records."
       })
     })
-  ).annotateKey({ description: "The workers that were heard in the last minute and have not left." }),
+  ).annotateKey({
+    description: "The workers that sent a sign of life in the last minute and have not announced their end."
+  }),
   alerts: Schema.optionalKey(
     Schema.Array(
       Schema.Struct({
         shard: Count,
         judge: Schema.optionalKey(Schema.String).annotateKey({
-          description: "The judge that judged last; missing if none ever did."
+          description: "The judge that was the last to judge the shard; missing if no judge has judged the shard."
         }),
         judgedThrough: Schema.optionalKey(Count).annotateKey({
-          description: "The sequence of the ledger up to which all alerts are stored; missing if no judge ever judged."
+          description:
+            "The journal sequence up to which all alerts of the shard are stored; missing if no judge has judged the shard."
         }),
         lagMilliseconds: Count.annotateKey({
-          description: "The age of the oldest purchase that is applied and not judged; 0 if all are judged."
+          description:
+            "The age in milliseconds of the oldest purchase that is applied and not judged; 0 if all applied purchases are judged."
         })
       })
     )
   ).annotateKey({
-    description: "How far purchases are judged by rules, for each shard of users. Missing if the broker does not say."
+    description: "The progress of the judges in each shard of users; missing if the broker does not answer."
   }),
   edge: Schema.Struct({
-    waitingPurchases: Count.annotateKey({ description: "How many purchases this edge has taken and not stored yet." }),
+    waitingPurchases: Count.annotateKey({
+      description: "The number of purchases that the edge has accepted and not stored yet."
+    }),
     feedReaders: Count,
     timeZoneData: Schema.String.annotateKey({
-      description: "The version of the IANA time zone database by which this edge cuts hours, days and months."
+      description:
+        "The version of the IANA time zone database, from which the edge computes where hours, days and months begin."
     })
   })
 }).annotate({ identifier: "SystemStatus" })
@@ -146,9 +161,9 @@ const statusRoute = route({
   path: "/status",
   name: "readStatus",
   group: "Service",
-  summary: "Whether purchases can be stored and are applied, with the partitions and the workers",
+  summary: "Whether purchases can be stored and stored purchases are applied, with the partitions and the workers",
   description:
-    "An edge asks the broker for partitions and workers at most twice a second, however many callers it has. For each process, a rate is the difference of two counts divided by the difference of their `heardAt`.",
+    "For all callers together, an edge reads the state of partitions and workers at most twice a second. The rate of a process is the difference of two counts, divided by the difference of their `heardAt`.",
   stores: false,
   scope: "status:read",
   parameters: {},

@@ -6,16 +6,17 @@ import { Count, Instant, instant } from "../contract/AnswerBodies.ts"
 
 const Status = Schema.Int.check(Schema.isBetween({ minimum: 100, maximum: 999 }))
 const SecretText = Schema.String.annotate({
-  description: "The secret that signs deliveries: `whsec_` and the base64 of 32 bytes. No other answer shows it."
+  description:
+    "The secret that signs deliveries: `whsec_` and the base64 of 32 bytes. No other answer shows the secret."
 })
 
 const Attempt = Schema.Struct({
   at: Instant,
   status: Schema.optionalKey(Status).annotateKey({
-    description: "The status of the endpoint's answer; missing if the endpoint did not answer."
+    description: "The status of the webhook's answer; missing if the webhook did not answer."
   }),
   reason: Schema.optionalKey(Schema.String).annotateKey({
-    description: "Why the attempt failed; missing if the attempt succeeded."
+    description: "The reason why the attempt failed; missing if the attempt did not fail."
   })
 }).annotate({ identifier: "WebhookAttempt" })
 
@@ -25,17 +26,18 @@ const webhookMembers = {
   enabled: Schema.Boolean,
   state: Schema.Literals(["delivering", "retrying", "paused", "off"]).annotateKey({
     description:
-      "`retrying`: the newest attempt failed, and another follows. `paused`: nothing is delivered until a PUT. `off`: `enabled` is false."
+      "`retrying`: the newest attempt failed, and another attempt follows. `paused`: nothing is delivered until a PUT. `off`: `enabled` is false."
   }),
   deliveredThrough: Count.annotateKey({
-    description: "The id of a delivery. All alerts up to this id are delivered, are dead letters, or were skipped."
+    description:
+      "The id of a delivery. The alerts of all deliveries up to this id are delivered, are dead letters, or were skipped."
   }),
-  failures: Count.annotateKey({ description: "The number of attempts in a row that failed." }),
+  failures: Count.annotateKey({ description: "The number of failed attempts since the end of the previous delivery." }),
   nextAttemptAt: Schema.optionalKey(Instant),
   paused: Schema.optionalKey(Schema.Struct({ reason: Schema.String, at: Instant })),
   lastAttempt: Schema.optionalKey(Attempt),
   oldSecretUntil: Schema.optionalKey(Instant).annotateKey({
-    description: "The time until which the old secret signs beside the newest one."
+    description: "The time until which each delivery is signed with the previous secret and with the newest secret."
   })
 }
 
@@ -48,11 +50,11 @@ export const NewSecretBody = Schema.Struct({ secret: SecretText, oldSecretUntil:
 })
 
 export const DeadLetterBody = Schema.Struct({
-  id: Count.annotateKey({ description: "The id of the delivery, as in `webhook-id`." }),
+  id: Count.annotateKey({ description: "The id of the delivery, as in the header `webhook-id`." }),
   at: Instant,
   status: Schema.optionalKey(Status),
   reason: Schema.String,
-  answer: Schema.String.annotateKey({ description: "The first 1,024 bytes of the endpoint's answer." })
+  answer: Schema.String.annotateKey({ description: "The first 1,024 bytes of the webhook's answer." })
 }).annotate({ identifier: "DeadLetter" })
 
 export const DeadLetterList = Schema.Struct({ userId: Schema.String, dead: Schema.Array(DeadLetterBody) }).annotate({

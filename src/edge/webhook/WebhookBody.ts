@@ -27,7 +27,8 @@ export const WebhookRequest = Schema.Struct({
       "`false` stops the deliveries. `true` continues the deliveries where they stopped. A new webhook is enabled."
   }),
   resume: Schema.optionalKey(Schema.Literal("now")).annotateKey({
-    description: "Continues with the alerts that come from now on, and skips the alerts that are not delivered yet."
+    description:
+      "Skips the alerts that are not delivered yet, and continues with the alerts that are stored after the request."
   })
 }).annotate({
   identifier: "WebhookRequest",

@@ -79,14 +79,14 @@ const putRoute = route({
   group: "Webhooks",
   summary: "Set the webhook of a user",
   description:
-    "Alerts that are stored from then on are delivered to the URL, in their order. Each PUT ends a pause, and the wait for the next attempt.",
+    "Alerts that are stored after the first PUT are delivered to the URL, in the order of the alerts. Each PUT ends a pause, and the wait for the next attempt.",
   scope: "webhooks:write",
   stores: true,
   parameters: { id: askedUserIdField },
   bodies: [oneWebhook],
   answers: {
-    200: jsonAnswer("The user had a webhook, which is now changed.", WebhookBody),
-    201: jsonAnswer("The webhook is new. Only this answer shows its secret.", NewWebhookBody)
+    200: jsonAnswer("The webhook that the user had is changed.", WebhookBody),
+    201: jsonAnswer("The webhook is new. Only this answer shows the secret of the webhook.", NewWebhookBody)
   },
   problems: ["refused-by-rules", "webhooks-full", "unavailable", "outcome-unknown"],
   handle: Effect.fnUntraced(function* ({ id: userId, body }) {
@@ -136,11 +136,11 @@ const rollRoute = route({
   name: "rollWebhookSecret",
   group: "Webhooks",
   summary: "Give the webhook of a user a new secret",
-  description: "For 24 hours the old secret signs beside the new one: each delivery has a signature of both secrets.",
+  description: "For 24 hours each delivery is signed with the previous secret and with the new secret.",
   scope: "webhooks:write",
   stores: true,
   parameters: { id: askedUserIdField },
-  answers: { 200: jsonAnswer("The new secret. Only this answer shows it.", NewSecretBody) },
+  answers: { 200: jsonAnswer("The new secret, which only this answer shows.", NewSecretBody) },
   problems: ["not-found", "unavailable", "outcome-unknown"],
   handle: Effect.fnUntraced(function* ({ id: userId }) {
     const webhook = yield* rollWebhook(userId)
@@ -164,7 +164,12 @@ const deadRoute = route({
       "The most dead letters in the answer."
     )
   },
-  answers: { 200: jsonAnswer(`The newest dead letters, of at most ${deadLettersMax} that are kept.`, DeadLetterList) },
+  answers: {
+    200: jsonAnswer(
+      `The newest dead letters. At most ${deadLettersMax} dead letters of a webhook are kept.`,
+      DeadLetterList
+    )
+  },
   problems: ["unavailable", "outcome-unknown"],
   handle: Effect.fnUntraced(function* ({ id: userId, limit }) {
     const letters = yield* Effect.catchTags((yield* WebhookStore).deadLetters(encodeToken(userId)), readFailed(userId))
@@ -182,7 +187,7 @@ const againRoute = route({
   scope: "webhooks:write",
   stores: true,
   parameters: { id: askedUserIdField, letter: wholeNumberField("letter", "malformed-request", 1, sequenceMax) },
-  answers: { 200: jsonAnswer("How the delivery ended.", SendOutcome) },
+  answers: { 200: jsonAnswer("The outcome of the delivery.", SendOutcome) },
   problems: ["not-found", "unavailable", "outcome-unknown"],
   handle: Effect.fnUntraced(function* ({ id: userId, letter }) {
     const store = yield* WebhookStore
@@ -206,7 +211,7 @@ const testRoute = route({
   scope: "webhooks:write",
   stores: true,
   parameters: { id: askedUserIdField },
-  answers: { 200: jsonAnswer("How the delivery ended.", SendOutcome) },
+  answers: { 200: jsonAnswer("The outcome of the delivery.", SendOutcome) },
   problems: ["not-found", "unavailable", "outcome-unknown"],
   handle: Effect.fnUntraced(function* ({ id: userId }) {
     yield* Effect.catchTags(found(userId), readFailed(userId))

@@ -180,7 +180,7 @@ describe("GET /openapi.json", () => {
         ["query", { type: "string" }],
         ["header", { type: "string" }]
       ])
-      expect(JSON.stringify(feed?.responses["200"])).toMatch(/take it as opaque text/)
+      expect(JSON.stringify(feed?.responses["200"])).toMatch(/take the `id` as opaque text/)
     }
     expect(Object.keys(document.components.responses["unavailable"]?.headers ?? {})).toContain("retry-after")
   })

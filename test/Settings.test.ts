@@ -5,14 +5,19 @@ import { join } from "node:path"
 import { text } from "node:stream/consumers"
 import { Effect, Exit } from "effect"
 import { describe, expect, it } from "vitest"
-import { projectRoot } from "../src/harness/system/TestBroker.ts"
+import { compileCache, projectRoot } from "../src/harness/system/TestBroker.ts"
 import { refuseOpenEdge } from "../src/Settings.ts"
 import { testSettings } from "../src/harness/system/TestLedger.ts"
 
 /** Starts a process that has no broker to connect to. Returns the output with which the process refuses to start. */
 const refusalOf = async (environment: Record<string, string>, ...options: ReadonlyArray<string>) => {
   const started = spawn(join(projectRoot, "node_modules/.bin/node"), [join(projectRoot, "src/main.ts"), ...options], {
-    env: { PATH: process.env["PATH"], NATS_URL: "nats://127.0.0.1:1", ...environment },
+    env: {
+      PATH: process.env["PATH"],
+      NODE_COMPILE_CACHE: compileCache,
+      NATS_URL: "nats://127.0.0.1:1",
+      ...environment
+    },
     stdio: ["ignore", "ignore", "pipe"]
   })
   const [message] = await Promise.all([text(started.stderr), once(started, "exit")])

@@ -10,7 +10,8 @@ Brings faults about in real processes, and checks all that they answered. Exits 
   --seed N         the seed of the plan of faults (random)
   --cluster        three brokers instead of one
   --mistake N      workers make this mistake of src/harness/simulation/Mistakes.ts, and the run has to find it;
-                   with a name like J4 judges make this mistake of src/harness/simulation/JudgeMistakes.ts
+                   with a name like J4 judges make this mistake of src/harness/simulation/JudgeMistakes.ts;
+                   with J15 judges make the mistake of src/harness/faults/DeliveryMistake.ts
   --help           prints this text`
 
 const { values } = parseArgs({

@@ -43,7 +43,11 @@ export const breakNames = [
   "A4 gone back",
   "A5 change lost",
   "A7 miscounted",
-  "A8 not judged"
+  "A8 not judged",
+  "A9 not delivered",
+  "A9 out of order",
+  "A9 changed",
+  "A9 phantom"
 ] as const satisfies ReadonlyArray<`${Invariant} ${string}`>
 
 export type BreakName = (typeof breakNames)[number]

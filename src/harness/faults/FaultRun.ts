@@ -1,4 +1,5 @@
 import type { CheckedRecord } from "../alerts/AlertCheck.ts"
+import { deliveryProblems, type ReceivedAttempt } from "../alerts/DeliveryProblems.ts"
 import { alertProblems } from "../alerts/AlertProblems.ts"
 import { readLedger, untilJudged } from "../alerts/JudgedSystem.ts"
 import { purchasePlaces } from "../alerts/PurchasePlaces.ts"
@@ -9,21 +10,26 @@ import { ledgerReversalProblems } from "../ReversalCheck.ts"
 import { BrokerAdmin } from "../system/BrokerAdmin.ts"
 import { piecesOf } from "../system/Sold.ts"
 import { type ReadAccount, readAccount } from "../system/Shopper.ts"
+import { AlertReceiver } from "./AlertReceiver.ts"
 import { countsOf, type FaultPlan, judges, lease, loneJudge, planFaults } from "./FaultPlan.ts"
 import { Fleet } from "./Fleet.ts"
 import { Injector } from "./Injector.ts"
-import { checkInvariants } from "./LedgerCheck.ts"
+import type { Findings } from "./Findings.ts"
+import { checkInvariants, type FinalLedger } from "./LedgerCheck.ts"
 import { type Operations, readOperations } from "./Operations.ts"
 import { RuleChangers } from "./RuleChangers.ts"
 import { linesOf, RunLog } from "./RunLog.ts"
 import { Shoppers } from "./Shoppers.ts"
 import { SmallDisk } from "./SmallDisk.ts"
 import type { RunResult } from "./Verdict.ts"
+import { WebhookOwners } from "./WebhookOwners.ts"
 
 const partitions = 8
 const workers = 3
 const edges = 3
 const ruleClients = 4
+/** The number of owners of rules who set a webhook. */
+const webhookOwners = 3
 const users = 64
 const sessions = 16
 const drainWithin = 60_000
@@ -61,6 +67,8 @@ const environment = {
   INPUT_RETENTION: "5 seconds",
   JANITOR_INTERVAL: "3 seconds",
   ACTOR_IDLE: "1 second",
+  // The webhooks have a receiver in the process of the fault run.
+  TEST_WEBHOOK_LOOPBACK: "yes",
   // A hint is due after four revisions, so that hints and bases are written again and again. With so many writes, some
   // workers die or freeze while they write heads.
   TEST_HEADS_REVISIONS: "4"
@@ -125,17 +133,97 @@ const progressOf = (plan: FaultPlan, { injected }: Injector, { now, counts }: Ru
 }
 
 /**
- * Waits until all input is applied and judged. Returns the time until all input was applied, and the time until the
- * whole journal was judged, in milliseconds. A time is `undefined` if the wait took more than {@link drainWithin}.
+ * Waits until all input is applied and judged, and until all alerts for webhooks are delivered. Returns the times until
+ * these three ends, in milliseconds. A time is `undefined` if the wait took more than {@link drainWithin}.
  */
-const untilDone = async (admin: BrokerAdmin, shopping: Promise<unknown>, log: RunLog) => {
+const untilDone = async (admin: BrokerAdmin, shopping: Promise<unknown>, webhooks: WebhookOwners, log: RunLog) => {
   const healed = log.now
   const left = () => Math.max(1, healed + drainWithin - log.now)
   const hasDrained =
     (await isOverIn(shopping, drainWithin)) && (await isOverIn(admin.untilApplied(drainWithin), left()))
   const drained = hasDrained ? log.now - healed : undefined
   const hasJudged = await isOverIn(untilJudged(admin, 0, drainWithin), left())
-  return { drained, judged: hasJudged ? log.now - healed : undefined }
+  const judged = hasJudged ? log.now - healed : undefined
+  const hasDelivered = await isOverIn(webhooks.untilDelivered(admin, drainWithin), left())
+  return { drained, judged, delivered: hasDelivered ? log.now - healed : undefined }
+}
+
+/** The clients of a fault run, and the receiver of the alerts for webhooks. */
+class Clients {
+  readonly shoppers: Shoppers
+  readonly changers: RuleChangers
+  readonly webhooks: WebhookOwners
+  readonly receiver: AlertReceiver
+
+  constructor(fleet: Fleet, log: RunLog, seed: number, receiver: AlertReceiver) {
+    this.receiver = receiver
+    this.shoppers = new Shoppers(() => fleet.edges, log, seed, users)
+    this.changers = new RuleChangers(() => fleet.edges, log, seed, this.shoppers.users)
+    const owners = this.changers.owners.slice(0, webhookOwners)
+    this.webhooks = new WebhookOwners(() => fleet.edges, log, seed, receiver, owners)
+  }
+
+  async run(): Promise<void> {
+    await Promise.all([this.shoppers.run(sessions), this.changers.run(ruleClients), this.webhooks.run()])
+  }
+
+  finish(): void {
+    for (const clients of [this.shoppers, this.changers, this.webhooks]) clients.finish()
+  }
+
+  get unexpected(): ReadonlyArray<string> {
+    return [...this.shoppers.unexpected, ...this.changers.unexpected, ...this.webhooks.unexpected]
+  }
+}
+
+/** The final state of the system after a fault run, as the run read it. */
+interface Final extends FinalLedger {
+  readonly rejected: Awaited<ReturnType<typeof rejectedRecords>>
+  readonly journal: ReadonlyArray<CheckedRecord>
+  readonly alerts: ReadonlyArray<CheckedRecord>
+  /** The attempts to deliver that came before `alerts` was read. */
+  readonly attempts: ReadonlyArray<ReceivedAttempt>
+}
+
+/** Reads the accounts, starts all processes again, and reads the accounts again and all streams. */
+const readFinal = async (
+  fleet: Fleet,
+  admin: BrokerAdmin,
+  { shoppers, receiver }: Clients,
+  progress: (text: string) => void
+): Promise<Final> => {
+  progress("reading all accounts")
+  const accounts = await readAccounts(fleet, shoppers.users)
+  const rejected = await rejectedRecords(admin)
+  progress("starting everything again, and reading all accounts")
+  await fleet.restartAll()
+  const accountsAfterRestart = await readAccounts(fleet, shoppers.users)
+  progress("computing all alerts again")
+  const attempts = [...receiver.attempts]
+  return { accounts, accountsAfterRestart, rejected, attempts, ...(await readLedger(admin)) }
+}
+
+/** Checks all that a fault run read and logged. */
+const findingsOf = (
+  operations: Operations,
+  final: Final,
+  { webhooks }: Clients,
+  { poisons }: Injector,
+  ends: Awaited<ReturnType<typeof untilDone>>
+): Findings => {
+  const { journal, alerts, rejected, attempts } = final
+  const findings = checkInvariants(operations, final, poisons)
+  const problems = [
+    ...alertFindings(operations, journal, alerts),
+    ...ledgerReversalProblems(journal, rejected),
+    ...deliveryProblems(webhooks.set, attempts, alerts)
+  ]
+  for (const problem of problems) findings.addProblem(problem)
+  const late = `not within ${drainWithin} ms after the faults`
+  if (ends.judged === undefined) findings.add("A8 not judged", late)
+  if (ends.drained === undefined) findings.add("I7 not drained", late)
+  if (ends.delivered === undefined) findings.add("A9 not delivered", late)
+  return findings
 }
 
 /**
@@ -156,50 +244,39 @@ export const runFaults = async (options: RunOptions): Promise<RunResult> => {
   })
   const admin = await BrokerAdmin.open(fleet.brokerUrls, partitions)
   const plan = planFaults({ seed, minutes, isCluster, hasSmallDisk: fleet.disk instanceof SmallDisk })
-  const shoppers = new Shoppers(() => fleet.edges, log, seed, users)
-  const changers = new RuleChangers(() => fleet.edges, log, seed, shoppers.users)
+  const receiver = await AlertReceiver.start(seed)
+  const clients = new Clients(fleet, log, seed, receiver)
+  const { shoppers } = clients
   const injector = new Injector(fleet, shoppers, admin, log, duplicateWindow)
   const show = setInterval(() => progress(progressOf(plan, injector, log)), 1_000)
   try {
-    const shopping = Promise.all([shoppers.run(sessions), changers.run(ruleClients)])
+    const shopping = clients.run()
     await injector.run(plan)
-    shoppers.finish()
-    changers.finish()
+    clients.finish()
     fleet.heal()
     log.note("the faults are over")
-    const { drained, judged } = await untilDone(admin, shopping, log)
+    const ends = await untilDone(admin, shopping, clients.webhooks, log)
     shoppers.giveUp()
     await shopping
     clearInterval(show)
 
-    progress("reading all accounts")
-    const accounts = await readAccounts(fleet, shoppers.users)
-    const rejected = await rejectedRecords(admin)
-    progress("starting everything again, and reading all accounts")
-    await fleet.restartAll()
-    const accountsAfterRestart = await readAccounts(fleet, shoppers.users)
-    progress("computing all alerts again")
-    const { journal, alerts } = await readLedger(admin)
+    const final = await readFinal(fleet, admin, clients, progress)
     await log.close()
     progress("checking the log")
     const operations = await readOperations(linesOf(options.logPath))
-    const findings = checkInvariants(operations, { accounts, accountsAfterRestart, rejected }, injector.poisons)
-    for (const problem of alertFindings(operations, journal, alerts)) findings.addProblem(problem)
-    for (const problem of ledgerReversalProblems(journal, rejected)) findings.addProblem(problem)
-    if (judged === undefined) findings.add("A8 not judged", `not within ${drainWithin} ms after the faults`)
-    if (drained === undefined) findings.add("I7 not drained", `not within ${drainWithin} ms after the faults`)
     return {
       seed,
       operations,
       planned: countsOf(plan),
       injected: injector.injected,
       skipped: "refused" in fleet.disk ? [`full disk: ${fleet.disk.refused}`] : [],
-      findings,
-      unexpected: [...shoppers.unexpected, ...changers.unexpected, ...fleet.endedByThemselves],
+      findings: findingsOf(operations, final, clients, injector, ends),
+      unexpected: [...clients.unexpected, ...fleet.endedByThemselves],
       worstPause: operations.worstPause,
-      drained,
-      judged,
-      alerts: alerts.length,
+      ...ends,
+      attempts: final.attempts.length,
+      failedAttempts: final.attempts.filter(({ answer }) => answer?.status !== 204).length,
+      alerts: final.alerts.length,
       changes: operations.changes.length,
       refusedCommits: fleet.refusedCommits
     }
@@ -207,5 +284,6 @@ export const runFaults = async (options: RunOptions): Promise<RunResult> => {
     clearInterval(show)
     await admin.close()
     await fleet.stop()
+    await receiver.stop()
   }
 }

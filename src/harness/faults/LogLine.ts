@@ -20,6 +20,7 @@ export type Invoked = {
       /** The rule to put, as JSON; missing for a request that removes the rule. */
       readonly rule?: string
     }
+  | { readonly does: "change a webhook"; readonly owner: string }
 )
 
 /**

@@ -144,7 +144,7 @@ export const readOperations = async (lines: AsyncIterable<LogLine> | Iterable<Lo
     const { outcome, sequence } = completed
     const change = changes.get(invoked.operation)
     if (change !== undefined) Object.assign(change, { outcome, sequence, answeredAt: place })
-    if (invoked.does === "change a rule") return
+    if (invoked.does === "change a rule" || invoked.does === "change a webhook") return
     outcomes[completed.outcome] += 1
     addBought(users, invoked, completed, place)
     addReversed(users, invoked, completed, place)

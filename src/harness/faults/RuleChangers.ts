@@ -32,7 +32,8 @@ export class RuleChangers {
   private readonly shops: () => ReadonlyArray<Shop>
   private readonly log: RunLog
   private readonly random: () => number
-  private readonly owners: ReadonlyArray<string>
+  /** The users whose rules the clients change. */
+  readonly owners: ReadonlyArray<string>
   private isOver = false
   /** The answers that no planned fault explains. */
   readonly unexpected: Array<string> = []

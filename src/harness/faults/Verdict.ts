@@ -25,6 +25,15 @@ export interface RunResult {
    * was not judged in time.
    */
   readonly judged: number | undefined
+  /**
+   * The time from the end of the faults until all alerts for webhooks were delivered, were dead letters, or waited
+   * behind a pause, in milliseconds; `undefined` if that took too long.
+   */
+  readonly delivered: number | undefined
+  /** The number of attempts to deliver alerts that the receiver of the webhooks got. */
+  readonly attempts: number
+  /** The number of these attempts that the receiver did not answer with a success. */
+  readonly failedAttempts: number
   /** The number of messages in the stream of alerts, and the number of changes of rules that clients sent. */
   readonly alerts: number
   readonly changes: number
@@ -41,10 +50,11 @@ const okShareMin = 0.5
 const happenedShareMin = 0.9
 
 /** Returns the reasons why a fault run proves nothing, even if it found no mistake. */
-export const invalidOf = ({ operations, planned, injected }: RunResult): ReadonlyArray<string> => {
+export const invalidOf = ({ operations, planned, injected, attempts }: RunResult): ReadonlyArray<string> => {
   const { ok, failed, unknown } = operations
   const reasons: Array<string> = []
   if (ok < (ok + failed + unknown) * okShareMin || ok === 0) reasons.push("less than half of the operations were ok")
+  if (attempts === 0) reasons.push("no alert was delivered to a webhook")
   for (const [kind, count] of planned) {
     const happened = injected.get(kind) ?? 0
     if (happened < count * happenedShareMin) reasons.push(`${kind}: ${happened} of ${count} planned`)
@@ -85,6 +95,9 @@ export const describeResult = (result: RunResult): string => {
     row("worst time without progress", seconds(result.worstPause)),
     row("drained after the faults", drained === undefined ? "never" : seconds(drained)),
     row("judged after the faults", result.judged === undefined ? "never" : seconds(result.judged)),
+    row("delivered after the faults", result.delivered === undefined ? "never" : seconds(result.delivered)),
+    row("attempts to deliver", result.attempts),
+    row("failed attempts to deliver", result.failedAttempts),
     row("alerts and positions", result.alerts),
     row("changes of rules sent", result.changes),
     row("commits refused by the broker", result.refusedCommits),

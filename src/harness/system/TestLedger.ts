@@ -13,6 +13,7 @@ import { JudgeReader } from "../../nats/JudgeReader.ts"
 import { JudgeSigns } from "../../nats/JudgeSigns.ts"
 import { PartitionConsumer } from "../../nats/PartitionConsumer.ts"
 import { RejectedRecords } from "../../nats/RejectedRecords.ts"
+import { WebhookStore } from "../../nats/WebhookStore.ts"
 import { PartitionWorker } from "../../partition/PartitionWorker.ts"
 import { Judge } from "../../judge/Judge.ts"
 import { accessLayer, brokerLayer, edgeLayer, judgeLayer, measuredWorkerLayer, setUp } from "../../Layers.ts"
@@ -93,6 +94,7 @@ export const startWorker = async (
 type Alerts = (typeof AlertStream)["Service"]
 type Reader = (typeof JudgeReader)["Service"]
 type Signs = (typeof JudgeSigns)["Service"]
+type Webhooks = (typeof WebhookStore)["Service"]
 
 /**
  * Functions that replace services of a judge. Each function gets the real service, and returns the service that the
@@ -103,6 +105,7 @@ export interface JudgeReplacements {
   readonly chain?: (real: Chain) => Chain
   readonly reader?: (real: Reader) => Reader
   readonly signs?: (real: Signs) => Signs
+  readonly webhooks?: (real: Webhooks) => Webhooks
 }
 
 /** Starts a judge in the test's process. The judge gets the services that `replace` returns. */
@@ -111,7 +114,8 @@ export const startJudge = async (settings: Settings, replace: JudgeReplacements 
     Layer.effect(AlertStream, Effect.map(Effect.service(AlertStream), replace.alerts ?? same)),
     Layer.effect(CommitChain, Effect.map(Effect.service(CommitChain), replace.chain ?? same)),
     Layer.effect(JudgeReader, Effect.map(Effect.service(JudgeReader), replace.reader ?? same)),
-    Layer.effect(JudgeSigns, Effect.map(Effect.service(JudgeSigns), replace.signs ?? same))
+    Layer.effect(JudgeSigns, Effect.map(Effect.service(JudgeSigns), replace.signs ?? same)),
+    Layer.effect(WebhookStore, Effect.map(Effect.service(WebhookStore), replace.webhooks ?? same))
   )
   const broker = replaced.pipe(Layer.provideMerge(brokerLayer(settings, "judge", "test judge")))
   const runtime = ManagedRuntime.make(

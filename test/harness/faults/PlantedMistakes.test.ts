@@ -7,12 +7,12 @@ import { isAsPromised } from "../../../src/harness/faults/Verdict.ts"
 
 /**
  * The seed of a plan of 24 seconds with deaths of workers, repeats after the duplicate window, and another content
- * under a known purchase id.
+ * under a known purchase id. The plan also kills judges.
  */
 const seed = 71
 const minutes = 0.4
 /**
- * The most runs until a planted mistake must be found. What a worker has in hand when it dies differs from run to run.
+ * The most runs until a planted mistake must be found. What a process has in hand when it dies differs from run to run.
  */
 const runsMax = 3
 
@@ -27,7 +27,8 @@ describe("A fault run", () => {
 
   it.each([
     ["a worker does not load the ids of an account", "1", "I4 disagreeing"],
-    ["a worker keeps no record of what it rejects", "21", "I1 unrecorded"]
+    ["a worker keeps no record of what it rejects", "21", "I1 unrecorded"],
+    ["a judge writes the cursor of a webhook before the answer", "J15", "A9 not delivered"]
   ] as const)(
     "a fault run finds the planted mistake that %s",
     async (_name, mistake, found) => {

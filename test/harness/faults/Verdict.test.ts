@@ -13,6 +13,9 @@ const good: RunResult = {
   worstPause: 1_500,
   drained: 200,
   judged: 300,
+  delivered: 400,
+  attempts: 20,
+  failedAttempts: 2,
   alerts: 10,
   changes: 5,
   refusedCommits: 1
@@ -62,6 +65,7 @@ describe("The verdict on a fault run", () => {
     ["less than half of the operations were ok", { operations: { ok: 49, failed: 31, unknown: 20 } }],
     ["less than half of the operations were ok", { operations: { ok: 0, failed: 0, unknown: 0 } }],
     ["poison: 1 of 2 planned", { injected: new Map([["poison", 1]]) }],
+    ["no alert was delivered to a webhook", { attempts: 0 }],
     ["poison: 0 of 2 planned", { injected: new Map() }]
   ]
 

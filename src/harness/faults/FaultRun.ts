@@ -11,27 +11,21 @@ import { BrokerAdmin } from "../system/BrokerAdmin.ts"
 import { piecesOf } from "../system/Sold.ts"
 import { type ReadAccount, readAccount } from "../system/Shopper.ts"
 import { AlertReceiver } from "./AlertReceiver.ts"
+import { Clients } from "./Clients.ts"
 import { countsOf, type FaultPlan, judges, lease, loneJudge, planFaults } from "./FaultPlan.ts"
 import { Fleet } from "./Fleet.ts"
 import { Injector } from "./Injector.ts"
 import type { Findings } from "./Findings.ts"
 import { checkInvariants, type FinalLedger } from "./LedgerCheck.ts"
 import { type Operations, readOperations } from "./Operations.ts"
-import { RuleChangers } from "./RuleChangers.ts"
 import { linesOf, RunLog } from "./RunLog.ts"
-import { Shoppers } from "./Shoppers.ts"
 import { SmallDisk } from "./SmallDisk.ts"
 import type { RunResult } from "./Verdict.ts"
-import { WebhookOwners } from "./WebhookOwners.ts"
+import type { WebhookOwners } from "./WebhookOwners.ts"
 
 const partitions = 8
 const workers = 3
 const edges = 3
-const ruleClients = 4
-/** The number of owners of rules who set a webhook. */
-const webhookOwners = 3
-const users = 64
-const sessions = 16
 const drainWithin = 60_000
 /**
  * The duplicate window of the broker, in milliseconds. The duplicate window of a fault run is so short that many
@@ -148,34 +142,6 @@ const untilDone = async (admin: BrokerAdmin, shopping: Promise<unknown>, webhook
   return { drained, judged, delivered: hasDelivered ? log.now - healed : undefined }
 }
 
-/** The clients of a fault run, and the receiver of the alerts for webhooks. */
-class Clients {
-  readonly shoppers: Shoppers
-  readonly changers: RuleChangers
-  readonly webhooks: WebhookOwners
-  readonly receiver: AlertReceiver
-
-  constructor(fleet: Fleet, log: RunLog, seed: number, receiver: AlertReceiver) {
-    this.receiver = receiver
-    this.shoppers = new Shoppers(() => fleet.edges, log, seed, users)
-    this.changers = new RuleChangers(() => fleet.edges, log, seed, this.shoppers.users)
-    const owners = this.changers.owners.slice(0, webhookOwners)
-    this.webhooks = new WebhookOwners(() => fleet.edges, log, seed, receiver, owners)
-  }
-
-  async run(): Promise<void> {
-    await Promise.all([this.shoppers.run(sessions), this.changers.run(ruleClients), this.webhooks.run()])
-  }
-
-  finish(): void {
-    for (const clients of [this.shoppers, this.changers, this.webhooks]) clients.finish()
-  }
-
-  get unexpected(): ReadonlyArray<string> {
-    return [...this.shoppers.unexpected, ...this.changers.unexpected, ...this.webhooks.unexpected]
-  }
-}
-
 /** The final state of the system after a fault run, as the run read it. */
 interface Final extends FinalLedger {
   readonly rejected: Awaited<ReturnType<typeof rejectedRecords>>
@@ -283,7 +249,7 @@ export const runFaults = async (options: RunOptions): Promise<RunResult> => {
   } finally {
     clearInterval(show)
     await admin.close()
-    await fleet.stop()
     await receiver.stop()
+    await fleet.stop()
   }
 }

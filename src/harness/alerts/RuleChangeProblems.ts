@@ -102,7 +102,8 @@ const lostChanges = (ofRule: ReadonlyArray<SentChange>, values: ReadonlyArray<Ru
   const answered = answeredOf(ofRule, values)
   let pending: ReadonlyArray<SentChange> = []
   for (const [at, { change, unknownAfter, from }] of answered.entries()) {
-    if (isWrittenBy(change, values)) pending = []
+    // An answer with the sequence of the answer before it changed nothing.
+    if (from !== answered[at - 1]?.from && isWrittenBy(change, values)) pending = []
     pending = [...pending, ...unknownAfter]
     const allowed = new Set([change, ...pending].map(({ rule }) => contentOf(rule)))
     const until = answered[at + 1]?.from ?? Number.POSITIVE_INFINITY

@@ -138,4 +138,14 @@ describe("The check of alerts", () => {
     expect(ruleChangeProblems(kept, [put("two", third, 2)], [early])).toEqual([expect.stringMatching(/^A5/)])
     expect(ruleChangeProblems(kept, [put("two", third, 2)], [{ ...early, sentAt: 9 }])).toEqual([])
   })
+
+  it("a change of unknown outcome may be stored behind a repeat that changed nothing", () => {
+    const values = [rulesRecord(3, "ann", [["one", 0, each]]), rulesRecord(7, "ann", [["one", 0, third]])]
+    const unknown: SentChange = { ...put("one", third, 0), outcome: "info", sequence: undefined }
+    const repeated = [put("one", each, 3), unknown, put("one", each, 3)]
+    expect(ruleChangeProblems(values, repeated, [])).toEqual([])
+    expect(ruleChangeProblems(values, [put("one", each, 3), put("one", each, 3)], [])).toEqual([
+      expect.stringMatching(/^A5/)
+    ])
+  })
 })

@@ -4,14 +4,7 @@ import { stateFor } from "../../webhook/Progress.ts"
 
 type Webhooks = (typeof WebhookStore)["Service"]
 
-/** The name of the planted mistake that the cursor of a webhook is written before the answer to the delivery. */
-export const cursorFirstName = "J15"
-
-/**
- * Plants the mistake {@link cursorFirstName}: a judge that reads the next alert of a webhook first stores that the
- * alert is delivered. Only a judge that delivers over HTTP can make this mistake, so the simulation does not plant it.
- */
-export const cursorFirst = (real: Webhooks): Webhooks => ({
+const storesCursorFirst = (real: Webhooks): Webhooks => ({
   ...real,
   nextAlerts: Effect.fnUntraced(function* (ownerToken, after) {
     const found = yield* real.nextAlerts(ownerToken, after)
@@ -23,3 +16,12 @@ export const cursorFirst = (real: Webhooks): Webhooks => ({
     return found
   })
 })
+
+/**
+ * The mistake of a judge that stores that an alert is delivered when it reads the alert. Only a judge that delivers over
+ * HTTP can make this mistake, so the simulation does not plant it.
+ */
+export const cursorFirst = {
+  name: "J15 the cursor of a webhook is written before the answer to the delivery",
+  plant: () => ({ webhooks: storesCursorFirst })
+}

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises"
-import { seeded } from "../system/Random.ts"
+import { chosen, seeded } from "../system/Random.ts"
 import { entryName } from "../EntryName.ts"
 import { type Ask, exactJson, post, postReversal } from "../system/Shopper.ts"
 import { type Reversed, sold, type Sold } from "../system/Sold.ts"
@@ -258,8 +258,6 @@ export class Shoppers {
   }
 
   private chosen<A>(from: ReadonlyArray<A>): A {
-    const one = from[Math.floor(this.random() * from.length)]
-    if (one === undefined) throw new Error("nothing to choose from")
-    return one
+    return chosen(from, this.random)
   }
 }

@@ -4,14 +4,13 @@ import { alertsStream, alertSubject, deliveredSubject, encodeToken, webhookSubje
 import { decodeDeliveryState, decodeWebhook, removedWebhook } from "../../protocol/Webhook.ts"
 import { stateFor } from "../../webhook/Progress.ts"
 import type { BrokerAdmin } from "../system/BrokerAdmin.ts"
-import { seeded } from "../system/Random.ts"
+import { chosen, seeded } from "../system/Random.ts"
 import { until } from "../system/TestBroker.ts"
 import type { AlertReceiver } from "./AlertReceiver.ts"
-import type { Completed } from "./LogLine.ts"
+import { type Change, type ChangeAnswer, sendChange } from "./Change.ts"
 import type { RunLog } from "./RunLog.ts"
 import type { Shop } from "./Shoppers.ts"
 
-const answerWithin = 15_000
 const retryPause = 250
 /** The longest wait before a user sets the webhook at the beginning of a run, in milliseconds. */
 const setWithin = 5_000
@@ -20,7 +19,8 @@ const resumes = { least: 10_000, most: 20_000 }
 /** The step in which a user looks whether the run is over, in milliseconds. */
 const lookEvery = 250
 
-type Answer = Omit<Completed, "operation" | "at"> & { readonly deliveredThrough?: number }
+/** The status 503 says that the webhook was not changed, because the service is not available. */
+const refused = [503]
 
 /** Returns whether all alerts of a user are delivered or dead letters, or the deliveries pause. */
 const isDone = async (admin: BrokerAdmin, owner: string): Promise<boolean> => {
@@ -103,47 +103,23 @@ export class WebhookOwners {
   private async changeUntilDone(owner: string, wanted: object): Promise<number | undefined> {
     while (!this.isOver) {
       await this.log.ready()
-      const { deliveredThrough } = await this.change(owner, wanted)
-      if (deliveredThrough !== undefined) return deliveredThrough
+      const { text } = await this.change(owner, wanted)
+      if (text !== undefined) return JSON.parse(text).deliveredThrough
       await pause(retryPause)
     }
     return undefined
   }
 
-  private async change(owner: string, wanted: object): Promise<Answer> {
-    const shops = this.shops()
-    const shop = shops[Math.floor(this.random() * shops.length)]
-    if (shop === undefined) throw new Error("there is no edge")
-    const operation = this.log.begin({ edge: shop.name, does: "change a webhook", owner })
-    const answer = await shop
-      .ask(`/users/${owner}/webhook`, {
-        method: "PUT",
-        signal: AbortSignal.timeout(answerWithin),
-        body: JSON.stringify(wanted),
-        headers: { "content-type": "application/json" }
-      })
-      .then((response) => this.answerOf(response))
-      // The connection may have broken after the change was stored, so the outcome is unknown.
-      .catch((): Answer => ({ outcome: "info" }))
-    const { deliveredThrough: _through, ...completed } = answer
-    this.log.end(operation, completed)
-    return answer
-  }
-
-  private async answerOf(response: Response): Promise<Answer> {
-    const { status } = response
-    const text = await response.text()
-    switch (status) {
-      case 200:
-      case 201:
-        return { outcome: "ok", status, deliveredThrough: JSON.parse(text).deliveredThrough }
-      case 503:
-        return { outcome: "fail", status }
-      case 504:
-        return { outcome: "info", status }
-      default:
-        this.unexpected.push(`a change of a webhook: ${status} ${text.slice(0, 300)}`)
-        return { outcome: "info", status }
+  private change(owner: string, wanted: object): Promise<ChangeAnswer> {
+    const shop = chosen(this.shops(), this.random)
+    const change: Change = {
+      logged: { edge: shop.name, does: "change a webhook", owner },
+      path: `/users/${owner}/webhook`,
+      method: "PUT",
+      body: JSON.stringify(wanted),
+      refused,
+      kept: () => ({})
     }
+    return sendChange(this.log, shop, change, this.unexpected)
   }
 }

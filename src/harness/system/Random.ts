@@ -12,6 +12,13 @@ export const seeded = (seed: number): (() => number) => {
   }
 }
 
+/** Returns a random member of an array. Throws if the array is empty. */
+export const chosen = <A>(from: ReadonlyArray<A>, random: () => number): A => {
+  const one = from[Math.floor(random() * from.length)]
+  if (one === undefined) throw new Error("nothing to choose from")
+  return one
+}
+
 /** Returns the members of an array in a random order. */
 export const shuffled = <A>(all: ReadonlyArray<A>, random: () => number): Array<A> => {
   const keyed = all.map((one) => ({ one, key: random() }))

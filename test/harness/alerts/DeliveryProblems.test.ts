@@ -4,41 +4,14 @@ import type { CheckedRecord } from "../../../src/harness/alerts/AlertCheck.ts"
 import { deliveryProblems, type ReceivedAttempt } from "../../../src/harness/alerts/DeliveryProblems.ts"
 import { alertSubject, deadSubject, deliveredSubject, webhookSubject } from "../../../src/protocol/Subject.ts"
 import { encodeDeadLetter, encodeDeliveryState, encodeWebhook } from "../../../src/protocol/Webhook.ts"
-import { type Alert, encodeAlertId, encodeAlerts } from "../../../src/rules/Alert.ts"
-import { decodeRule, RuleProblem } from "../../../src/rules/Rule.ts"
-
-const rule = decodeRule(JSON.stringify({ measure: "value", is: "greater-or-equal", threshold: 1 }))
-if (rule instanceof RuleProblem) throw new Error(rule.message)
-
-const alertAt = (sequence: number): Alert => ({
-  sequence,
-  line: 1,
-  index: 0,
-  ruleNumber: 1,
-  owner: "ann",
-  ruleId: "each",
-  ruleVersion: 1,
-  rule,
-  userId: "ann",
-  purchase: {
-    purchaseId: `p${sequence}`,
-    productName: "Lamp",
-    productType: "Home",
-    valueCents: 100n,
-    quantity: 1,
-    inputSequence: sequence,
-    inputIndex: 0,
-    storedAt: 1_000
-  },
-  before: undefined,
-  after: 100n
-})
+import { encodeAlertId, encodeAlerts } from "../../../src/rules/Alert.ts"
+import { alertOf } from "../../support/AlertsByHand.ts"
 
 /** The message with alerts at a sequence of the stream of alerts. */
 const alert = (sequence: number): CheckedRecord => ({
   subject: alertSubject("ann"),
   sequence,
-  text: encodeAlerts([alertAt(sequence)])
+  text: encodeAlerts([alertOf({ sequence })])
 })
 
 const webhook: CheckedRecord = {
@@ -70,7 +43,7 @@ const paused = (through: number): CheckedRecord => ({
 const records = [alert(1), webhook, alert(3), alert(4), alert(5)]
 
 const bodyFor = (sequence: number): string =>
-  JSON.stringify({ data: { owner: "ann", alerts: [{ id: encodeAlertId(alertAt(sequence)) }] } })
+  JSON.stringify({ data: { owner: "ann", alerts: [{ id: encodeAlertId(alertOf({ sequence })) }] } })
 
 /** Returns an attempt that arrives at the place 10 × `turn`, and is answered at the next place. */
 const attempt = (

@@ -1,5 +1,5 @@
 import { Effect, Schema } from "effect"
-import type { AppliedPurchase } from "../account/Revision.ts"
+import type { Revision } from "../account/Revision.ts"
 import type { CommitChain } from "../nats/CommitChain.ts"
 import { revisionOfUser } from "../nats/CommitStream.ts"
 import { type BrokerFailure, BrokerUnavailable } from "../protocol/BrokerError.ts"
@@ -7,6 +7,7 @@ import { decodeRevision } from "../protocol/RevisionCodec.ts"
 import { encodeToken } from "../protocol/Subject.ts"
 import type { Alert } from "../rules/Alert.ts"
 import { type Judgement, type PlacedRevision, revisionBefore } from "../rules/Judgement.ts"
+import { walkAll } from "../rules/RevisionWalk.ts"
 import { UserWindows } from "../rules/UserWindows.ts"
 
 /** The most earlier revisions of one account that are read for one window. */
@@ -18,12 +19,6 @@ export const windowRevisionsMax = 100_000
 const windowEntriesMax = 1_000_000
 /** The memory that a user takes besides the purchases in the window states, as a number of purchases. */
 const userEntries = 4
-/**
- * The number of revisions in the first read for a window, which is small because most windows are short. Each further
- * read may have twice as many revisions.
- */
-const readsAtOnceMin = 2
-
 /** Fails a back-test, because a window of the rule has more than {@link windowRevisionsMax} revisions. */
 export class WindowTooLong extends Schema.TaggedError<WindowTooLong>()("WindowTooLong", { userId: Schema.String }) {
   override get message() {
@@ -57,13 +52,11 @@ export class BackTestWindows {
       placed: PlacedRevision
     ): Effect.fn.Return<UserWindows, BrokerFailure | WindowTooLong> {
       const windows = this.windowsOf(placed)
-      const needs = this.judgement.windowsNeeded(placed, windows)
-      if (needs.length === 0) return windows
-      const since = Math.min(...needs.map((need) => need.since))
-      const oldestFirst = (yield* this.purchasesSince(placed, since)).toReversed()
-      this.entries -= windows.room
-      for (const need of needs) windows.load(need, oldestFirst)
-      this.entries += windows.room
+      const needs = this.judgement.windowsNeeded(placed)
+      if (windows.has(needs)) return windows
+      const before = windows.room
+      yield* walkAll(() => windows.walks(needs, placed.revision.previous), this.readerOf(placed.userId))
+      this.entries += windows.room - before
       return windows
     }
   )
@@ -105,36 +98,17 @@ export class BackTestWindows {
     return windows
   }
 
-  /**
-   * Returns the purchases of the revisions before `placed`, newest first. The list ends with the newest purchase that
-   * was stored at or before `since`, or with the account's first purchase.
-   */
-  private readonly purchasesSince = Effect.fnUntraced(
-    { self: this },
-    function* (this: BackTestWindows, { userId, revision }: PlacedRevision, since: number) {
-      const userToken = encodeToken(userId)
-      const newestFirst: Array<AppliedPurchase> = []
-      let atOnce = readsAtOnceMin
-      let read = 0
-      for (let { previous } = revision; previous.length > 0;) {
-        const named = previous.slice(0, atOnce)
-        const revisions = yield* Effect.forEach(named, (sequence) => this.revisionAt(userToken, sequence), {
-          concurrency: "unbounded"
-        })
-        read += revisions.length
-        if (read > windowRevisionsMax) return yield* new WindowTooLong({ userId })
-        for (const { purchases } of revisions) {
-          for (const purchase of purchases.toReversed()) {
-            newestFirst.push(purchase)
-            if (purchase.storedAt <= since) return newestFirst
-          }
-        }
-        previous = revisions.at(-1)?.previous ?? []
-        atOnce *= 2
-      }
-      return newestFirst
+  /** Returns a reader of the revisions of a user, which reads at most {@link windowRevisionsMax} revisions. */
+  private readerOf(userId: string) {
+    const userToken = encodeToken(userId)
+    let read = 0
+    return (sequence: number): Effect.Effect<Revision, BrokerFailure | WindowTooLong> => {
+      read += 1
+      return read > windowRevisionsMax
+        ? Effect.fail(new WindowTooLong({ userId }))
+        : this.revisionAt(userToken, sequence)
     }
-  )
+  }
 
   private readonly revisionAt = Effect.fnUntraced(
     { self: this },

@@ -84,8 +84,8 @@ export const judgeCommit = Effect.fnUntraced(function* (
     const held = list.map((placed) => ({ placed, states: windows.take(placed) }))
     yield* Effect.forEach(
       held.flatMap(({ placed, states }) => {
-        const needs = judgement.windowsNeeded(placed, states)
-        return needs.length === 0 ? [] : [load(placed, needs, states)]
+        const needs = judgement.windowsNeeded(placed)
+        return states.has(needs) ? [] : [load(placed, needs, states)]
       }),
       (loading) => loading,
       { concurrency: "unbounded", discard: true }

@@ -1,25 +1,25 @@
 import { revisionBefore, type PlacedRevision } from "../rules/Judgement.ts"
 import { UserWindows } from "../rules/UserWindows.ts"
+import { type WindowBounds, windowBounds } from "../rules/WindowWalk.ts"
 
 /**
  * The most purchases in the window states of one judge. Each purchase in a window state takes 16 to 64 bytes. Above
  * this number of purchases, the states of the longest unused users are dropped. A dropped window state is loaded again
- * from the journal.
+ * from the journal. {@link WindowBounds} bounds the purchases of one user.
  */
 export const windowEntriesMax = 4_000_000
 
-/**
- * Keeps the window states of the users of one shard. If the window states of one user alone exceed the bound, they are
- * dropped. Each revision of a user whose window states exceed the bound loads its windows again.
- */
+/** Keeps the window states of the users of one shard. */
 export class WindowCache {
   private readonly entriesMax: number
+  private readonly bounds: WindowBounds
   // A `Map` keeps the order in which its keys were set, so the longest unused user comes first.
   private readonly byUser = new Map<string, UserWindows>()
   private held = 0
 
-  constructor(entriesMax: number) {
+  constructor(entriesMax: number, bounds: WindowBounds = windowBounds) {
     this.entriesMax = entriesMax
+    this.bounds = bounds
   }
 
   /**
@@ -41,7 +41,7 @@ export class WindowCache {
       this.held -= found.room
     }
     const before = revisionBefore(placed)
-    return found?.through === before ? found : new UserWindows(before)
+    return found?.through === before ? found : new UserWindows(before, this.bounds)
   }
 
   /**

@@ -103,13 +103,10 @@ export class Judgement {
     this.rules.replace(owner, sequence, text)
   }
 
-  /**
-   * Returns the window states that the caller must load before the judgement of a revision. Leaves out the window
-   * states that are already in `held`.
-   */
-  windowsNeeded(placed: PlacedRevision, held: UserWindows): Array<WindowNeed> {
+  /** Returns the window states that the judgement of a revision needs. */
+  windowsNeeded(placed: PlacedRevision): ReadonlyArray<WindowNeed> {
     const { index } = this.rules
-    const needs = new Map<string, WindowNeed>()
+    const needs = new Map<string, WindowNeed & { readonly cutoffs: Array<number> }>()
     for (const purchase of placed.revision.purchases) {
       if (purchase.reversal !== undefined) continue
       for (const group of this.groupsOf(placed.userId, purchase)) {
@@ -118,12 +115,12 @@ export class Judgement {
         if (isOfAccount(index, group, window)) continue
         const scope = index.scopeOf(group)
         const key = stateKey(scope, window.key)
-        const since = Math.min(window.cutoff(purchase.storedAt), needs.get(key)?.since ?? Number.POSITIVE_INFINITY)
-        needs.set(key, { key, scope, cutoff: window.cutoff, since })
+        const cutoffs = needs.get(key)?.cutoffs ?? []
+        if (cutoffs.length === 0) needs.set(key, { key, scope, cutoff: window.cutoff, cutoffs })
+        cutoffs.push(window.cutoff(purchase.storedAt))
       }
     }
-    const isCurrent = held.through === revisionBefore(placed)
-    return [...needs.values()].filter((need) => !isCurrent || !held.has(need))
+    return [...needs.values()]
   }
 
   /**

@@ -2,6 +2,7 @@ import { inNormalForm, productTextProblem } from "../account/Identifier.ts"
 import { integerFrom, type NumberProblem } from "../account/JsonNumber.ts"
 import { jsonText } from "../protocol/JsonText.ts"
 import { currency, decimalFromCents } from "../account/Money.ts"
+import type { Purchase } from "../account/Purchase.ts"
 import { isTimeZone, windowUnits } from "../account/SpendingWindow.ts"
 import { parseExactJson, repeatedNameOf, WrittenNumber } from "./WrittenNumber.ts"
 import {
@@ -44,6 +45,15 @@ export type Scope =
   | { readonly kind: "productType"; readonly name: string }
 
 export const everything: Scope = { kind: "everything" }
+
+/** Returns whether a purchase is in a scope. */
+export const isInScope = (
+  scope: Scope,
+  { productName, productType }: Pick<Purchase, "productName" | "productType">
+): boolean => {
+  if (scope.kind === "everything") return true
+  return scope.name === (scope.kind === "product" ? productName : productType)
+}
 
 /**
  * A rule of a user about purchases. The id and the owner of a rule are not fields of `Rule`: they are stored beside the

@@ -1,25 +1,25 @@
 import { entryTotal } from "../account/Entry.ts"
 import type { AppliedPurchase } from "../account/Revision.ts"
-import type { Scope } from "./Rule.ts"
+import { LongWindow } from "./LongWindow.ts"
+import type { RevisionWalk } from "./RevisionWalk.ts"
+import { isInScope, type Scope } from "./Rule.ts"
 import type { WindowCutoff } from "./RuleWindow.ts"
-import { WindowState } from "./WindowState.ts"
+import type { RunningWindow } from "./WindowState.ts"
+import { type WindowBounds, windowBounds, windowWalk } from "./WindowWalk.ts"
 
 /** A window state that the judgement of a revision needs. */
 export interface WindowNeed {
   readonly key: string
   readonly scope: Scope
   readonly cutoff: WindowCutoff
-  /**
-   * The window state needs all purchases of the account after the newest purchase that was stored at or before the time
-   * `since`.
-   */
-  readonly since: number
+  /** The moments after which the windows of the revision's purchases begin. */
+  readonly cutoffs: ReadonlyArray<number>
 }
 
 interface HeldState {
   readonly scope: Scope
   readonly cutoff: WindowCutoff
-  readonly state: WindowState
+  readonly state: RunningWindow
 }
 
 /**
@@ -34,19 +34,13 @@ const roomOfState = 16
 export const stateKey = (scope: Scope, windowKey: string): string =>
   scope.kind === "everything" ? `${windowKey}|` : `${windowKey}|${scope.kind}|${scope.name}`
 
-/** Returns whether a purchase is in a scope. */
-export const isInScope = (
-  scope: Scope,
-  { productName, productType }: Pick<AppliedPurchase, "productName" | "productType">
-): boolean => {
-  if (scope.kind === "everything") return true
-  return scope.name === (scope.kind === "product" ? productName : productType)
-}
-
-const addTo = (state: WindowState, scope: Scope, purchase: AppliedPurchase): void => {
+const addTo = (state: RunningWindow, scope: Scope, purchase: AppliedPurchase): void => {
   if (isInScope(scope, purchase)) state.add(purchase.storedAt, entryTotal(purchase))
   else state.pass(purchase.storedAt)
 }
+
+const isReached = (state: RunningWindow | undefined, { cutoffs }: WindowNeed): boolean =>
+  state !== undefined && cutoffs.every((cutoff) => state.reaches(cutoff))
 
 /**
  * Holds the window states of one user. The caller of {@link Judgement} keeps the window states between two revisions of
@@ -55,14 +49,16 @@ const addTo = (state: WindowState, scope: Scope, purchase: AppliedPurchase): voi
  */
 export class UserWindows {
   private sequence: number
+  private readonly bounds: WindowBounds
   private readonly held = new Map<string, HeldState>()
 
   /**
    * Makes empty window states for a user. `sequence` is the sequence of the commit with the user's newest revision; 0
    * for a user without a revision.
    */
-  constructor(sequence: number) {
+  constructor(sequence: number, bounds: WindowBounds = windowBounds) {
     this.sequence = sequence
+    this.bounds = bounds
   }
 
   /** The sequence of the commit with the newest revision whose purchases were added to the window states. */
@@ -70,7 +66,7 @@ export class UserWindows {
     return this.sequence
   }
 
-  /** The number of purchases in the rings of all window states of the user. */
+  /** The number of purchases in all window states of the user. */
   get entries(): number {
     let entries = 0
     for (const { state } of this.held.values()) entries += state.entries
@@ -87,26 +83,33 @@ export class UserWindows {
     return room
   }
 
-  has({ key, since }: WindowNeed): boolean {
-    return this.held.get(key)?.state.reaches(since) ?? false
-  }
-
-  /** Returns the window state with a key. Throws an Error if the state was not loaded. */
-  state(key: string): WindowState {
-    const held = this.held.get(key)
-    if (held === undefined) throw new Error(`The window state ${key} was not loaded.`)
-    return held.state
+  /** Returns whether the window states are in memory that some needs name. */
+  has(needs: ReadonlyArray<WindowNeed>): boolean {
+    return needs.every((need) => isReached(this.held.get(need.key)?.state, need) && this.blockWalks(need).length === 0)
   }
 
   /**
-   * Loads a window state from purchases of the account, oldest first. The first of the given purchases must not come
-   * after the newest purchase of the account that was stored at or before `since`.
+   * Returns the walks that bring what is missing of some needed window states. `previous` names the user's revisions,
+   * newest first. After the walks the caller asks again, until no walk is left: a window state that has turned out to be
+   * long needs further walks.
    */
-  load({ key, scope, cutoff, since }: WindowNeed, purchases: Iterable<AppliedPurchase>): void {
-    const state = new WindowState(since)
-    for (const purchase of purchases) addTo(state, scope, purchase)
-    state.forget(since)
-    this.held.set(key, { scope, cutoff, state })
+  walks(needs: ReadonlyArray<WindowNeed>, previous: ReadonlyArray<number>): ReadonlyArray<RevisionWalk> {
+    const missing = needs.filter((need) => !isReached(this.held.get(need.key)?.state, need))
+    if (missing.length === 0) return needs.flatMap((need) => this.blockWalks(need))
+    for (const { key } of missing) this.held.delete(key)
+    const windows = missing.map(({ key, scope, cutoff, cutoffs }) => ({
+      scope,
+      since: Math.min(...cutoffs),
+      keep: (state: RunningWindow) => void this.held.set(key, { scope, cutoff, state })
+    }))
+    return [windowWalk({ windows, start: previous, entriesBeside: this.entries, bounds: this.bounds })]
+  }
+
+  /** Returns the window state with a key. Throws an Error if the state was not loaded. */
+  state(key: string): RunningWindow {
+    const held = this.held.get(key)
+    if (held === undefined) throw new Error(`The window state ${key} was not loaded.`)
+    return held.state
   }
 
   /** Adds a purchase or a reversal to all window states of the user. */
@@ -126,7 +129,32 @@ export class UserWindows {
     for (const [key, { scope, state, cutoff }] of this.held) {
       const isBought = (entry: AppliedPurchase) => entry.reversal === undefined && isInScope(scope, entry)
       if (!used.has(key) && purchases.some(isBought)) this.held.delete(key)
-      else state.forget(cutoff(last.storedAt))
+      else {
+        state.forget(cutoff(last.storedAt))
+        if (state instanceof LongWindow) state.settle(sequence)
+      }
+    }
+    this.keepToBound()
+  }
+
+  private blockWalks({ key, scope, cutoffs }: WindowNeed): ReadonlyArray<RevisionWalk> {
+    const state = this.held.get(key)?.state
+    return state instanceof LongWindow ? state.walks(cutoffs, (entry) => isInScope(scope, entry)) : []
+  }
+
+  /**
+   * Drops the largest window states until the others have at most as many purchases as the bounds allow. A dropped
+   * window state becomes a long window when it is loaded again.
+   */
+  private keepToBound(): void {
+    for (let { entries } = this; entries > this.bounds.entriesOfUserMax;) {
+      const short = [...this.held].filter(([, { state }]) => !(state instanceof LongWindow) && state.entries > 0)
+      if (short.length === 0) return
+      const [key, { state }] = short.reduce((one, other) =>
+        other[1].state.entries > one[1].state.entries ? other : one
+      )
+      this.held.delete(key)
+      entries -= state.entries
     }
   }
 }

@@ -10,6 +10,57 @@ export interface Running {
   readonly count: number
 }
 
+/**
+ * The sum of some entries of an account, in cents modulo 2^64, and the number of purchases among the entries. A tally
+ * may be the difference of two tallies, so both numbers may be below zero.
+ */
+export interface Tally {
+  readonly cents: bigint
+  readonly count: number
+}
+
+/** The tally of no entries. */
+export const emptyTally: Tally = { cents: 0n, count: 0 }
+
+/** Returns the tally that is `change` more than `tally`. */
+export const tallyPlus = (tally: Tally, change: Tally): Tally => ({
+  cents: BigInt.asIntN(64, tally.cents + change.cents),
+  count: tally.count + change.count
+})
+
+/** Returns the tally that is `change` less than `tally`. */
+export const tallyMinus = (tally: Tally, change: Tally): Tally => ({
+  cents: BigInt.asIntN(64, tally.cents - change.cents),
+  count: tally.count - change.count
+})
+
+/** Returns the tally of one entry. The cents of a reversal are below zero, and a reversal does not count. */
+export const tallyOf = (cents: bigint): Tally => ({ cents, count: cents < 0n ? 0 : 1 })
+
+/** Returns the running measures of the entries of a tally. */
+export const runningOf = ({ cents, count }: Tally): Running => ({ spent: boundedSum(cents), count })
+
+/** What the window of a rule needs of the earlier purchases of one user, within one scope. */
+export interface RunningWindow {
+  /** The number of purchases that are held in memory. */
+  readonly entries: number
+  /** The memory of the window, in units of one purchase in a ring (16 bytes). */
+  readonly room: number
+  /** Returns whether the window can be measured from after the moment `cutoff`. */
+  reaches(cutoff: number): boolean
+  /** Returns the running measures of the window from after the time `cutoff` up to the newest added purchase. */
+  runningSince(cutoff: number): Running
+  /** Drops what is too old for a window after the time `cutoff`. */
+  forget(cutoff: number): void
+  /**
+   * Adds a purchase in the scope of the window, or the reversal of such a purchase. The cents of a reversal are below
+   * zero.
+   */
+  add(storedAt: number, cents: bigint): void
+  /** Takes note of the time of a purchase of the account that is not in the scope of the window. */
+  pass(storedAt: number): void
+}
+
 const roomMin = 4
 
 /**
@@ -30,7 +81,7 @@ export const boundedSum = (cents: bigint): number => {
  * ring therefore has a least time for each purchase: the least of the purchase's own time and the times of all later
  * purchases. The least times in the ring never fall. A purchase is in the window if its least time is not too old.
  */
-export class WindowState {
+export class WindowState implements RunningWindow {
   /**
    * The ring has no purchases that were stored at or before the time `floor`. The window state cannot measure a window
    * that begins before `floor`.
@@ -70,6 +121,14 @@ export class WindowState {
     this.isEver = floor === Number.NEGATIVE_INFINITY
   }
 
+  /** Makes the state of the window `ever`, given the tally of all entries in the scope. */
+  static ofAll({ cents, count }: Tally): WindowState {
+    const state = new WindowState(Number.NEGATIVE_INFINITY)
+    state.sumThrough = cents
+    state.countThrough = count
+    return state
+  }
+
   /** The number of purchases in the ring. */
   get entries(): number {
     return this.size
@@ -80,23 +139,29 @@ export class WindowState {
     return this.times.length
   }
 
-  /** Returns whether the window state can measure a window that begins after the moment `cutoff`. */
+  /** The least time of the newest purchase in the ring; `undefined` for an empty ring. */
+  get newestTime(): number | undefined {
+    return this.size === 0 ? undefined : this.times[this.slot(this.size - 1)]
+  }
+
   reaches(cutoff: number): boolean {
     return this.isEver ? cutoff === this.floor : cutoff >= this.floor
   }
 
-  /** Returns the running measures of the window from after the time `cutoff` up to the newest added purchase. */
   runningSince(cutoff: number): Running {
-    if (!this.reaches(cutoff)) throw new RangeError("The window begins before the purchases that were kept.")
-    if (this.isEver) return { spent: boundedSum(this.sumThrough), count: this.countThrough }
-    const tooOld = this.tooOld(cutoff)
-    const before = tooOld === 0 ? this.sumBefore : (this.sums[this.slot(tooOld - 1)] as bigint)
-    const spent = boundedSum(BigInt.asIntN(64, this.sumThrough - before))
-    const reversals = (this.reversals?.length ?? 0) - this.reversalsBefore(this.forgotten + tooOld)
-    return { spent, count: this.size - tooOld - reversals }
+    return runningOf(this.tallySince(cutoff))
   }
 
-  /** Removes from the ring the purchases that are too old for a window after the time `cutoff`. */
+  /** Returns the tally of the window from after the time `cutoff` up to the newest added purchase. */
+  tallySince(cutoff: number): Tally {
+    if (!this.reaches(cutoff)) throw new RangeError("The window begins before the purchases that were kept.")
+    if (this.isEver) return { cents: this.sumThrough, count: this.countThrough }
+    const tooOld = this.tooOld(cutoff)
+    const before = tooOld === 0 ? this.sumBefore : (this.sums[this.slot(tooOld - 1)] as bigint)
+    const reversals = (this.reversals?.length ?? 0) - this.reversalsBefore(this.forgotten + tooOld)
+    return { cents: BigInt.asIntN(64, this.sumThrough - before), count: this.size - tooOld - reversals }
+  }
+
   forget(cutoff: number): void {
     if (this.isEver || cutoff <= this.floor) return
     this.floor = cutoff
@@ -111,10 +176,6 @@ export class WindowState {
     while (this.times.length > roomMin && this.size * 4 <= this.times.length) this.resize(this.times.length / 2)
   }
 
-  /**
-   * Adds a purchase in the scope of the window state, or the reversal of such a purchase. The cents of a reversal are
-   * below zero.
-   */
   add(storedAt: number, cents: bigint): void {
     const isReversal = cents < 0n
     this.sumThrough = BigInt.asIntN(64, this.sumThrough + cents)

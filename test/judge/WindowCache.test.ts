@@ -33,11 +33,15 @@ const purchase = (storedAt: number): AppliedPurchase => ({
   storedAt
 })
 
-const fill = (windows: UserWindows, purchases: number) =>
-  windows.load(
-    { key: "60000", scope: everything, cutoff: (storedAt) => storedAt - 60_000, since: 0 },
-    Array.from({ length: purchases }, (_, index) => purchase(index + 1))
-  )
+const need = { key: "60000", scope: everything, cutoff: (storedAt: number) => storedAt - 60_000, cutoffs: [0] }
+
+const fill = (windows: UserWindows, purchases: number) => {
+  const { revision } = placed("ann", 1)
+  for (const walk of windows.walks([need], [])) {
+    walk.take(1, { ...revision, purchases: Array.from({ length: purchases }, (_, index) => purchase(index + 1)) })
+    walk.finish()
+  }
+}
 
 describe("The cache of window states", () => {
   it("the cache holds at most as many purchases as its bound, and drops the longest unused users", () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { entryTotal } from "../../src/account/Entry.ts"
 import { purchaseTotal } from "../../src/account/Purchase.ts"
-import type { AppliedPurchase } from "../../src/account/Revision.ts"
+import { type AppliedPurchase, previousRevisionsMax, type Revision } from "../../src/account/Revision.ts"
 import { decodeAlert, encodeAlert, encodeAlertId } from "../../src/rules/Alert.ts"
 import { Judgement, type PlacedRevision, revisionBefore } from "../../src/rules/Judgement.ts"
 import { decodeRule, type Rule, RuleProblem } from "../../src/rules/Rule.ts"
@@ -16,6 +16,8 @@ import {
   RulesFull
 } from "../../src/rules/RuleSet.ts"
 import { UserWindows } from "../../src/rules/UserWindows.ts"
+import { type WindowBounds, windowBounds } from "../../src/rules/WindowWalk.ts"
+import { loadWindows } from "./loadWindows.ts"
 import { seeded } from "../../src/harness/system/Random.ts"
 import { NaiveJudge } from "../../src/harness/alerts/NaiveJudge.ts"
 
@@ -41,7 +43,12 @@ interface Options {
   readonly dropped: number
   /** Whether some entries take earlier purchases back. */
   readonly areReversed?: boolean
+  /** The bounds of the window states. With bounds, windows are many times as large, because less time passes. */
+  readonly bounds?: WindowBounds
 }
+
+/** With these bounds, many windows of a trial are long. */
+const lowBounds: WindowBounds = { entriesOfUserMax: 20, blockEntriesMin: 3 }
 
 /**
  * A ledger that grows by changes of rules and revisions, one at each sequence. Both judges, the `Judgement` and the
@@ -50,13 +57,17 @@ interface Options {
 class Trial {
   alerts = 0
   loads = 0
+  /** The number of blocks of long windows that were read. */
+  blocks = 0
   private readonly options: Options
   private readonly random: () => number
   private readonly judgement = new Judgement()
   private readonly naive = new NaiveJudge()
   private readonly sets = new Map<string, RuleSet>()
   private readonly windows = new Map<string, UserWindows>()
-  private readonly newest = new Map<string, number>()
+  /** The sequences of each user's revisions, newest first. */
+  private readonly sequences = new Map<string, ReadonlyArray<number>>()
+  private readonly revisions = new Map<string, Map<number, Revision>>()
   private sequence = 0
   private readonly reversed = new Set<string>()
   reversals = 0
@@ -127,10 +138,12 @@ class Trial {
   }
 
   private purchase(inputIndex: number): AppliedPurchase {
-    const step = this.oneOf([0, 1, 20_000, 60_000, hour, 7 * hour])
+    const step = this.oneOf([0, 1, 20_000, 60_000, ...(this.options.bounds === undefined ? [hour, 7 * hour] : [])])
     this.now += step
     // Some times are full hours, because a calendar window includes the first moment of its hour.
-    if (this.below(4) === 0) this.now = Math.ceil(this.now / hour) * hour
+    if (this.below(this.options.bounds === undefined ? 4 : 50) === 0) {
+      this.now = Math.ceil(this.now / hour) * hour
+    }
     const back = this.options.areTimesFalling && this.below(4) === 0 ? this.below(3 * hour) : 0
     return {
       purchaseId: `${this.sequence}-${inputIndex}`,
@@ -165,36 +178,34 @@ class Trial {
       purchases.push(isReversal ? this.reversal([...history, ...purchases], index) : this.purchase(index))
     }
     const all = [...history, ...purchases]
-    const newest = this.newest.get(userId)
-    this.newest.set(userId, this.sequence)
-    return {
-      sequence: this.sequence,
-      line: 1 + this.below(9),
-      userId,
-      revision: {
-        total: all.reduce((total, entry) => total + entryTotal(entry), 0n),
-        count: all.length,
-        decidedThrough: this.sequence,
-        purchases,
-        reversals: all.filter(({ reversal }) => reversal !== undefined).length,
-        repeats: new Map(),
-        previous: newest === undefined ? [] : [newest],
-        unsealed: 1,
-        segment: 0
-      }
+    const earlier = this.sequences.get(userId) ?? []
+    this.sequences.set(userId, [this.sequence, ...earlier])
+    const revision: Revision = {
+      total: all.reduce((total, entry) => total + entryTotal(entry), 0n),
+      count: all.length,
+      decidedThrough: this.sequence,
+      purchases,
+      reversals: all.filter(({ reversal }) => reversal !== undefined).length,
+      repeats: new Map(),
+      previous: earlier.slice(0, 1 + this.below(previousRevisionsMax)),
+      unsealed: 1,
+      segment: 0
     }
+    const revisions = this.revisions.get(userId) ?? new Map<number, Revision>()
+    this.revisions.set(userId, revisions.set(this.sequence, revision))
+    return { sequence: this.sequence, line: 1 + this.below(9), userId, revision }
   }
 
   private revise(): void {
     const userId = this.oneOf(users)
     const placed = this.placed(userId)
     const held = this.random() < this.options.dropped ? undefined : this.windows.get(userId)
-    const windows = held ?? new UserWindows(revisionBefore(placed))
+    const bounds = this.options.bounds ?? windowBounds
+    const windows = held ?? new UserWindows(revisionBefore(placed), bounds)
     this.windows.set(userId, windows)
-    for (const need of this.judgement.windowsNeeded(placed, windows)) {
-      windows.load(need, this.naive.historyOf(userId))
-      this.loads += 1
-    }
+    const walks = loadWindows(this.judgement, placed, windows, this.revisions.get(userId))
+    this.loads += walks.length
+    this.blocks += walks.filter(({ start: [first] }) => first !== revisionBefore(placed)).length
     const alerts = this.judgement.judge(placed, windows)
     expect(alerts).toEqual(this.naive.judge(placed))
     for (const alert of alerts) expect(decodeAlert(encodeAlert(alert))).toEqual(alert)
@@ -259,7 +270,7 @@ describe("the judgement", () => {
     (seed) => {
       const trial = new Trial({ seed, areTimesFalling: false, dropped: 0.3 })
       trial.run(1_500)
-      expect(trial.loads).toBeGreaterThan(500)
+      expect(trial.loads).toBeGreaterThan(300)
     }
   )
 
@@ -282,6 +293,18 @@ describe("the judgement", () => {
     expect(trial.alerts).toBeGreaterThan(1_000)
   })
 
+  it.each([
+    [41, false, 0],
+    [42, false, 0.2],
+    [43, true, 0],
+    [44, true, 0.2]
+  ])("the judgement finds the same alerts if windows are long, seed %i", (seed, areTimesFalling, dropped) => {
+    const trial = new Trial({ seed, areTimesFalling, dropped, areReversed: true, bounds: lowBounds })
+    trial.run(2_000)
+    expect(trial.blocks).toBeGreaterThan(300)
+    expect(trial.alerts).toBeGreaterThan(1_000)
+  })
+
   it("a reversal gives no alert, lowers the measure `spent`, and does not raise the measure `count`", () => {
     const judgement = new Judgement()
     const atLeast = (measure: string, threshold: number) =>
@@ -292,7 +315,7 @@ describe("the judgement", () => {
     const reversal = { ...laptop, reversal: { reversalId: "r1", reason: "Broken", asked: 0, previous: 0 } }
     const placed = ann([laptop, reversal, laptop])
     const revision = { ...placed.revision, total: entryTotal(laptop), reversals: 1 }
-    for (const need of judgement.windowsNeeded(placed, windows)) windows.load(need, [])
+    loadWindows(judgement, placed, windows)
     const alerts = judgement.judge({ ...placed, revision }, windows)
     expect(alerts.map(({ index, ruleId, before, after }) => [index, ruleId, before, after])).toEqual([
       [0, "rule 1", undefined, 90_000n],
@@ -309,15 +332,15 @@ describe("the judgement", () => {
     const within = '{"measure":"spent","product":"Laptop","within":"PT1M","is":"less-or-equal","threshold":900}'
     judgement.changeRules("ann", 1, valueOf(within))
     const windows = new UserWindows(0)
-    for (const need of judgement.windowsNeeded(ann([laptop]), windows)) windows.load(need, [])
+    loadWindows(judgement, ann([laptop]), windows)
     judgement.judge(ann([laptop]), windows)
     const later = { ...laptop, storedAt: laptop.storedAt + hour }
     const reversal = { ...later, reversal: { reversalId: "r1", reason: "Broken", asked: 0, previous: 0 } }
     const placed = { ...ann([reversal], [10]), sequence: 11 }
-    expect(judgement.windowsNeeded(placed, windows)).toEqual([])
+    expect(windows.has(judgement.windowsNeeded(placed))).toBe(true)
     expect(judgement.judge(placed, windows)).toEqual([])
     const last = { ...ann([later], [11]), sequence: 12 }
-    expect(judgement.windowsNeeded(last, windows)).toEqual([])
+    expect(windows.has(judgement.windowsNeeded(last))).toBe(true)
     const alerts = judgement.judge(last, windows)
     expect(alerts).toMatchObject([{ before: -90_000n, after: 0n }])
     for (const alert of alerts) expect(decodeAlert(encodeAlert(alert))).toEqual(alert)
@@ -343,11 +366,13 @@ describe("the judgement", () => {
     const judgement = new Judgement()
     judgement.changeRules("ann", 1, valueOf(spent))
     const windows = new UserWindows(0)
-    const [need, ...others] = judgement.windowsNeeded(ann([laptop]), windows)
-    expect(others).toEqual([])
-    expect(need).toMatchObject({ scope: { kind: "product", name: "Laptop" }, since: laptop.storedAt - 24 * hour })
-    if (need !== undefined) windows.load(need, [])
-    expect(judgement.windowsNeeded(ann([laptop]), windows)).toEqual([])
+    const needs = judgement.windowsNeeded(ann([laptop]))
+    expect(needs).toMatchObject([
+      { scope: { kind: "product", name: "Laptop" }, cutoffs: [laptop.storedAt - 24 * hour] }
+    ])
+    expect(windows.has(needs)).toBe(false)
+    expect(loadWindows(judgement, ann([laptop]), windows)).toHaveLength(1)
+    expect(windows.has(needs)).toBe(true)
     expect(judgement.judge(ann([laptop]), windows)).toMatchObject([{ ruleId: "rule 1", before: 0n, after: 90_000n }])
     expect([windows.through, windows.entries]).toEqual([10, 1])
   })
@@ -356,16 +381,13 @@ describe("the judgement", () => {
     const judgement = new Judgement()
     judgement.changeRules("bob", 1, valueOf(spent))
     judgement.changeRules("ann", 2, valueOf('{"measure":"spent","threshold":900}'))
-    expect(judgement.windowsNeeded(ann([laptop]), new UserWindows(0))).toEqual([])
+    expect(judgement.windowsNeeded(ann([laptop]))).toEqual([])
     expect(judgement.judge(ann([laptop]), new UserWindows(0))).toMatchObject([{ owner: "ann", before: 0n }])
   })
 
-  it("the judgement asks for all windows again if the window states lack the user's revision before this one", () => {
+  it("the judgement throws if the window states lack the user's revision before this one, or a needed state", () => {
     const judgement = new Judgement()
     judgement.changeRules("ann", 1, valueOf(spent))
-    const windows = new UserWindows(0)
-    for (const need of judgement.windowsNeeded(ann([laptop]), windows)) windows.load(need, [])
-    expect(judgement.windowsNeeded(ann([laptop], [7]), windows)).toHaveLength(1)
     expect(() => judgement.judge(ann([laptop], [7]), new UserWindows(0))).toThrow(
       "end with the revision 0, and not with 7"
     )
@@ -376,7 +398,7 @@ describe("the judgement", () => {
     const judgement = new Judgement()
     judgement.changeRules("ann", 1, valueOf(spent))
     const windows = new UserWindows(0)
-    for (const need of judgement.windowsNeeded(ann([laptop]), windows)) windows.load(need, [])
+    loadWindows(judgement, ann([laptop]), windows)
     judgement.judge(ann([laptop]), windows)
     judgement.changeRules("ann", 11, valueOf())
     judgement.judge({ ...ann([laptop], [10]), sequence: 12 }, windows)

@@ -18,6 +18,7 @@ import { alertProblems } from "../alerts/AlertProblems.ts"
 import type { CheckedRecord } from "../alerts/AlertCheck.ts"
 import { type PlacedPurchase, ruleChangeProblems, type SentChange } from "../alerts/RuleChangeProblems.ts"
 import { purchasePlaces } from "../alerts/PurchasePlaces.ts"
+import type { WindowBounds } from "../../rules/WindowWalk.ts"
 import type { Problem } from "../Invariant.ts"
 import type { MemoryBroker } from "./MemoryBroker.ts"
 import type { MemoryStream, StreamMessage } from "./MemoryStream.ts"
@@ -26,9 +27,13 @@ import type { Fault, Plan } from "./Plan.ts"
 import { type Exchange, simulatedBrokerLayer, type Swaps } from "./SimulatedBroker.ts"
 import type { World } from "./World.ts"
 
-/** A batch has few messages, and few window states are kept, so that batches are split and states are dropped. */
+/**
+ * A batch has few messages, few window states are kept, and windows become long early. So batches are split, states are
+ * dropped, and blocks are read.
+ */
 const messagesMax = 2
 const windowEntriesMax = 100
+const windowBounds: WindowBounds = { entriesOfUserMax: 3, blockEntriesMin: 2 }
 const heartbeat = Duration.seconds(1)
 const lease = Duration.seconds(2)
 const judgesMax = 3
@@ -37,7 +42,7 @@ type State = (typeof ShardState)["Service"]
 
 const smallState: State = {
   outbox: (stored) => new Outbox(stored, { messagesMax, bytesMax: Number.POSITIVE_INFINITY }),
-  windows: () => new WindowCache(windowEntriesMax)
+  windows: () => new WindowCache(windowEntriesMax, windowBounds)
 }
 
 interface JudgeProcess {

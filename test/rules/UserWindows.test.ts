@@ -1,0 +1,127 @@
+import { Effect } from "effect"
+import { describe, expect, it } from "vitest"
+import type { AppliedPurchase, Revision } from "../../src/account/Revision.ts"
+import { walkAll } from "../../src/rules/RevisionWalk.ts"
+import { everything } from "../../src/rules/Rule.ts"
+import { UserWindows, type WindowNeed } from "../../src/rules/UserWindows.ts"
+import type { WindowBounds } from "../../src/rules/WindowWalk.ts"
+
+const bounds: WindowBounds = { entriesOfUserMax: 1_000, blockEntriesMin: 16 }
+
+/** The account has one purchase of one cent a millisecond, and each revision has two purchases. */
+const purchase = (storedAt: number): AppliedPurchase => ({
+  purchaseId: `${storedAt}`,
+  productName: storedAt % 100 === 0 ? "Laptop" : "Pen",
+  productType: "Things",
+  valueCents: 1n,
+  quantity: 1,
+  inputSequence: 1,
+  inputIndex: 0,
+  storedAt
+})
+
+const revisionAt = (sequence: number): Revision => ({
+  total: 0n,
+  count: 2 * sequence,
+  reversals: 0,
+  decidedThrough: sequence,
+  purchases: [purchase(2 * sequence - 1), purchase(2 * sequence)],
+  repeats: new Map(),
+  previous: Array.from({ length: Math.min(20, sequence - 1) }, (_, index) => sequence - 1 - index),
+  unsealed: 1,
+  segment: 0
+})
+
+const needOf = (length: number, scope: WindowNeed["scope"], sequence: number): WindowNeed => ({
+  key: `${length} ${scope.kind}`,
+  scope,
+  cutoff: (storedAt) => storedAt - length,
+  cutoffs: revisionAt(sequence).purchases.map(({ storedAt }) => storedAt - length)
+})
+
+const laptops = { kind: "product", name: "Laptop" } as const
+
+/** Follows the revisions of an account with its windows, and counts the reads. */
+class Follower {
+  reads = 0
+  walks = 0
+  entriesMax = 0
+  readonly windows: UserWindows
+  private readonly lengths: ReadonlyArray<number>
+
+  constructor(through: number, lengths: ReadonlyArray<number>) {
+    this.windows = new UserWindows(through, bounds)
+    this.lengths = lengths
+  }
+
+  needs(sequence: number): ReadonlyArray<WindowNeed> {
+    return this.lengths.flatMap((length) => [needOf(length, everything, sequence), needOf(length, laptops, sequence)])
+  }
+
+  /** Loads what is missing for a revision. */
+  load(sequence: number): void {
+    const missing = () => {
+      const walks = this.windows.walks(this.needs(sequence), revisionAt(sequence).previous)
+      this.walks += walks.length
+      this.entriesMax = Math.max(this.entriesMax, this.windows.entries)
+      return walks
+    }
+    const read = (of: number) =>
+      Effect.sync(() => {
+        this.reads += 1
+        return revisionAt(of)
+      })
+    Effect.runSync(walkAll(missing, read))
+  }
+
+  /** Checks the windows of all purchases of a revision, and adds the purchases. */
+  judge(sequence: number): void {
+    this.load(sequence)
+    const { purchases } = revisionAt(sequence)
+    for (const [index, { storedAt }] of purchases.entries()) {
+      for (const { key, scope, cutoffs } of this.needs(sequence)) {
+        const cutoff = cutoffs[index] as number
+        const before = Math.max(cutoff, 0)
+        const through = storedAt - 1
+        const spent =
+          scope.kind === "everything" ? through - before : Math.floor(through / 100) - Math.floor(before / 100)
+        expect(this.windows.state(key).runningSince(cutoff)).toEqual({ spent, count: spent })
+      }
+      this.windows.add(purchases[index] as AppliedPurchase)
+    }
+    this.windows.settle(sequence, purchases, new Set(this.needs(sequence).map(({ key }) => key)))
+  }
+}
+
+describe("the windows of a user with very many purchases", () => {
+  it("a window above the bound is exact, holds few purchases, and reads each purchase again once", () => {
+    const follower = new Follower(10_000, [15_000])
+    follower.judge(10_001)
+    // One walk finds the 15,000 purchases of the window, and another walk reads the block in which the window begins.
+    expect(follower.walks).toBe(2)
+    expect(follower.reads).toBeLessThan(7_540)
+    for (let sequence = 10_002; sequence <= 20_000; sequence += 1) follower.judge(sequence)
+    expect(follower.walks).toBe(2 + Math.ceil(19_998 / 16))
+    expect(follower.reads).toBeLessThan(7_520 + 1.3 * 10_000)
+    expect(follower.entriesMax).toBeLessThan(300)
+    expect(follower.windows.room).toBeLessThan(15_000)
+  })
+
+  it("of some windows, the largest becomes long, and the others stay in memory", () => {
+    const follower = new Follower(10_000, [400, 500, 900])
+    for (let sequence = 10_001; sequence <= 10_020; sequence += 1) follower.judge(sequence)
+    expect(follower.windows.entries).toBeGreaterThan(900)
+    expect(follower.windows.entries).toBeLessThan(1_000)
+    // One walk finds all windows, and the long window begins in four blocks one after another.
+    expect(follower.walks).toBe(5)
+  })
+
+  it("a window that grows above the bound becomes long", () => {
+    const follower = new Follower(0, [15_000])
+    for (let sequence = 1; sequence <= 10_000; sequence += 1) {
+      follower.judge(sequence)
+      expect(follower.windows.entries).toBeLessThanOrEqual(bounds.entriesOfUserMax)
+    }
+    expect(follower.windows.entries).toBeLessThan(300)
+  })
+})

@@ -1,0 +1,30 @@
+import { Effect } from "effect"
+import type { Revision } from "../../src/account/Revision.ts"
+import type { Judgement, PlacedRevision } from "../../src/rules/Judgement.ts"
+import { type RevisionWalk, walkAll } from "../../src/rules/RevisionWalk.ts"
+import type { UserWindows } from "../../src/rules/UserWindows.ts"
+
+/**
+ * Loads the window states that a revision needs, from earlier revisions of the user by their sequences. Returns all
+ * walks that were made.
+ */
+export const loadWindows = (
+  judgement: Judgement,
+  placed: PlacedRevision,
+  windows: UserWindows,
+  revisions: ReadonlyMap<number, Revision> = new Map()
+): ReadonlyArray<RevisionWalk> => {
+  const made: Array<RevisionWalk> = []
+  const needs = judgement.windowsNeeded(placed)
+  const missing = () => {
+    const walks = windows.walks(needs, placed.revision.previous)
+    made.push(...walks)
+    return walks
+  }
+  const revisionAt = (sequence: number) => {
+    const found = revisions.get(sequence)
+    return found === undefined ? Effect.die(new Error(`No revision at ${sequence}.`)) : Effect.succeed(found)
+  }
+  Effect.runSync(walkAll(missing, revisionAt))
+  return made
+}

@@ -237,7 +237,7 @@ export const runFaults = async (options: RunOptions): Promise<RunResult> => {
       injected: injector.injected,
       skipped: "refused" in fleet.disk ? [`full disk: ${fleet.disk.refused}`] : [],
       findings: findingsOf(operations, final, clients, injector, ends),
-      unexpected: [...clients.unexpected, ...fleet.endedByThemselves],
+      unexpected: [...clients.unexpected, ...fleet.endedByThemselves, ...fleet.takeRefusals()],
       worstPause: operations.worstPause,
       ...ends,
       attempts: final.attempts.length,

@@ -294,6 +294,13 @@ export class Fleet {
     await this.untilReady()
   }
 
+  /** Returns and forgets what the brokers logged about clients that they refused. */
+  takeRefusals(): ReadonlyArray<string> {
+    return this.brokers.flatMap(({ broker }) =>
+      broker.takeViolations().map((line) => `a broker refused a client: ${line}`)
+    )
+  }
+
   async stop(): Promise<void> {
     this.isStopping = true
     this.heal()

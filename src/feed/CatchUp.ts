@@ -89,15 +89,24 @@ export class CatchUp {
       if (place === undefined) return this.reset("not-a-sequence")
       const isBeyond = place.sequence > newest.sequence
       if (isBeyond && place.sequence > (yield* this.reads.lastSequence)) return this.reset("beyond-the-end")
-      // The sequence 0 is the beginning of the messages that are kept. A place whose later messages are all in memory
-      // needs no read.
-      if (place.sequence > 0 && isAfter(this.tail.recent.floor, place)) {
-        const removed = yield* this.reads.removedThrough
-        if (place.sequence < removed) return this.reset("removed", behindCommit(removed))
+      // A place whose later messages are all in memory needs no read.
+      if (isAfter(this.tail.recent.floor, place)) {
+        const removed = yield* this.removedBehind(place)
+        if (removed > 0) return this.reset("removed", behindCommit(removed))
       }
       this.subscriber.next({ kind: "start", place })
       return place
     })
+  }
+
+  /**
+   * Returns the sequence of the newest removed message, if messages after a place were removed; otherwise 0. The place 0
+   * is the beginning of the messages that are kept. A page of the stream misses no message if `removedBehind` returns 0
+   * after the page was read, because each removal is stored before it happens.
+   */
+  private removedBehind({ sequence }: FeedPlace): Effect.Effect<number, BrokerUnavailable | BrokerRefused> {
+    if (sequence === 0) return Effect.succeed(0)
+    return Effect.map(this.reads.removedThrough, (removed) => (sequence < removed ? removed : 0))
   }
 
   private catchUp(from: FeedPlace): Effect.Effect<void, BrokerFailure | NotCurrent> {
@@ -110,6 +119,11 @@ export class CatchUp {
         const { floor } = this.tail.recent
         const known = this.tail.recent.after(cursor, userToken)
         const messages = known ?? (yield* this.reads.pageAfter(cursor, userToken))
+        const removed = known === undefined ? yield* this.removedBehind(cursor) : 0
+        if (removed > 0) {
+          cursor = this.reset("removed", behindCommit(removed))
+          continue
+        }
         const last = messages.at(-1)
         if (last === undefined && !isAfter(floor, cursor)) return this.join(cursor)
         if (last === undefined) cursor = floor

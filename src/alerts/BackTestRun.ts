@@ -10,6 +10,7 @@ import { decodeToken } from "../protocol/Subject.ts"
 import type { Alert } from "../rules/Alert.ts"
 import { Judgement, type PlacedRevision } from "../rules/Judgement.ts"
 import { encodeRuleSet, type StoredRule } from "../rules/RuleSet.ts"
+import { type WindowBounds, windowBounds } from "../rules/WindowWalk.ts"
 import { BackTestWindows, type WindowTooLong } from "./BackTestWindows.ts"
 
 /**
@@ -19,10 +20,13 @@ import { BackTestWindows, type WindowTooLong } from "./BackTestWindows.ts"
 export const backTestRevisionsMax = 20_000
 export const backTestTimeMax = Duration.seconds(10)
 /** The bounds of one request of a back-test. Tests replace the bounds of a request. */
-export const BackTestBounds = Context.Reference<{ readonly revisionsMax: number; readonly timeMax: Duration.Duration }>(
-  "purchases/alerts/BackTestBounds",
-  { defaultValue: () => ({ revisionsMax: backTestRevisionsMax, timeMax: backTestTimeMax }) }
-)
+export const BackTestBounds = Context.Reference<{
+  readonly revisionsMax: number
+  readonly timeMax: Duration.Duration
+  readonly windows: WindowBounds
+}>("purchases/alerts/BackTestBounds", {
+  defaultValue: () => ({ revisionsMax: backTestRevisionsMax, timeMax: backTestTimeMax, windows: windowBounds })
+})
 /**
  * A back-test judges revisions in parts of at most this many. The windows of a part are read at once, and a request
  * ends only between two parts.
@@ -94,7 +98,7 @@ export class BackTestRun {
   private isComplete = false
 
   constructor({ chain, owner, rule, range, bounds }: BackTestTask) {
-    this.windows = new BackTestWindows(chain, judgementOf(owner, rule))
+    this.windows = new BackTestWindows(chain, judgementOf(owner, rule), bounds.windows)
     this.range = range
     this.bounds = bounds
     this.endsAt = performance.now() + Duration.toMillis(bounds.timeMax)

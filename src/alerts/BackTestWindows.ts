@@ -9,6 +9,7 @@ import type { Alert } from "../rules/Alert.ts"
 import { type Judgement, type PlacedRevision, revisionBefore } from "../rules/Judgement.ts"
 import { walkAll } from "../rules/RevisionWalk.ts"
 import { UserWindows } from "../rules/UserWindows.ts"
+import type { WindowBounds } from "../rules/WindowWalk.ts"
 
 /** The most earlier revisions of one account that are read for one window. */
 export const windowRevisionsMax = 100_000
@@ -35,13 +36,15 @@ export class BackTestWindows {
   revisionsRead = 0
   private readonly chain: Pick<(typeof CommitChain)["Service"], "at">
   private readonly judgement: Judgement
+  private readonly bounds: WindowBounds
   // A `Map` keeps the order in which its keys were set, so the longest unused user comes first.
   private readonly byUser = new Map<string, UserWindows>()
   private entries = 0
 
-  constructor(chain: Pick<(typeof CommitChain)["Service"], "at">, judgement: Judgement) {
+  constructor(chain: Pick<(typeof CommitChain)["Service"], "at">, judgement: Judgement, bounds: WindowBounds) {
     this.chain = chain
     this.judgement = judgement
+    this.bounds = bounds
   }
 
   /** Returns the windows of a user, with every window state that is needed to judge a revision. */
@@ -55,7 +58,10 @@ export class BackTestWindows {
       const needs = this.judgement.windowsNeeded(placed)
       if (windows.has(needs)) return windows
       const before = windows.room
-      yield* walkAll(() => windows.walks(needs, placed.revision.previous), this.readerOf(placed.userId))
+      yield* walkAll(
+        () => windows.walks(needs, placed.revision.previous),
+        () => this.readerOf(placed.userId)
+      )
       this.entries += windows.room - before
       return windows
     }
@@ -92,7 +98,7 @@ export class BackTestWindows {
     const found = this.byUser.get(placed.userId)
     this.byUser.delete(placed.userId)
     const isCurrent = found?.through === revisionBefore(placed)
-    const windows = isCurrent ? found : new UserWindows(revisionBefore(placed))
+    const windows = isCurrent ? found : new UserWindows(revisionBefore(placed), this.bounds)
     if (!isCurrent) this.entries -= found === undefined ? -userEntries : found.room
     this.byUser.set(placed.userId, windows)
     return windows

@@ -101,8 +101,8 @@ export class CatchUp {
 
   /**
    * Returns the sequence of the newest removed message, if messages after a place were removed; otherwise 0. The place 0
-   * is the beginning of the messages that are kept. A page of the stream misses no message if `removedBehind` returns 0
-   * after the page was read, because each removal is stored before it happens.
+   * is the beginning of the messages that are kept. Call `removedBehind` after the page behind the place was read: each
+   * removal is stored before it happens, so 0 means that the page is complete.
    */
   private removedBehind({ sequence }: FeedPlace): Effect.Effect<number, BrokerUnavailable | BrokerRefused> {
     if (sequence === 0) return Effect.succeed(0)

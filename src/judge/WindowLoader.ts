@@ -24,7 +24,7 @@ export const makeWindowLoader: Effect.Effect<LoadWindows, never, AccountReader> 
       const userToken = encodeToken(userId)
       return walkAll(
         () => windows.walks(needs, previous),
-        (sequence) => Effect.map(namedRevision(reader, userToken, sequence), ({ revision }) => revision)
+        () => (sequence) => Effect.map(namedRevision(reader, userToken, sequence), ({ revision }) => revision)
       )
     }
 )

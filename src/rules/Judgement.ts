@@ -117,7 +117,8 @@ export class Judgement {
         const key = stateKey(scope, window.key)
         const cutoffs = needs.get(key)?.cutoffs ?? []
         if (cutoffs.length === 0) needs.set(key, { key, scope, cutoff: window.cutoff, cutoffs })
-        cutoffs.push(window.cutoff(purchase.storedAt))
+        const cutoff = window.cutoff(purchase.storedAt)
+        if (cutoffs.at(-1) !== cutoff) cutoffs.push(cutoff)
       }
     }
     return [...needs.values()]

@@ -1,6 +1,6 @@
 import { entryTotal } from "../account/Entry.ts"
-import type { AppliedPurchase } from "../account/Revision.ts"
 import type { RevisionWalk } from "./RevisionWalk.ts"
+import { isInScope, type Scope } from "./Rule.ts"
 import {
   emptyTally,
   type Running,
@@ -24,14 +24,15 @@ export interface Block {
   /** The tally of all entries up to and including the block. All blocks of a window count from the same entry. */
   readonly through: Tally
   /** The entries of the block; `undefined` while they are not in memory. */
-  page: WindowState | undefined
+  ring: WindowState | undefined
 }
 
-/** The memory of a block without its page, as a number of purchases that would take the same memory. */
+/** The memory of a block without its ring, as a number of purchases that would take the same memory. */
 const roomOfBlock = 8
 
 /** What a long window consists of when it is made. */
 export interface LongWindowParts {
+  readonly scope: Scope
   /** The window cannot be measured from before the time `floor`. */
   readonly floor: number
   /** The blocks, oldest first. The newest block ends with the account's newest entry in the scope. */
@@ -49,6 +50,7 @@ export class LongWindow implements RunningWindow {
   /** The blocks have no entries that were stored at or before this time. */
   private readonly loadedSince: number
   private readonly blockEntriesMin: number
+  private readonly scope: Scope
   private floor: number
   /** The sequence of the newest block that was dropped; 0 if no block was dropped yet. */
   private dropped = 0
@@ -60,7 +62,8 @@ export class LongWindow implements RunningWindow {
   /** The tally of all entries of all blocks. */
   private inBlocks: Tally
 
-  constructor({ floor, blocks, blockEntriesMin }: LongWindowParts) {
+  constructor({ scope, floor, blocks, blockEntriesMin }: LongWindowParts) {
+    this.scope = scope
     this.loadedSince = floor
     this.floor = floor
     this.blocks = [...blocks]
@@ -70,12 +73,12 @@ export class LongWindow implements RunningWindow {
   }
 
   get entries(): number {
-    return this.read.reduce((entries, { page }) => entries + (page?.entries ?? 0), this.head.entries)
+    return this.read.reduce((entries, { ring }) => entries + (ring?.entries ?? 0), this.head.entries)
   }
 
   get room(): number {
     const room = this.head.room + roomOfBlock * this.blocks.length
-    return this.read.reduce((sum, { page }) => sum + (page?.room ?? 0), room)
+    return this.read.reduce((sum, { ring }) => sum + (ring?.room ?? 0), room)
   }
 
   reaches(cutoff: number): boolean {
@@ -84,14 +87,14 @@ export class LongWindow implements RunningWindow {
 
   /**
    * Returns the walks that read the blocks in which windows after the given moments begin. Leaves out the blocks whose
-   * entries are in memory. `isIn` tells whether an entry is in the scope of the window.
+   * entries are in memory.
    */
-  walks(cutoffs: ReadonlyArray<number>, isIn: (entry: AppliedPurchase) => boolean): ReadonlyArray<RevisionWalk> {
+  walks(cutoffs: ReadonlyArray<number>): ReadonlyArray<RevisionWalk> {
     const indexes = new Set(cutoffs.map((cutoff) => this.blockAt(cutoff)))
     return [...indexes].flatMap((index) => {
       const block = this.blocks[index]
-      if (block === undefined || block.page !== undefined) return []
-      return [this.walkOf(block, this.blocks[index - 1]?.sequence ?? this.dropped, isIn)]
+      if (block === undefined || block.ring !== undefined) return []
+      return [this.walkOf(block, this.blocks[index - 1]?.sequence ?? this.dropped)]
     })
   }
 
@@ -99,9 +102,9 @@ export class LongWindow implements RunningWindow {
     if (!this.reaches(cutoff)) throw new RangeError("The window begins before the blocks that were kept.")
     const block = this.blocks[this.blockAt(cutoff)]
     if (block === undefined) return this.head.runningSince(cutoff)
-    if (block.page === undefined) throw new Error(`The block at ${block.sequence} was not read.`)
+    if (block.ring === undefined) throw new Error(`The block at ${block.sequence} was not read.`)
     const later = tallyPlus(tallyMinus(this.inBlocks, block.through), this.head.tallySince(this.floor))
-    return runningOf(tallyPlus(later, block.page.tallySince(cutoff)))
+    return runningOf(tallyPlus(later, block.ring.tallySince(cutoff)))
   }
 
   forget(cutoff: number): void {
@@ -119,7 +122,7 @@ export class LongWindow implements RunningWindow {
   /** Lowers the times of the newer blocks and of the newest entries for an entry that was stored earlier. */
   pass(storedAt: number): void {
     this.head.pass(storedAt)
-    // The entries of a page need no lower times, because the time of their block tells when they are too old.
+    // The entries of a block need no lower times, because the time of the block tells when they are too old.
     for (let index = this.blocks.length - 1; index >= 0; index -= 1) {
       const block = this.blocks[index] as Block
       if (block.time <= storedAt) return
@@ -132,12 +135,12 @@ export class LongWindow implements RunningWindow {
    * many enough. Drops the entries of all blocks from memory, except the entries of the oldest block.
    */
   settle(sequence: number): void {
-    for (const block of this.read) if (block !== this.blocks[0]) block.page = undefined
-    this.read = this.read.filter(({ page }) => page !== undefined)
+    for (const block of this.read) if (block !== this.blocks[0]) block.ring = undefined
+    this.read = this.read.filter(({ ring }) => ring !== undefined)
     const { newestTime, entries } = this.head
     if (newestTime === undefined || entries < this.blockEntriesMin) return
     this.inBlocks = tallyPlus(this.inBlocks, this.head.tallySince(this.floor))
-    this.blocks.push({ sequence, time: newestTime, through: this.inBlocks, page: undefined })
+    this.blocks.push({ sequence, time: newestTime, through: this.inBlocks, ring: undefined })
     this.head = new WindowState(this.floor)
   }
 
@@ -152,9 +155,9 @@ export class LongWindow implements RunningWindow {
     return low
   }
 
-  private walkOf(block: Block, after: number, isIn: (entry: AppliedPurchase) => boolean): RevisionWalk {
+  private walkOf(block: Block, after: number): RevisionWalk {
     const newestFirst: Array<readonly [time: number, cents: bigint]> = []
-    let least = block.time
+    let least = Number.POSITIVE_INFINITY
     return {
       start: [block.sequence],
       after,
@@ -162,14 +165,14 @@ export class LongWindow implements RunningWindow {
         for (const entry of purchases.toReversed()) {
           if (entry.storedAt <= this.loadedSince) return false
           least = Math.min(least, entry.storedAt)
-          if (isIn(entry)) newestFirst.push([least, entryTotal(entry)])
+          if (isInScope(this.scope, entry)) newestFirst.push([least, entryTotal(entry)])
         }
         return true
       },
       finish: () => {
-        const page = new WindowState(this.floor)
-        for (const [time, cents] of newestFirst.toReversed()) page.add(time, cents)
-        block.page = page
+        const ring = new WindowState(this.floor)
+        for (const [time, cents] of newestFirst.toReversed()) ring.add(time, cents)
+        block.ring = ring
         this.read = [...this.read, block]
       }
     }

@@ -36,15 +36,18 @@ const walkBack = Effect.fnUntraced(function* <E, R>(
   finish()
 })
 
+/** The most times that a caller asks which walks are missing. A long window needs its block only after its first walk. */
+const roundsMax = 2
+
 /**
- * Makes the walks that `missing` returns, one after another, and asks `missing` again until it returns no walk. Each
- * walk has to bring something that was missing.
+ * Makes the walks that `missing` returns, one after another, and then the walks that are still missing. `reader` is
+ * called once for each walk, and returns a function that returns the account's revision at a sequence.
  */
 export const walkAll = Effect.fnUntraced(function* <E, R>(
   missing: () => ReadonlyArray<RevisionWalk>,
-  revisionAt: (sequence: number) => Effect.Effect<Revision, E, R>
+  reader: () => (sequence: number) => Effect.Effect<Revision, E, R>
 ): Effect.fn.Return<void, E, R> {
-  for (let walks = missing(); walks.length > 0; walks = missing()) {
-    for (const walk of walks) yield* walkBack(walk, revisionAt)
+  for (let round = 1; round <= roundsMax; round += 1) {
+    for (const walk of missing()) yield* walkBack(walk, reader())
   }
 })

@@ -51,6 +51,8 @@ export class UserWindows {
   private sequence: number
   private readonly bounds: WindowBounds
   private readonly held = new Map<string, HeldState>()
+  /** The keys of the window states that were dropped, and that become long windows when they are loaded again. */
+  private readonly dropped = new Set<string>()
 
   /**
    * Makes empty window states for a user. `sequence` is the sequence of the commit with the user's newest revision; 0
@@ -90,8 +92,7 @@ export class UserWindows {
 
   /**
    * Returns the walks that bring what is missing of some needed window states. `previous` names the user's revisions,
-   * newest first. After the walks the caller asks again, until no walk is left: a window state that has turned out to be
-   * long needs further walks.
+   * newest first. The caller makes the walks, and asks once more. A window state that became long needs further walks.
    */
   walks(needs: ReadonlyArray<WindowNeed>, previous: ReadonlyArray<number>): ReadonlyArray<RevisionWalk> {
     const missing = needs.filter((need) => !isReached(this.held.get(need.key)?.state, need))
@@ -100,6 +101,7 @@ export class UserWindows {
     const windows = missing.map(({ key, scope, cutoff, cutoffs }) => ({
       scope,
       since: Math.min(...cutoffs),
+      isLong: this.dropped.delete(key),
       keep: (state: RunningWindow) => void this.held.set(key, { scope, cutoff, state })
     }))
     return [windowWalk({ windows, start: previous, entriesBeside: this.entries, bounds: this.bounds })]
@@ -137,9 +139,9 @@ export class UserWindows {
     this.keepToBound()
   }
 
-  private blockWalks({ key, scope, cutoffs }: WindowNeed): ReadonlyArray<RevisionWalk> {
+  private blockWalks({ key, cutoffs }: WindowNeed): ReadonlyArray<RevisionWalk> {
     const state = this.held.get(key)?.state
-    return state instanceof LongWindow ? state.walks(cutoffs, (entry) => isInScope(scope, entry)) : []
+    return state instanceof LongWindow ? state.walks(cutoffs) : []
   }
 
   /**
@@ -154,6 +156,7 @@ export class UserWindows {
         other[1].state.entries > one[1].state.entries ? other : one
       )
       this.held.delete(key)
+      this.dropped.add(key)
       entries -= state.entries
     }
   }

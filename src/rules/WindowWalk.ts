@@ -54,17 +54,18 @@ class WindowCollection {
   private readonly blockEntriesMin: number
   /** The entries in the window, newest first; `undefined` if the window is long, or is the window `ever`. */
   private list: EntryList | undefined
+  /** The blocks of the window, newest first. */
   private readonly blocks: Array<Block> = []
   /** The number of entries in the oldest block. If the number is 0, the next entry begins a block. */
   private inBlock = 0
   /** The tally of the collected entries, subtracted from nothing. */
   private tally: Tally = emptyTally
 
-  constructor(scope: Scope, since: number, blockEntriesMin: number) {
+  constructor({ scope, since, isLong }: WalkedWindow, blockEntriesMin: number) {
     this.scope = scope
     this.since = since
     this.blockEntriesMin = blockEntriesMin
-    if (since > Number.NEGATIVE_INFINITY) this.list = new EntryList()
+    if (since > Number.NEGATIVE_INFINITY && !isLong) this.list = new EntryList()
   }
 
   /** The number of entries in memory. */
@@ -84,7 +85,7 @@ class WindowCollection {
   take(entry: AppliedPurchase, sequence: number, least: number): void {
     if (entry.storedAt <= this.since) this.isComplete = true
     if (this.isComplete || !isInScope(this.scope, entry)) return
-    if (this.inBlock === 0) this.blocks.push({ sequence, time: least, through: this.tally, page: undefined })
+    if (this.inBlock === 0) this.blocks.push({ sequence, time: least, through: this.tally, ring: undefined })
     this.inBlock += 1
     const cents = entryTotal(entry)
     this.tally = tallyMinus(this.tally, tallyOf(cents))
@@ -103,9 +104,11 @@ class WindowCollection {
 
   /** Returns the window with all collected entries. */
   finished(): RunningWindow {
-    const { since, blockEntriesMin, list } = this
+    const { scope, since, blockEntriesMin, list } = this
     if (since === Number.NEGATIVE_INFINITY) return WindowState.ofAll(tallyMinus(emptyTally, this.tally))
-    if (list === undefined) return new LongWindow({ floor: since, blocks: this.blocks.toReversed(), blockEntriesMin })
+    if (list === undefined) {
+      return new LongWindow({ scope, floor: since, blocks: this.blocks.toReversed(), blockEntriesMin })
+    }
     const state = new WindowState(since)
     list.addReversed(state)
     return state
@@ -117,6 +120,8 @@ export interface WalkedWindow {
   readonly scope: Scope
   /** The window begins after this time; `-Infinity` for the window `ever`. */
   readonly since: number
+  /** Whether the window becomes a long window, however few purchases it has. */
+  readonly isLong: boolean
   /** Called at the end of the walk. */
   readonly keep: (window: RunningWindow) => void
 }
@@ -136,7 +141,7 @@ export interface WindowWalkParts {
  * and the entries of one revision.
  */
 export const windowWalk = ({ windows, start, entriesBeside, bounds }: WindowWalkParts): RevisionWalk => {
-  const collections = windows.map(({ scope, since }) => new WindowCollection(scope, since, bounds.blockEntriesMin))
+  const collections = windows.map((window) => new WindowCollection(window, bounds.blockEntriesMin))
   let least = Number.POSITIVE_INFINITY
 
   const keepToBound = () => {

@@ -17,6 +17,7 @@ import { encodeAlertId } from "../../src/rules/Alert.ts"
 import type { PlacedRevision } from "../../src/rules/Judgement.ts"
 import type { Rule } from "../../src/rules/Rule.ts"
 import { encodeRuleSet, type StoredRule } from "../../src/rules/RuleSet.ts"
+import { type WindowBounds, windowBounds } from "../../src/rules/WindowWalk.ts"
 import { anyRule } from "../rules/AnyRule.ts"
 
 const users = ["ann", "bob", "cy"]
@@ -110,6 +111,7 @@ interface Options {
   readonly after?: FeedPlace
   readonly end?: number
   readonly revisionsMax?: number
+  readonly windows?: WindowBounds
 }
 
 const stored = (rule: Rule): StoredRule => ({ ruleId: "tested", number: 7, version: 3, rule })
@@ -128,7 +130,11 @@ const backTest = async (ledger: MemoryLedger, rule: Rule, options: Options = {})
       end: options.end ?? Number.POSITIVE_INFINITY,
       pageAfter: (place: FeedPlace) => ledger.pageAfter(place, rule.who === "self" ? "ann" : undefined)
     }
-    const bounds = { revisionsMax: options.revisionsMax ?? Number.POSITIVE_INFINITY, timeMax: Duration.hours(1) }
+    const bounds = {
+      revisionsMax: options.revisionsMax ?? Number.POSITIVE_INFINITY,
+      timeMax: Duration.hours(1),
+      windows: options.windows ?? windowBounds
+    }
     if (options.isKept === true) kept?.goOn(range)
     const made = { chain: ledger.chain, owner: "ann", rule: stored(rule), range, bounds }
     const run: BackTestRun = (options.isKept === true ? kept : undefined) ?? new BackTestRun(made)
@@ -186,6 +192,8 @@ describe("A back-test", () => {
         expect(whole.ends).toEqual([{ matches: expected.length, purchases: purchasesOf(ledger, rule) }])
         const kept = await backTest(ledger, rule, { revisionsMax, isKept: true })
         expect(kept.alerts).toEqual(expected)
+        const low = await backTest(ledger, rule, { windows: { entriesOfUserMax: 3, blockEntriesMin: 2 } })
+        expect(low.alerts).toEqual(expected)
         const cut = await backTest(ledger, rule, { revisionsMax })
         expect(cut.alerts).toEqual(expected)
         const sum = (what: "matches" | "purchases") => cut.ends.reduce((all, end) => all + end[what], 0)
@@ -286,7 +294,7 @@ describe("A back-test", () => {
       owner: "ann",
       rule: stored(rule),
       range: { after: behindCommit(0), end: 100, pageAfter: () => Effect.succeed(revisionsOf(newest)) },
-      bounds: { revisionsMax: 10, timeMax: Duration.seconds(1) }
+      bounds: { revisionsMax: 10, timeMax: Duration.seconds(1), windows: windowBounds }
     })
     expect(await Effect.runPromise(Effect.flip(run.next))).toBeInstanceOf(WindowTooLong)
     expect(reads).toBeLessThan(2 * windowRevisionsMax)

@@ -11,6 +11,7 @@ import { decodeRevision } from "../../src/protocol/RevisionCodec.ts"
 import { decodeToken } from "../../src/protocol/Subject.ts"
 import { encodeAlertId } from "../../src/rules/Alert.ts"
 import { emptyRuleSet, encodeRuleSet, putRule, RulesFull } from "../../src/rules/RuleSet.ts"
+import { windowBounds } from "../../src/rules/WindowWalk.ts"
 import { decodeRule, RuleProblem } from "../../src/rules/Rule.ts"
 import { NaiveJudge } from "../../src/harness/alerts/NaiveJudge.ts"
 import { appOn, purchaseText, refusal, seen, useService } from "../support/TestService.ts"
@@ -65,7 +66,7 @@ const naiveIds = async (owner: string, rule: object, number: number): Promise<Re
 /** The application of the edge, with a back-test that has other bounds. */
 const appWithBounds = async (revisionsMax: number): Promise<Hono> => {
   const layer = Layer.fresh(BackTest.layer).pipe(
-    Layer.provide(Layer.succeed(BackTestBounds, { revisionsMax, timeMax: Duration.seconds(10) }))
+    Layer.provide(Layer.succeed(BackTestBounds, { revisionsMax, timeMax: Duration.seconds(10), windows: windowBounds }))
   )
   // The context of an edge has the services of the broker as well.
   const services = service.edge.services as Context.Context<Layer.Services<typeof layer>>

@@ -8,7 +8,7 @@ import type { WindowBounds } from "../../src/rules/WindowWalk.ts"
 
 const bounds: WindowBounds = { entriesOfUserMax: 1_000, blockEntriesMin: 16 }
 
-/** The account has one purchase of one cent a millisecond, and each revision has two purchases. */
+/** The account has one purchase of one cent a millisecond. */
 const purchase = (storedAt: number): AppliedPurchase => ({
   purchaseId: `${storedAt}`,
   productName: storedAt % 100 === 0 ? "Laptop" : "Pen",
@@ -20,23 +20,24 @@ const purchase = (storedAt: number): AppliedPurchase => ({
   storedAt
 })
 
-const revisionAt = (sequence: number): Revision => ({
+/** Returns the revision at a sequence of an account whose revisions have `size` purchases each. */
+const revisionOf = (size: number, sequence: number): Revision => ({
   total: 0n,
-  count: 2 * sequence,
+  count: size * sequence,
   reversals: 0,
   decidedThrough: sequence,
-  purchases: [purchase(2 * sequence - 1), purchase(2 * sequence)],
+  purchases: Array.from({ length: size }, (_, index) => purchase(size * (sequence - 1) + index + 1)),
   repeats: new Map(),
   previous: Array.from({ length: Math.min(20, sequence - 1) }, (_, index) => sequence - 1 - index),
   unsealed: 1,
   segment: 0
 })
 
-const needOf = (length: number, scope: WindowNeed["scope"], sequence: number): WindowNeed => ({
+const needOf = (length: number, scope: WindowNeed["scope"], { purchases }: Revision): WindowNeed => ({
   key: `${length} ${scope.kind}`,
   scope,
   cutoff: (storedAt) => storedAt - length,
-  cutoffs: revisionAt(sequence).purchases.map(({ storedAt }) => storedAt - length)
+  cutoffs: purchases.map(({ storedAt }) => storedAt - length)
 })
 
 const laptops = { kind: "product", name: "Laptop" } as const
@@ -48,20 +49,32 @@ class Follower {
   entriesMax = 0
   readonly windows: UserWindows
   private readonly lengths: ReadonlyArray<number>
+  private readonly size: number
 
-  constructor(through: number, lengths: ReadonlyArray<number>) {
+  constructor(through: number, lengths: ReadonlyArray<number>, size = 2) {
     this.windows = new UserWindows(through, bounds)
     this.lengths = lengths
+    this.size = size
+  }
+
+  private revisionAt(sequence: number): Revision {
+    return revisionOf(this.size, sequence)
   }
 
   needs(sequence: number): ReadonlyArray<WindowNeed> {
-    return this.lengths.flatMap((length) => [needOf(length, everything, sequence), needOf(length, laptops, sequence)])
+    return this.lengths.flatMap((length) => [
+      needOf(length, everything, this.revisionAt(sequence)),
+      needOf(length, laptops, this.revisionAt(sequence))
+    ])
   }
 
   /** Loads what is missing for a revision. */
   load(sequence: number): void {
+    const needs = this.needs(sequence)
+    const areHeld = this.windows.has(needs)
+    const before = this.walks
     const missing = () => {
-      const walks = this.windows.walks(this.needs(sequence), revisionAt(sequence).previous)
+      const walks = this.windows.walks(needs, this.revisionAt(sequence).previous)
       this.walks += walks.length
       this.entriesMax = Math.max(this.entriesMax, this.windows.entries)
       return walks
@@ -69,15 +82,17 @@ class Follower {
     const read = (of: number) =>
       Effect.sync(() => {
         this.reads += 1
-        return revisionAt(of)
+        return this.revisionAt(of)
       })
-    Effect.runSync(walkAll(missing, read))
+    Effect.runSync(walkAll(missing, () => read))
+    expect(areHeld).toBe(this.walks === before)
+    expect(this.windows.has(needs)).toBe(true)
   }
 
   /** Checks the windows of all purchases of a revision, and adds the purchases. */
   judge(sequence: number): void {
     this.load(sequence)
-    const { purchases } = revisionAt(sequence)
+    const { purchases } = this.revisionAt(sequence)
     for (const [index, { storedAt }] of purchases.entries()) {
       for (const { key, scope, cutoffs } of this.needs(sequence)) {
         const cutoff = cutoffs[index] as number
@@ -104,7 +119,9 @@ describe("the windows of a user with very many purchases", () => {
     expect(follower.walks).toBe(2 + Math.ceil(19_998 / 16))
     expect(follower.reads).toBeLessThan(7_520 + 1.3 * 10_000)
     expect(follower.entriesMax).toBeLessThan(300)
-    expect(follower.windows.room).toBeLessThan(15_000)
+    // The window has 15,000 purchases in 937 blocks, and each block takes the memory of eight purchases.
+    expect(follower.windows.room).toBeGreaterThan(7_400)
+    expect(follower.windows.room).toBeLessThan(8_500)
   })
 
   it("of some windows, the largest becomes long, and the others stay in memory", () => {
@@ -115,6 +132,22 @@ describe("the windows of a user with very many purchases", () => {
     // One walk finds all windows, and the long window begins in four blocks one after another.
     expect(follower.walks).toBe(5)
   })
+
+  it("of some windows that grow above the bound, only the largest becomes long", () => {
+    const follower = new Follower(0, [400, 500, 900])
+    for (let sequence = 1; sequence <= 1_000; sequence += 1) follower.judge(sequence)
+    expect(follower.windows.entries).toBeGreaterThan(900)
+    expect(follower.windows.entries).toBeLessThan(1_000)
+  })
+
+  it.each([[[1_005]], [[500, 502]], [[333, 334, 335]]])(
+    "windows of %j purchases are above the bound only after a revision, and are loaded once",
+    (lengths) => {
+      const follower = new Follower(0, lengths, 10)
+      for (let sequence = 1; sequence <= 2_000; sequence += 1) follower.judge(sequence)
+      expect(follower.reads).toBeLessThan(3_000)
+    }
+  )
 
   it("a window that grows above the bound becomes long", () => {
     const follower = new Follower(0, [15_000])

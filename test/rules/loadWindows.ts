@@ -1,4 +1,5 @@
 import { Effect } from "effect"
+import { expect } from "vitest"
 import type { Revision } from "../../src/account/Revision.ts"
 import type { Judgement, PlacedRevision } from "../../src/rules/Judgement.ts"
 import { type RevisionWalk, walkAll } from "../../src/rules/RevisionWalk.ts"
@@ -25,6 +26,9 @@ export const loadWindows = (
     const found = revisions.get(sequence)
     return found === undefined ? Effect.die(new Error(`No revision at ${sequence}.`)) : Effect.succeed(found)
   }
-  Effect.runSync(walkAll(missing, revisionAt))
+  const areHeld = windows.has(needs)
+  Effect.runSync(walkAll(missing, () => revisionAt))
+  expect(areHeld).toBe(made.length === 0)
+  expect(windows.has(needs)).toBe(true)
   return made
 }

@@ -214,6 +214,7 @@ export const runFaults = async (options: RunOptions): Promise<RunResult> => {
   const clients = new Clients(fleet, log, seed, receiver)
   const { shoppers } = clients
   const injector = new Injector(fleet, shoppers, admin, log, duplicateWindow)
+  const unexpected: Array<string> = []
   const show = setInterval(() => progress(progressOf(plan, injector, log)), 1_000)
   try {
     const shopping = clients.run()
@@ -230,6 +231,7 @@ export const runFaults = async (options: RunOptions): Promise<RunResult> => {
     await log.close()
     progress("checking the log")
     const operations = await readOperations(linesOf(options.logPath))
+    unexpected.push(...clients.unexpected, ...fleet.endedByThemselves)
     return {
       seed,
       operations,
@@ -237,7 +239,7 @@ export const runFaults = async (options: RunOptions): Promise<RunResult> => {
       injected: injector.injected,
       skipped: "refused" in fleet.disk ? [`full disk: ${fleet.disk.refused}`] : [],
       findings: findingsOf(operations, final, clients, injector, ends),
-      unexpected: [...clients.unexpected, ...fleet.endedByThemselves, ...fleet.takeRefusals()],
+      unexpected,
       worstPause: operations.worstPause,
       ...ends,
       attempts: final.attempts.length,
@@ -250,6 +252,6 @@ export const runFaults = async (options: RunOptions): Promise<RunResult> => {
     clearInterval(show)
     await admin.close()
     await receiver.stop()
-    await fleet.stop()
+    unexpected.push(...(await fleet.stop()))
   }
 }

@@ -106,6 +106,9 @@ const clusterOf = async (
   )
 }
 
+/** Returns a line of a broker's log without the time and the client. */
+const reasonOfRefusal = (line: string): string => line.replace(/^.* cid:[0-9]+ - /, "")
+
 /** All processes of a fault run, and the proxies between the processes. */
 export class Fleet {
   readonly brokers: ReadonlyArray<Broker>
@@ -294,17 +297,13 @@ export class Fleet {
     await this.untilReady()
   }
 
-  /** Returns and forgets what the brokers logged about clients that they refused. */
-  takeRefusals(): ReadonlyArray<string> {
-    return this.brokers.flatMap(({ broker }) =>
-      broker.takeViolations().map((line) => `a broker refused a client: ${line}`)
-    )
-  }
-
-  async stop(): Promise<void> {
+  /** Ends all processes. Returns what the brokers logged about clients that they refused, each reason once. */
+  async stop(): Promise<ReadonlyArray<string>> {
     this.isStopping = true
     this.heal()
     await Promise.all([...this.running].map((process) => process.kill()))
+    await Promise.all(this.brokers.map(({ broker }) => broker.kill()))
+    const refusals = this.brokers.flatMap(({ broker }) => broker.takeViolations().map(reasonOfRefusal))
     const stopped = await Promise.allSettled(this.brokers.map(({ broker }) => broker.stop()))
     const proxies = [
       ...[...this.members].flatMap((member) => member.proxies),
@@ -313,6 +312,9 @@ export class Fleet {
     await Promise.all(proxies.map((proxy) => proxy.close()))
     this.abandon()
     for (const result of stopped) if (result.status === "rejected") throw result.reason
+    return [...Map.groupBy(refusals, (reason) => reason)].map(
+      ([reason, all]) => `a broker refused a client: ${reason} (${all.length} times)`
+    )
   }
 
   /** Kills all processes and removes all files at once, when the test process exits. */

@@ -1,6 +1,7 @@
 import { Context, Duration, Effect, Fiber, Layer, Schedule, type Scope } from "effect"
 import { connect, createInbox, type ConnectionOptions, Events, type NatsConnection } from "nats"
 import { BrokerUnavailable, type OutcomeUnknown } from "../../protocol/BrokerError.ts"
+import { closeAbandonedDials } from "./AbandonedDial.ts"
 import { type BrokerAddress, readBrokerAddress } from "./BrokerAddress.ts"
 import { connectionOptions, type CredentialFiles, type CredentialsRefused } from "./BrokerCredentials.ts"
 import type { BrokerRole } from "./BrokerRole.ts"
@@ -153,6 +154,7 @@ const openConnection = (
   settings: ConnectionSettings
 ): Effect.Effect<BrokerConnection, CredentialsRefused, Scope.Scope> =>
   Effect.gen(function* () {
+    closeAbandonedDials()
     const address = readBrokerAddress(settings.url)
     const options = yield* connectionOptions(settings.files ?? {}, settings.role, address)
     const url = address.servers.join(",")

@@ -2,7 +2,8 @@ import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import type { AppliedPurchase, Revision } from "../../src/account/Revision.ts"
 import { walkAll } from "../../src/rules/RevisionWalk.ts"
-import { everything } from "../../src/rules/Rule.ts"
+import { LongWindow } from "../../src/rules/LongWindow.ts"
+import { everything, type Scope } from "../../src/rules/Rule.ts"
 import { UserWindows, type WindowNeed } from "../../src/rules/UserWindows.ts"
 import type { WindowBounds } from "../../src/rules/WindowWalk.ts"
 
@@ -33,14 +34,15 @@ const revisionOf = (size: number, sequence: number): Revision => ({
   segment: 0
 })
 
-const needOf = (length: number, scope: WindowNeed["scope"], { purchases }: Revision): WindowNeed => ({
+const needOf = (length: number, scope: Scope, { purchases }: Revision): WindowNeed => ({
   key: `${length} ${scope.kind}`,
   scope,
   cutoff: (storedAt) => storedAt - length,
   cutoffs: purchases.map(({ storedAt }) => storedAt - length)
 })
 
-const laptops = { kind: "product", name: "Laptop" } as const
+const laptops: Scope = { kind: "product", name: "Laptop" }
+const bothScopes = [everything, laptops]
 
 /** Follows the revisions of an account with its windows, and counts the reads. */
 class Follower {
@@ -49,12 +51,19 @@ class Follower {
   entriesMax = 0
   readonly windows: UserWindows
   private readonly lengths: ReadonlyArray<number>
+  private readonly scopes: ReadonlyArray<Scope>
   private readonly size: number
 
-  constructor(through: number, lengths: ReadonlyArray<number>, size = 2) {
+  constructor(through: number, lengths: ReadonlyArray<number>, scopes: ReadonlyArray<Scope> = bothScopes, size = 2) {
     this.windows = new UserWindows(through, bounds)
     this.lengths = lengths
+    this.scopes = scopes
     this.size = size
+  }
+
+  /** The keys of the long windows. */
+  get long(): ReadonlyArray<string> {
+    return this.needs(1).flatMap(({ key }) => (this.windows.state(key) instanceof LongWindow ? [key] : []))
   }
 
   private revisionAt(sequence: number): Revision {
@@ -62,10 +71,9 @@ class Follower {
   }
 
   needs(sequence: number): ReadonlyArray<WindowNeed> {
-    return this.lengths.flatMap((length) => [
-      needOf(length, everything, this.revisionAt(sequence)),
-      needOf(length, laptops, this.revisionAt(sequence))
-    ])
+    return this.lengths.flatMap((length) =>
+      this.scopes.map((scope) => needOf(length, scope, this.revisionAt(sequence)))
+    )
   }
 
   /** Loads what is missing for a revision. */
@@ -134,16 +142,17 @@ describe("the windows of a user with very many purchases", () => {
   })
 
   it("of some windows that grow above the bound, only the largest becomes long", () => {
-    const follower = new Follower(0, [400, 500, 900])
+    const follower = new Follower(0, [100, 200, 900])
     for (let sequence = 1; sequence <= 1_000; sequence += 1) follower.judge(sequence)
-    expect(follower.windows.entries).toBeGreaterThan(900)
-    expect(follower.windows.entries).toBeLessThan(1_000)
+    expect(follower.windows.entries).toBeGreaterThan(300)
+    expect(follower.windows.entries).toBeLessThan(400)
+    expect(follower.long).toEqual(["900 everything"])
   })
 
-  it.each([[[1_005]], [[500, 502]], [[333, 334, 335]]])(
+  it.each([[[1_001]], [[500, 501]], [[333, 334, 335]]])(
     "windows of %j purchases are above the bound only after a revision, and are loaded once",
     (lengths) => {
-      const follower = new Follower(0, lengths, 10)
+      const follower = new Follower(0, lengths, [everything], 10)
       for (let sequence = 1; sequence <= 2_000; sequence += 1) follower.judge(sequence)
       expect(follower.reads).toBeLessThan(3_000)
     }

@@ -50,7 +50,7 @@ class Follower {
   walks = 0
   entriesMax = 0
   readonly windows: UserWindows
-  private readonly lengths: ReadonlyArray<number>
+  lengths: ReadonlyArray<number>
   private readonly scopes: ReadonlyArray<Scope>
   private readonly size: number
 
@@ -147,6 +147,14 @@ describe("the windows of a user with very many purchases", () => {
     expect(follower.windows.entries).toBeGreaterThan(300)
     expect(follower.windows.entries).toBeLessThan(400)
     expect(follower.long).toEqual(["900 everything"])
+  })
+
+  it("a window of a later rule becomes long if the other windows leave too little memory", () => {
+    const follower = new Follower(2_000, [900])
+    follower.judge(2_001)
+    follower.lengths = [900, 500]
+    follower.judge(2_002)
+    expect(follower.long).toEqual(["500 everything"])
   })
 
   it.each([[[1_001]], [[500, 501]], [[333, 334, 335]]])(

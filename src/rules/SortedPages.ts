@@ -17,6 +17,9 @@ const stretchPages = 1 << stretchBits
 /** The number of entries below which a loop moves entries faster than the built-in functions. */
 const loopMax = 24
 
+/** The first distance from its first guess at which a search in a page looks. */
+const stepMin = 4
+
 const noNumbers = new Float64Array(0)
 const noIntegers = new Int32Array(0)
 
@@ -241,8 +244,8 @@ export class SortedPages {
       const begin = page * pageEntries
       const count = directory.counts[at] as number
       const isFirst = at === 0 || (directory.lastKeys[at - 1] as number) <= above
-      const from = isFirst ? this.indexAbove(begin, count, above) : begin
-      const to = at === last ? this.indexAbove(begin, count, upTo) : begin + count
+      const from = isFirst ? this.indexAbove(directory, at, above) : begin
+      const to = at === last ? this.indexAbove(directory, at, upTo) : begin + count
       this.copy(from, to, found)
     }
   }
@@ -256,14 +259,35 @@ export class SortedPages {
     const at = directory.pageAbove(key)
     if (at === directory.size) return directory.before(at)
     const begin = (directory.pages[at] as number) * pageEntries
-    return directory.before(at) + this.indexAbove(begin, directory.counts[at] as number, key) - begin
+    return directory.before(at) + this.indexAbove(directory, at, key) - begin
   }
 
-  /** Returns the index of the first entry of a page whose key is above a key. */
-  private indexAbove(begin: number, count: number, key: number): number {
+  /**
+   * Returns the index of the first entry of a page whose key is above a key. Begins where the key would be if the keys
+   * of the page were spread evenly, because a search by halves alone reads more of the page from memory.
+   */
+  private indexAbove(directory: Directory, at: number, key: number): number {
     const { keys } = this
+    const begin = (directory.pages[at] as number) * pageEntries
+    const end = begin + (directory.counts[at] as number)
+    const lowest = at === 0 ? (keys[begin] as number) : (directory.lastKeys[at - 1] as number)
+    const share = (key - lowest) / ((directory.lastKeys[at] as number) - lowest)
     let low = begin
-    let high = begin + count
+    let high = end
+    const guess = begin + (share > 0 && share < 1 ? ((end - begin) * share) | 0 : share >= 1 ? end - begin - 1 : 0)
+    if ((keys[guess] as number) <= key) {
+      low = guess + 1
+      for (let step = stepMin; low + step < high; step *= 2) {
+        if ((keys[low + step] as number) > key) high = low + step
+        else low += step + 1
+      }
+    } else {
+      high = guess
+      for (let step = stepMin; high - step > low; step *= 2) {
+        if ((keys[high - step - 1] as number) <= key) low = high - step
+        else high -= step + 1
+      }
+    }
     while (low < high) {
       const middle = (low + high) >>> 1
       if ((keys[middle] as number) <= key) low = middle + 1

@@ -8,7 +8,9 @@ import { NodeTransport } from "nats/lib/src/node_transport.js"
 const abandon = (transport: NodeTransport): void => {
   let { socket } = transport as { readonly socket?: Socket }
   socket?.destroy()
+  // The client may close a transport twice.
   Object.defineProperty(transport, "socket", {
+    configurable: true,
     get: () => socket,
     set: (late?: Socket) => {
       socket = late

@@ -89,6 +89,7 @@ it("a socket that is connected only after the client has given up is closed at o
   const transport = new NodeTransport()
   const dialled = transport.connect({ hostname: "127.0.0.1", port: broker.port, tlsName: "" }, {})
   await transport.close()
+  await transport.close()
   await expect(dialled).rejects.toThrow()
   while (broker.sockets.length === 0) await new Promise((resolve) => setImmediate(resolve))
   const [socket] = broker.sockets

@@ -1,11 +1,11 @@
 import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import type { AppliedPurchase, Revision } from "../../src/account/Revision.ts"
-import { walkAll } from "../../src/rules/RevisionWalk.ts"
 import { LongWindow } from "../../src/rules/LongWindow.ts"
 import { everything, type Scope } from "../../src/rules/Rule.ts"
 import { UserWindows, type WindowNeed } from "../../src/rules/UserWindows.ts"
 import type { WindowBounds } from "../../src/rules/WindowWalk.ts"
+import { loadNeeds } from "./loadWindows.ts"
 
 const bounds: WindowBounds = { entriesOfUserMax: 1_000, blockEntriesMin: 16 }
 
@@ -78,23 +78,13 @@ class Follower {
 
   /** Loads what is missing for a revision. */
   load(sequence: number): void {
-    const needs = this.needs(sequence)
-    const areHeld = this.windows.has(needs)
-    const before = this.walks
-    const missing = () => {
-      const walks = this.windows.walks(needs, this.revisionAt(sequence).previous)
-      this.walks += walks.length
-      this.entriesMax = Math.max(this.entriesMax, this.windows.entries)
-      return walks
-    }
     const read = (of: number) =>
       Effect.sync(() => {
         this.reads += 1
         return this.revisionAt(of)
       })
-    Effect.runSync(walkAll(missing, () => read))
-    expect(areHeld).toBe(this.walks === before)
-    expect(this.windows.has(needs)).toBe(true)
+    this.walks += loadNeeds(this.windows, this.needs(sequence), this.revisionAt(sequence).previous, read).length
+    this.entriesMax = Math.max(this.entriesMax, this.windows.entries)
   }
 
   /** Checks the windows of all purchases of a revision, and adds the purchases. */

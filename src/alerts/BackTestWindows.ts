@@ -20,6 +20,7 @@ export const windowRevisionsMax = 100_000
 const windowEntriesMax = 1_000_000
 /** The memory that a user takes besides the purchases in the window states, as a number of purchases. */
 const userEntries = 4
+
 /** Fails a back-test, because a window of the rule has more than {@link windowRevisionsMax} revisions. */
 export class WindowTooLong extends Schema.TaggedError<WindowTooLong>()("WindowTooLong", { userId: Schema.String }) {
   override get message() {

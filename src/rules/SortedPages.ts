@@ -274,7 +274,8 @@ export class SortedPages {
     const share = (key - lowest) / ((directory.lastKeys[at] as number) - lowest)
     let low = begin
     let high = end
-    const guess = begin + (share > 0 && share < 1 ? ((end - begin) * share) | 0 : share >= 1 ? end - begin - 1 : 0)
+    // Any index of the page is a right guess: a wrong one only makes the search longer.
+    const guess = begin + Math.max(0, Math.min(((end - begin) * share) | 0, end - begin - 1))
     if ((keys[guess] as number) <= key) {
       low = guess + 1
       for (let step = stepMin; low + step < high; step *= 2) {

@@ -19,7 +19,7 @@ const abandon = (transport: NodeTransport): void => {
   })
 }
 
-const isClosing = Symbol.for("purchases/nats/isClosing")
+let isClosing = false
 
 /**
  * Makes the nats client close the sockets of attempts to connect that took too long. Without this change, the client
@@ -28,11 +28,10 @@ const isClosing = Symbol.for("purchases/nats/isClosing")
  * nothing.
  */
 export const closeAbandonedDials = (): void => {
-  const prototype = NodeTransport.prototype as NodeTransport & { [isClosing]?: true }
-  if (prototype[isClosing] === true) return
-  prototype[isClosing] = true
-  const { close } = prototype
-  prototype.close = function (this: NodeTransport, error?: Error) {
+  if (isClosing) return
+  isClosing = true
+  const { close } = NodeTransport.prototype
+  NodeTransport.prototype.close = function (this: NodeTransport, error?: Error) {
     if (!this.connected) abandon(this)
     return close.call(this, error)
   }

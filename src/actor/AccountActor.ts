@@ -263,6 +263,7 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
    * belong to one revision.
    */
   parts: ReadonlyArray<InputMessage<Tag>> = noParts
+  purchases = 0
   private looks: ReadonlyArray<LookEnvelope> = noLooks
   private decision: Decision | undefined
   private revision: Revision | undefined
@@ -389,7 +390,13 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     const committed = () => this.step(this.takeRefused, rejections)
     const { requests, writer } = this.hands
     requests.record(this.userToken, rejections, () =>
-      writer.submit({ userToken: "", parts: messages, line: () => undefined, committed })
+      writer.submit({
+        userToken: "",
+        parts: messages,
+        purchases: deliveries.length,
+        line: () => undefined,
+        committed
+      })
     )
   }
 
@@ -452,6 +459,7 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     const { conflicts, refusals } = decision
     if (isEmpty(decision)) return this.passOver(account, work, refusals)
     this.parts = work.messages
+    this.purchases = work.deliveries.length
     this.looks = work.looks
     this.decision = decision
     if (conflicts.length === 0 && refusals.length === 0) return hands.writer.submit(this)
@@ -465,10 +473,15 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
    * Lets the position pass work that leaves nothing to write. The rejected records of refused reversals are stored
    * before the position passes the reversals.
    */
-  private passOver(account: Account, { messages, looks }: Work<Tag>, refusals: ReadonlyArray<Refusal>): void {
+  private passOver(
+    account: Account,
+    { messages, deliveries, looks }: Work<Tag>,
+    refusals: ReadonlyArray<Refusal>
+  ): void {
     const { userToken, hands } = this
     const pass = (committed: () => void) => {
-      hands.writer.submit({ userToken, parts: messages, line: () => undefined, committed })
+      const purchases = deliveries.length
+      hands.writer.submit({ userToken, parts: messages, purchases, line: () => undefined, committed })
       this.finish(account, looks)
     }
     if (refusals.length === 0) return pass(() => undefined)

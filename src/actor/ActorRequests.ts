@@ -3,10 +3,10 @@ import type { Account, Targets } from "../account/Account.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import type { Rejection } from "../protocol/Rejection.ts"
 import type { SegmentContent, SegmentLinks } from "../account/Segment.ts"
-import { AccountReader, appliedPurchases, type LedgerInconsistent } from "../ledger/AccountReader.ts"
+import { AccountReader, appliedPurchases, type LedgerInconsistent, wholeAccountIn } from "../ledger/AccountReader.ts"
 import { writeBetween } from "../ledger/CrashPoint.ts"
 import { type StoredSegment, storeSegments } from "../ledger/StoredSegment.ts"
-import { CommitChain } from "../nats/CommitChain.ts"
+import { CommitChain, type JournalRecord } from "../nats/CommitChain.ts"
 import { recordAll, RejectedRecords } from "../nats/RejectedRecords.ts"
 import { forkInScope } from "../runtime/ForkInScope.ts"
 
@@ -16,6 +16,13 @@ import { forkInScope } from "../runtime/ForkInScope.ts"
  */
 const missingRetryWait = Duration.seconds(1)
 const missingRetriesMax = 4
+
+/** Repeats the read of an account's records for some seconds while a record is missing. */
+const untilFound = <A>(read: Effect.Effect<A, BrokerFailure | LedgerInconsistent>) =>
+  Effect.retry(read, {
+    while: (failure) => failure._tag === "LedgerInconsistent" && failure.isMissing === true,
+    schedule: Schedule.spaced(missingRetryWait).pipe(Schedule.upTo({ times: missingRetriesMax }))
+  })
 
 /** The services that the requests of actors need. */
 export type ActorServices = AccountReader | CommitChain | RejectedRecords
@@ -56,6 +63,35 @@ export interface ActorRequests {
   readonly record: (userToken: string, rejections: ReadonlyArray<Rejection>, done: () => void) => void
 }
 
+/** A load that waits for the read of the commit with the account's newest revision. */
+interface WaitingLoad {
+  readonly userToken: string
+  readonly done: (account: Account) => void
+  readonly unreadable: (problem: string) => void
+}
+
+/** The loads that wait for the reads of commits. Loads of accounts in the same commit share one read of the commit. */
+class WaitingLoads {
+  private readonly byCommit = new Map<number, Array<WaitingLoad>>()
+
+  /**
+   * Adds a load. If no load waits for the same commit, returns the list of the loads that wait for the commit, and the
+   * caller reads the commit.
+   */
+  add(commit: number, load: WaitingLoad): ReadonlyArray<WaitingLoad> | undefined {
+    const together = this.byCommit.get(commit)
+    if (together !== undefined) return void together.push(load)
+    const loads = [load]
+    this.byCommit.set(commit, loads)
+    return loads
+  }
+
+  /** Takes note that a commit was read. Later loads read the commit again. */
+  delete(commit: number): void {
+    this.byCommit.delete(commit)
+  }
+}
+
 /**
  * Makes the requests of an epoch's actors. The requests of actors end with the Effect scope of the epoch. `failed` ends
  * the epoch. `stillOwner` proves that the epoch owned the partition after the call.
@@ -81,17 +117,13 @@ export const makeActorRequests = (
       fork(answered)
     }
 
-    /** Reads records of an account, again and again for some seconds while a record is missing. */
     const readPatiently = <A>(
       userToken: string,
       read: Effect.Effect<A, BrokerFailure | LedgerInconsistent>,
       done: (value: A) => void,
       unreadable: (problem: string) => void
     ) => {
-      const finished = Effect.retry(read, {
-        while: (failure) => failure._tag === "LedgerInconsistent" && failure.isMissing === true,
-        schedule: Schedule.spaced(missingRetryWait).pipe(Schedule.upTo({ times: missingRetriesMax }))
-      }).pipe(
+      const finished = untilFound(read).pipe(
         Effect.map((value) => () => done(value)),
         Effect.catchTag("LedgerInconsistent", ({ problem }) =>
           Effect.flatMap(stillOwner, (isOwner) =>
@@ -104,9 +136,23 @@ export const makeActorRequests = (
       ask(userToken, finished, (goOn) => goOn())
     }
 
+    const waiting = new WaitingLoads()
+    const finishLoad = (commit: JournalRecord | undefined, newest: number, load: WaitingLoad) => {
+      const { userToken, done, unreadable } = load
+      const account = commit && wholeAccountIn(commit, userToken)
+      if (account !== undefined) return done(account)
+      readPatiently(userToken, reader.load(userToken, newest, commit), done, unreadable)
+    }
+
     return {
-      load: (userToken, newest, done, unreadable) =>
-        readPatiently(userToken, reader.load(userToken, newest), done, unreadable),
+      load: (userToken, newest, done, unreadable) => {
+        const loads = waiting.add(newest, { userToken, done, unreadable })
+        if (loads === undefined) return
+        ask(userToken, chain.at(newest), (commit) => {
+          waiting.delete(newest)
+          for (const load of loads) finishLoad(commit, newest, load)
+        })
+      },
       readTargets: (userToken, applied, done, unreadable) =>
         readPatiently(userToken, appliedPurchases(reader, userToken, applied), done, unreadable),
       seal: (userToken, contents, links, done) => {

@@ -80,6 +80,28 @@ const revisionIn = (
 }
 
 /**
+ * Returns an account whose newest revision is in a commit, if the newest revision has all entries of the account.
+ * Otherwise, and if the records are wrong, returns `undefined`, and the caller reads the account with
+ * {@link AccountReader}. A worker reads many accounts of one revision, and an effect for each would cost several times
+ * as much.
+ */
+export const wholeAccountIn = (commit: JournalRecord, userToken: string): Account | undefined => {
+  const line = revisionLineOf(commit.text, userToken)
+  if (line === undefined) return undefined
+  try {
+    const revision = revisionOfLine(line, commit.sequence)
+    const { count, purchases } = revision
+    if (purchases.length !== count) return undefined
+    const account = emptyAccount()
+    account.purchaseIds.expect(count)
+    evolve(account, revision, commit.sequence)
+    return account.purchaseIds.size === count ? account : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/**
  * Returns the revision of a user at a sequence that another record of the account names. Fails with
  * `LedgerInconsistent` if the revision is missing.
  */
@@ -193,9 +215,13 @@ export class AccountReader extends Context.Service<
     /**
      * Reads an account with its whole purchaseId set, given the sequence of the account's newest revision, or 0 for a
      * new user. Reads only the newest revision, and the revisions and segments that the newest revision names directly
-     * or through other records.
+     * or through other records. Does not read the commit at `newest` if the caller passes it as `commit`.
      */
-    readonly load: (userToken: string, newest: number) => Effect.Effect<Account, BrokerFailure | LedgerInconsistent>
+    readonly load: (
+      userToken: string,
+      newest: number,
+      commit?: JournalRecord
+    ) => Effect.Effect<Account, BrokerFailure | LedgerInconsistent>
     /**
      * Returns the revision of an account in the commit at a sequence; `undefined` if the commit has no revision of the
      * account.
@@ -212,11 +238,12 @@ export class AccountReader extends Context.Service<
       const revisionAt = (userToken: string, sequence: number) =>
         Effect.flatMap(chain.at(sequence), (commit) => revisionIn(commit, userToken))
 
-      const load = Effect.fnUntraced(function* (userToken: string, newest: number) {
+      const load = Effect.fnUntraced(function* (userToken: string, newest: number, commit?: JournalRecord) {
         const account = emptyAccount()
         if (newest === 0) return account
         const readNamed = (sequence: number) => namedRevision({ revisionAt }, userToken, sequence)
-        const stored = yield* readNamed(newest)
+        const found = commit === undefined ? revisionAt(userToken, newest) : revisionIn(commit, userToken)
+        const stored = (yield* found) ?? (yield* missing(userToken, `revision ${newest}`))
         const { count, segment, unsealed: unsealedRevisions } = stored.revision
         account.purchaseIds.expect(count)
         if (segment > 0) yield* takeSegments(chain, userToken, account, segment)
@@ -234,8 +261,8 @@ export class AccountReader extends Context.Service<
        * Reads an account. If the records of the account contradict each other, fails with `LedgerInconsistent`, because
        * the fault is in the journal.
        */
-      const loadWhole = (userToken: string, newest: number) =>
-        load(userToken, newest).pipe(
+      const loadWhole = (userToken: string, newest: number, commit?: JournalRecord) =>
+        load(userToken, newest, commit).pipe(
           Effect.catchDefect((defect) => inconsistent(userToken, `its records do not fit together (${String(defect)})`))
         )
 

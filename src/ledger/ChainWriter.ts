@@ -24,9 +24,10 @@ export interface ChainEpoch<Tag> {
   readonly stored: (userTokens: ReadonlyArray<string>, sequence: number) => void
   /**
    * Called when a commit is durable, after the `committed` functions of the commit's proposals were called. The
-   * argument `messages` has the messages that the new position passes: these messages are wholly committed.
+   * argument `messages` has the messages that the new position passes: these messages are wholly committed. The argument
+   * `purchases` is the number of purchases of the commit's proposals.
    */
-  readonly committed: (messages: ReadonlyArray<InputMessage<Tag>>) => void
+  readonly committed: (messages: ReadonlyArray<InputMessage<Tag>>, purchases: number) => void
   /**
    * Called when a commit failed, or when the outcome of the commit is unknown. After a failed commit the epoch can
    * commit no more purchases, and a new epoch has to begin.
@@ -50,6 +51,16 @@ export interface ChainWriter<Tag> {
 
 const reasonOf = (exit: Exit.Failure<unknown, { readonly message: string }>): string =>
   failureOf(exit)?.message ?? `defect: ${String(exit.cause)}`
+
+/** Finishes the parts of messages that proposals have. Returns the number of purchases in these parts. */
+const finishParts = (proposals: ReadonlyArray<RevisionProposal<unknown>>): number => {
+  let finished = 0
+  for (const { parts, purchases } of proposals) {
+    for (const part of parts) part.remaining -= 1
+    finished += purchases
+  }
+  return finished
+}
 
 /**
  * Writes the chain of a partition until the Effect scope closes. One commit is in flight, and each commit expects the sequence
@@ -78,7 +89,7 @@ export const openChainWriter = <Tag>(
 
     const commitNext = Effect.gen(function* () {
       const { proposals, lines, userTokens } = queue.takeCommit()
-      for (const { parts } of proposals) for (const part of parts) part.remaining -= 1
+      const purchases = finishParts(proposals)
       const messages = epoch.progress.advance()
       const prove = proof.publishing()
       isInFlight = true
@@ -89,7 +100,7 @@ export const openChainWriter = <Tag>(
       newest = exit.value
       epoch.stored(userTokens, newest)
       for (const proposal of proposals) proposal.committed(newest)
-      epoch.committed(messages)
+      epoch.committed(messages, purchases)
     })
 
     const died = (defect: unknown) => Effect.sync(() => epoch.failed(`a commit died: ${String(defect)}`))

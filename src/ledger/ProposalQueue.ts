@@ -16,6 +16,8 @@ export interface RevisionProposal<Tag> {
    * `parts`.
    */
   readonly parts: ReadonlyArray<InputMessage<Tag>>
+  /** The number of purchases in `parts`. */
+  readonly purchases: number
   /**
    * Returns the line of the revision. Returns `undefined` if the proposal has no revision, and only advances the
    * position. The chain writer calls `line` once, when it makes the commit, because a line that is made earlier only

@@ -12,23 +12,15 @@ import type { EpochState } from "./EpochState.ts"
 import type { PartitionPurchases } from "./OpenPurchases.ts"
 import { type OwnPartition, sortDelivery } from "./SortedDelivery.ts"
 
-/**
- * A message of the input log that is delivered and not wholly committed. `purchases` is the number of its open
- * purchases.
- */
-export interface OpenDelivery extends ReadDelivery {
-  readonly purchases: number
-}
-
 /** The parts of an epoch that the dispatcher of the epoch uses. */
 export interface DispatchingEpoch {
   readonly own: OwnPartition
   readonly state: EpochState
-  readonly progress: InputProgress<OpenDelivery>
+  readonly progress: InputProgress<ReadDelivery>
   readonly openPurchases: PartitionPurchases
   readonly watermark: DispatchWatermark
-  readonly actors: EpochActors<OpenDelivery>
-  readonly writer: Pick<ChainWriter<OpenDelivery>, "submit">
+  readonly actors: EpochActors<ReadDelivery>
+  readonly writer: Pick<ChainWriter<ReadDelivery>, "submit">
   /**
    * Called when unreadable parts of a message are rejected. Before the call, the rejected records are stored, and the
    * commit that finishes the parts is durable.
@@ -53,11 +45,19 @@ export const makeInputDispatcher = (
      * Stores the rejected records of unreadable parts of a message. When the records are stored, proposes that the
      * position pass the unreadable parts.
      */
-    const refuse = (message: InputMessage<OpenDelivery>, unreadable: ReadonlyArray<Unreadable>) => {
+    const refuse = (message: InputMessage<ReadDelivery>, unreadable: ReadonlyArray<Unreadable>) => {
       const rejections = unreadable.map((part): Rejection => ({ ...part, inputSequence: message.sequence }))
       const committed = () => epoch.refused(rejections)
       const recorded = recordAll(rejected, rejections).pipe(
-        Effect.map(() => writer.submit({ userToken: "", parts: [message], line: () => undefined, committed })),
+        Effect.map(() =>
+          writer.submit({
+            userToken: "",
+            parts: [message],
+            purchases: unreadable.length,
+            line: () => undefined,
+            committed
+          })
+        ),
         Effect.catch((failure) => Effect.sync(() => state.fail(failure.message)))
       )
       fork(recorded)
@@ -70,7 +70,7 @@ export const makeInputDispatcher = (
       const parts = byUser.length + (unreadable.length > 0 ? 1 : 0)
       const purchases = byUser.reduce((sum, { deliveries }) => sum + deliveries.length, unreadable.length)
       openPurchases.opened(purchases)
-      const message = progress.receive(delivery.sequence, parts, { ...delivery, purchases })
+      const message = progress.receive(delivery.sequence, parts, delivery)
       if (unreadable.length > 0) refuse(message, unreadable)
       for (const { userToken, deliveries } of byUser) {
         while (!actors.tell(userToken, { kind: "purchases", deliveries, message })) yield* registry.room

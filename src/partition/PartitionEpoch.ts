@@ -5,6 +5,7 @@ import { openChainWriter } from "../ledger/ChainWriter.ts"
 import { Heads } from "../ledger/Heads.ts"
 import { type InputMessage, InputProgress } from "../ledger/InputProgress.ts"
 import { takeOver } from "../ledger/Takeover.ts"
+import type { ReadDelivery } from "../nats/Delivery.ts"
 import { InputLog } from "../nats/InputLog.ts"
 import { PartitionConsumer } from "../nats/PartitionConsumer.ts"
 import { NoticeSender } from "./NoticeSender.ts"
@@ -12,7 +13,7 @@ import { makeCommitReports } from "./CommitReports.ts"
 import { DispatchWatermark } from "./DispatchWatermark.ts"
 import { openEpochState } from "./EpochState.ts"
 import { heldMessagesMax } from "./HeldInput.ts"
-import { makeInputDispatcher, type OpenDelivery } from "./InputDispatcher.ts"
+import { makeInputDispatcher } from "./InputDispatcher.ts"
 import { openInputPump } from "./InputPump.ts"
 import { OpenPurchases } from "./OpenPurchases.ts"
 import { requestsAnsweredMax, serveQueries } from "./QueryEndpoint.ts"
@@ -72,21 +73,21 @@ export const runPartitionEpoch = Effect.fnUntraced(function* (identity: EpochIde
 
   const state = yield* openEpochState
   const { isOpen, fail } = state
-  const progress = new InputProgress<OpenDelivery>(position)
+  const progress = new InputProgress<ReadDelivery>(position)
   const watermark = new DispatchWatermark(position)
   const { pump, begin } = yield* openInputPump({ partition, epoch, position, state })
   const { held } = pump
   const reports = yield* makeCommitReports(partition)
 
-  const committed = (messages: ReadonlyArray<InputMessage<OpenDelivery>>) => {
+  const committed = (messages: ReadonlyArray<InputMessage<ReadDelivery>>, purchases: number) => {
     pump.committed(messages.map(({ tag }) => tag))
-    openPurchases.committed(messages.reduce((sum, { tag }) => sum + tag.purchases, 0))
+    openPurchases.committed(purchases)
     notices.flush()
     pump.demand()
   }
   const stored = heads.committed
   const writer = yield* openChainWriter({ partition, worker, epoch, progress, isOpen, stored, committed, failed: fail })
-  const actors = yield* registry.forEpoch<OpenDelivery>({
+  const actors = yield* registry.forEpoch<ReadDelivery>({
     partition,
     writer,
     headOf: heads.find,

@@ -30,7 +30,7 @@ const makeRegistry = (settings: { readonly residentMax: number; readonly idleMil
       Layer.provideMerge(
         Layer.mergeAll(
           Layer.mock(AccountReader, { load }),
-          Layer.mock(CommitChain, {}),
+          Layer.mock(CommitChain, { at: () => Effect.undefined }),
           Layer.mock(RejectedRecords, {})
         )
       )

@@ -6,8 +6,8 @@ import { encodeCommit } from "../../src/protocol/Commit.ts"
 import type { PurchaseId, UserId } from "../../src/account/Identifier.ts"
 import { encodeRevision } from "../../src/protocol/RevisionCodec.ts"
 import { decodeSegment, encodeSegment } from "../../src/protocol/SegmentCodec.ts"
-import { AccountReader } from "../../src/ledger/AccountReader.ts"
-import { CommitChain } from "../../src/nats/CommitChain.ts"
+import { AccountReader, wholeAccountIn } from "../../src/ledger/AccountReader.ts"
+import { CommitChain, type JournalRecord } from "../../src/nats/CommitChain.ts"
 import { AccountLedger } from "../support/AccountLedger.ts"
 import { MemoryJournal } from "../support/MemoryJournal.ts"
 
@@ -38,9 +38,11 @@ const makeAccount = () => {
     }))
   ).pipe(Layer.provide(journal.chainLayer))
   const reader = AccountReader.layer.pipe(Layer.provide(chain))
-  const load = (userToken = "ann", newest = ledger.account.revisionSequence) =>
+  const load = (userToken = "ann", newest = ledger.account.revisionSequence, commit?: JournalRecord) =>
     Effect.runPromise(
-      Effect.result(Effect.flatMap(AccountReader, (one) => one.load(userToken, newest))).pipe(Effect.provide(reader))
+      Effect.result(Effect.flatMap(AccountReader, (one) => one.load(userToken, newest, commit))).pipe(
+        Effect.provide(reader)
+      )
     )
   return { journal, ledger, load, read }
 }
@@ -195,6 +197,72 @@ const problemOf = async (made: Made) => {
   const result = await made.load()
   return result._tag === "Failure" && result.failure._tag === "LedgerInconsistent" ? result.failure.problem : result
 }
+
+describe("an account that is read from one commit", () => {
+  const wholeAccount = ({ journal, ledger }: Made, userToken = "ann") => {
+    const commit = journal.at(ledger.account.revisionSequence)
+    return commit && wholeAccountIn(commit, userToken)
+  }
+
+  it("an account of one revision equals the account that its actor had in memory", () =>
+    fc.assert(
+      fc.property(fc.array(fc.nat({ max: 150 }), { minLength: 1, maxLength: 80 }), (group) => {
+        const made = makeAccount()
+        commitAll(made, [group])
+        const account = wholeAccount(made)
+        const ids = range(0, 151)
+        expect(account && contentOf(account, ids)).toEqual(contentOf(made.ledger.account, ids))
+      })
+    ))
+
+  it("an account that further records belong to is not read from its newest commit alone", () => {
+    const two = makeAccount()
+    commitAll(two, [[1], [2]])
+    expect(wholeAccount(two)).toBeUndefined()
+    const sealed = makeAccount()
+    commitAll(sealed, [range(0, 256)])
+    sealed.ledger.beginSeal()
+    commitLast(sealed, 256)
+    expect(sealed.ledger.account).toMatchObject({ unsealedRevisions: 1, count: 257 })
+    expect(wholeAccount(sealed)).toBeUndefined()
+  })
+
+  it("an account is not read from a commit without its revision, or with a revision that is malformed", () => {
+    const made = makeAccount()
+    commitAll(made, [[1]])
+    expect(wholeAccount(made, "bob")).toBeUndefined()
+    expect(wholeAccount(made)?.count).toBe(1)
+    const { revisionSequence } = made.ledger.account
+    const text = made.journal.at(revisionSequence)?.text ?? ""
+    const twice = text.replace('",1,', '",2,').replace(/\[(\["p1".*?\])\]/, "[$1,$1]")
+    expect(twice).toContain('["p1"')
+    for (const spoilt of [
+      twice,
+      text.replace('",1,', '",2,'),
+      text.replace("]]", "]"),
+      text.replace('["ann"', '["anna"')
+    ]) {
+      expect(spoilt).not.toBe(text)
+      made.journal.spoil(revisionSequence, spoilt)
+      expect(wholeAccount(made)).toBeUndefined()
+    }
+  })
+
+  it("an account is read with the commit that is given, and that commit is not read again", async () => {
+    const made = makeAccount()
+    commitAll(made, [[1], [2]])
+    const { revisionSequence } = made.ledger.account
+    const commit = made.journal.at(revisionSequence)
+    const result = await made.load("ann", revisionSequence, commit)
+    expect(result).toMatchObject({ success: { count: 2 } })
+    expect(made.read).toEqual([made.ledger.revisions[0]?.sequence])
+    const other = makeAccount()
+    commitAll(other, [[1], [2]])
+    expect(await other.load("cid", revisionSequence, commit)).toMatchObject({
+      failure: { problem: `account cid: revision ${revisionSequence} is missing`, isMissing: true }
+    })
+  })
+})
 
 describe("an incomplete account, which would take a repeat for a new purchase", () => {
   /** Makes an account with two segments, an unsealed revision, and the newest revision. */

@@ -73,6 +73,8 @@ class TestEpoch implements ChainEpoch<number> {
   readonly epoch = takeover
   readonly progress = new InputProgress<number>(0)
   readonly told: Array<{ users: ReadonlyArray<string>; sequence: number; messages: ReadonlyArray<number> }> = []
+  /** The number of purchases of each commit. */
+  readonly purchases: Array<number> = []
   readonly failures: Array<string> = []
   /** The newest commit that was reported to the epoch. */
   newest = { users: [] as ReadonlyArray<string>, sequence: 0 }
@@ -81,8 +83,10 @@ class TestEpoch implements ChainEpoch<number> {
   readonly isOpen = () => this.failures.length === 0
   readonly failed = (reason: string) => void this.failures.push(reason)
   readonly stored = (users: ReadonlyArray<string>, sequence: number) => void (this.newest = { users, sequence })
-  readonly committed = (messages: ReadonlyArray<InputMessage<number>>) =>
-    void this.told.push({ ...this.newest, messages: messages.map((message) => message.sequence) })
+  readonly committed = (messages: ReadonlyArray<InputMessage<number>>, purchases: number) => {
+    this.told.push({ ...this.newest, messages: messages.map((message) => message.sequence) })
+    this.purchases.push(purchases)
+  }
 
   receive(parts = 1): InputMessage<number> {
     this.received += 1
@@ -98,10 +102,15 @@ const commitOf = (epoch: number, sequence: number): JournalRecord => ({
 })
 
 const lineOf = (userToken: string, bytes = 20): string => JSON.stringify([userToken, "x".repeat(bytes)])
-const proposal = (userToken: string, parts: ReadonlyArray<InputMessage<number>>): RevisionProposal<number> => ({
+const proposal = (
+  userToken: string,
+  parts: ReadonlyArray<InputMessage<number>>,
+  purchases = parts.length
+): RevisionProposal<number> => ({
   userToken,
   line: () => lineOf(userToken),
   parts,
+  purchases,
   committed: () => undefined
 })
 
@@ -139,7 +148,7 @@ describe("the writer of a chain", () => {
       const parts = [epoch.receive()]
       const committed = (sequence: number) =>
         void seen.push({ sequence, newest: epoch.newest.sequence, told: epoch.told.length })
-      writer.submit({ userToken: "ann", line: () => lineOf("ann"), parts, committed })
+      writer.submit({ ...proposal("ann", parts), committed })
       yield* settle
       expect({ seen, newest: epoch.newest.sequence }).toEqual({ seen: [], newest: 0 })
       yield* chain.answer(Effect.succeed(20))
@@ -169,10 +178,28 @@ describe("the writer of a chain", () => {
     })
   )
 
+  it.effect("the writer tells how many purchases a commit has, also before the position passes their messages", () =>
+    Effect.gen(function* () {
+      const { chain, epoch, writer } = yield* setUp
+      const first = epoch.receive(2)
+      writer.submit(proposal("ann", [first], 3))
+      writer.submit({ ...proposal("cid", [epoch.receive()], 4), line: () => undefined })
+      yield* settle
+      writer.submit(proposal("bob", [first], 2))
+      yield* settle
+      expect(epoch.purchases).toEqual([])
+      yield* chain.answer(Effect.succeed(20))
+      expect(epoch.purchases).toEqual([7])
+      yield* chain.answer(Effect.succeed(21))
+      expect(epoch.purchases).toEqual([7, 2])
+      expect(epoch.told.map(({ messages }) => messages)).toEqual([[], [1, 2]])
+    })
+  )
+
   it.effect("the writer stores a commit with the position and no revision if all input was decided before", () =>
     Effect.gen(function* () {
       const { chain, epoch, writer } = yield* setUp
-      writer.submit({ userToken: "ann", line: () => undefined, parts: [epoch.receive()], committed: () => undefined })
+      writer.submit({ ...proposal("ann", [epoch.receive()]), line: () => undefined })
       yield* settle
       expect(chain.commits).toEqual([{ users: [], position: 1, epoch: takeover, after: takeover }])
       yield* chain.answer(Effect.succeed(20))
@@ -245,9 +272,8 @@ describe("the commits of a chain", () => {
         if (line !== undefined) submitted.push(line)
         const parts = taken.flatMap((index) => messages[index] ?? [])
         writer.submit({
-          userToken: user,
+          ...proposal(user, parts),
           line: () => line,
-          parts,
           committed: (at) => void told.push([line ?? "none", at])
         })
       }
@@ -373,7 +399,7 @@ describe("a line of a commit that cannot be written", () => {
       const line = () => {
         throw new Error("no line")
       }
-      writer.submit({ userToken: "ann", parts: [epoch.receive()], line, committed: () => undefined })
+      writer.submit({ ...proposal("ann", [epoch.receive()]), line })
       yield* settle
       expect(epoch.failures).toEqual(["a commit died: Error: no line"])
       expect(chain.appended).toEqual([])

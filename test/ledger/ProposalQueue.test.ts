@@ -10,6 +10,7 @@ const proposal = (userToken: string, line: string): RevisionProposal<number> => 
   userToken,
   line: () => line,
   parts: [],
+  purchases: 1,
   committed: () => undefined
 })
 

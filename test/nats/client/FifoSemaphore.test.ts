@@ -36,6 +36,19 @@ describe("A FIFO semaphore", () => {
     expect(turns.begun).toEqual([0, 1, 2, 3, 4])
   })
 
+  it("effects that wait begin together, when half of the permits are free", async () => {
+    const turns = beginAll(4, 8)
+    await begunAre(turns, [0, 1, 2, 3])
+    turns.end(2)
+    await Effect.runPromise(Fiber.join(turns.fibers[2] as Fiber.Fiber<void>))
+    expect(turns.begun).toEqual([0, 1, 2, 3])
+    turns.end(0)
+    await begunAre(turns, [0, 1, 2, 3, 4, 5])
+    turns.end(5)
+    turns.end(4)
+    await begunAre(turns, [0, 1, 2, 3, 4, 5, 6, 7])
+  })
+
   it("no permit is lost when effects that run or wait are interrupted", async () => {
     const turns = beginAll(1, 4)
     await begunAre(turns, [0])

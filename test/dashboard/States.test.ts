@@ -110,13 +110,15 @@ describe(`the states of the page (pictures in ${screenshots})`, needs(browserNee
     async (...look) => {
       if ((await service.get("/users/ann@x.org/purchases/order-2026-1013")).status === 404) await fill()
       await open(...look)
+      const seen = Promise.withResolvers<void>()
       await page.route("**/users/*/purchases*", async (route) => {
-        await new Promise((resolve) => setTimeout(resolve, 1_500))
+        await seen.promise
         return route.continue()
       })
       await goTo({ user: "ann@x.org" })
       await page.locator("#user-loading").waitFor()
       await check("loading", look)
+      seen.resolve()
       await page.locator("#user-account").waitFor()
       await page.unrouteAll({ behavior: "wait" })
       await page.locator("#alerts tbody tr").first().waitFor()

@@ -1,5 +1,6 @@
 import { once } from "node:events"
 import type { Socket } from "node:net"
+import type { HttpBindings } from "@hono/node-server"
 import { Hono } from "hono"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { CallerLimits, limitsDefault } from "../../../src/edge/limits/CallerLimits.ts"
@@ -233,12 +234,18 @@ describe("the connections of a server", () => {
   })
 
   it("a server ends a connection whose caller does not read the answer", async () => {
-    const server = await serve(app, { answer: 200, check: 50 })
+    const ended = Promise.withResolvers<void>()
+    const slow = new Hono().get("/", (http) => {
+      const { outgoing } = http.env as HttpBindings
+      outgoing.once("close", ended.resolve)
+      return http.text("x".repeat(20_000_000))
+    })
+    const server = await serve(slow, { answer: 200, check: 50 })
     const socket = await open(server.port)
     socket.on("error", () => undefined)
     socket.pause()
     socket.write("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
-    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    await ended.promise
     let received = 0
     socket.on("data", (chunk: Buffer) => void (received += chunk.length))
     await closed(socket)

@@ -3,7 +3,13 @@ import type { Account, Targets } from "../account/Account.ts"
 import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import type { Rejection } from "../protocol/Rejection.ts"
 import type { SegmentContent, SegmentLinks } from "../account/Segment.ts"
-import { AccountReader, appliedPurchases, type LedgerInconsistent, wholeAccountIn } from "../ledger/AccountReader.ts"
+import {
+  AccountReader,
+  appliedPurchases,
+  type LedgerInconsistent,
+  readableRevisionIn,
+  wholeAccountOf
+} from "../ledger/AccountReader.ts"
 import { writeBetween } from "../ledger/CrashPoint.ts"
 import { type StoredSegment, storeSegments } from "../ledger/StoredSegment.ts"
 import { CommitChain, type JournalRecord } from "../nats/CommitChain.ts"
@@ -28,8 +34,8 @@ const untilFound = <A>(read: Effect.Effect<A, BrokerFailure | LedgerInconsistent
 export type ActorServices = AccountReader | CommitChain | RejectedRecords
 
 /**
- * The requests of an epoch's actors to the broker. Each request of an actor calls `done` once, in a fiber of its own. A
- * request that fails does not call `done`, and ends the epoch.
+ * The requests of an epoch's actors to the broker. Each request of an actor calls `done` once. Loads of accounts in
+ * one commit share a read and a fiber. A request that fails does not call `done`, and ends the epoch.
  */
 export interface ActorRequests {
   /**
@@ -75,8 +81,8 @@ class WaitingLoads {
   private readonly byCommit = new Map<number, Array<WaitingLoad>>()
 
   /**
-   * Adds a load. If no load waits for the same commit, returns the list of the loads that wait for the commit, and the
-   * caller reads the commit.
+   * Adds a load. Returns `undefined` if another load already waits for the commit. Otherwise returns the new list of
+   * the commit's loads, and the caller reads the commit.
    */
   add(commit: number, load: WaitingLoad): ReadonlyArray<WaitingLoad> | undefined {
     const together = this.byCommit.get(commit)
@@ -139,9 +145,11 @@ export const makeActorRequests = (
     const waiting = new WaitingLoads()
     const finishLoad = (commit: JournalRecord | undefined, newest: number, load: WaitingLoad) => {
       const { userToken, done, unreadable } = load
-      const account = commit && wholeAccountIn(commit, userToken)
+      // Only the revision is kept for further reads, because the text of a commit is large.
+      const stored = commit && readableRevisionIn(commit, userToken)
+      const account = stored && wholeAccountOf(stored)
       if (account !== undefined) return done(account)
-      readPatiently(userToken, reader.load(userToken, newest, commit), done, unreadable)
+      readPatiently(userToken, reader.load(userToken, newest, stored), done, unreadable)
     }
 
     return {

@@ -109,7 +109,7 @@ export class RuleStore extends Context.Service<
     /** Returns the rules of a user, with every change that was acknowledged before the call. */
     readonly read: (userId: string) => Effect.Effect<StoredRules, ReadFailure>
     /**
-     * Puts a rule under an id. Stores nothing if the user has the same rule under the id already. After
+     * Puts a rule under an id. If the user has the same rule under the id already, the rule keeps its version. After
      * `OutcomeUnknown` the rule may be stored or not. A successful repeat of the call shows that the rule is stored.
      */
     readonly put: (
@@ -142,7 +142,9 @@ export class RuleStore extends Context.Service<
 
       /**
        * Stores the set that `decide` makes of the user's newest rules. Calls `decide` again after each lost
-       * compare-and-set.
+       * compare-and-set. Stores a set that is unchanged as well, because only a stored message proves that the set was
+       * the newest. A broker that is cut off from the others may take itself for the leader for some seconds, and return
+       * an older set.
        */
       const change = Effect.fnUntraced(function* <Refusal extends RuleRefusal>(
         userToken: string,
@@ -152,7 +154,6 @@ export class RuleStore extends Context.Service<
           const before = yield* stored(userToken)
           const set = decide(before.set, yield* rulesInAll)
           if (set instanceof Error) return yield* Effect.fail(set)
-          if (set === before.set) return { before, after: before }
           if (attempt > changeAttemptsMax) {
             const reason = `Other changes of the same rules came first ${changeAttemptsMax} times.`
             return yield* new RulesBusy({ reason })

@@ -62,6 +62,21 @@ const revisionOfLine = (line: string, sequence: number): Revision => {
 }
 
 /**
+ * Returns the revision of a user in a commit. Returns `undefined` if the commit has no revision of the user, or if the
+ * line of the revision is malformed.
+ */
+export const readableRevisionIn = (commit: JournalRecord, userToken: string): ReadRevision | undefined => {
+  const line = revisionLineOf(commit.text, userToken)
+  if (line === undefined) return undefined
+  const { sequence, storedAt } = commit
+  try {
+    return { sequence, revision: revisionOfLine(line, sequence), storedAt }
+  } catch {
+    return undefined
+  }
+}
+
+/**
  * Returns the revision of a user in a commit; `undefined` if the commit has no revision of the user. Fails with
  * `LedgerInconsistent` if the line of the revision is malformed.
  */
@@ -69,36 +84,31 @@ const revisionIn = (
   commit: JournalRecord | undefined,
   userToken: string
 ): Effect.Effect<ReadRevision | undefined, LedgerInconsistent> => {
-  const line = commit && revisionLineOf(commit.text, userToken)
-  if (commit === undefined || line === undefined) return Effect.undefined
-  const { sequence, storedAt } = commit
-  try {
-    return Effect.succeed({ sequence, revision: revisionOfLine(line, sequence), storedAt })
-  } catch {
-    return inconsistent(userToken, `revision ${sequence} cannot be read`)
-  }
+  if (commit === undefined) return Effect.undefined
+  const found = readableRevisionIn(commit, userToken)
+  if (found !== undefined) return Effect.succeed(found)
+  return revisionLineOf(commit.text, userToken) === undefined
+    ? Effect.undefined
+    : inconsistent(userToken, `revision ${commit.sequence} cannot be read`)
 }
 
 /**
- * Returns an account whose newest revision is in a commit, if the newest revision has all entries of the account.
- * Otherwise, and if the records are wrong, returns `undefined`, and the caller reads the account with
- * {@link AccountReader}. A worker reads many accounts of one revision, and an effect for each would cost several times
- * as much.
+ * Returns an account, given its newest revision, if that revision is the account's only revision. Returns `undefined`
+ * if the account needs further records, or if the revision contradicts itself. A worker reads many accounts that have
+ * one revision. One effect for each of them would cost more than the decoding.
  */
-export const wholeAccountIn = (commit: JournalRecord, userToken: string): Account | undefined => {
-  const line = revisionLineOf(commit.text, userToken)
-  if (line === undefined) return undefined
+export const wholeAccountOf = ({ revision, sequence }: ReadRevision): Account | undefined => {
+  const { count, purchases, previous, unsealed, segment } = revision
+  const isOnly = unsealed === 1 && segment === 0 && previous.length === 0 && purchases.length === count
+  if (!isOnly) return undefined
+  const account = emptyAccount()
+  account.purchaseIds.expect(count)
   try {
-    const revision = revisionOfLine(line, commit.sequence)
-    const { count, purchases } = revision
-    if (purchases.length !== count) return undefined
-    const account = emptyAccount()
-    account.purchaseIds.expect(count)
-    evolve(account, revision, commit.sequence)
-    return account.purchaseIds.size === count ? account : undefined
+    evolve(account, revision, sequence)
   } catch {
     return undefined
   }
+  return account.purchaseIds.size === count ? account : undefined
 }
 
 /**
@@ -215,12 +225,12 @@ export class AccountReader extends Context.Service<
     /**
      * Reads an account with its whole purchaseId set, given the sequence of the account's newest revision, or 0 for a
      * new user. Reads only the newest revision, and the revisions and segments that the newest revision names directly
-     * or through other records. Does not read the commit at `newest` if the caller passes it as `commit`.
+     * or through other records. Does not read the newest revision if the caller passes it as `stored`.
      */
     readonly load: (
       userToken: string,
       newest: number,
-      commit?: JournalRecord
+      stored?: ReadRevision
     ) => Effect.Effect<Account, BrokerFailure | LedgerInconsistent>
     /**
      * Returns the revision of an account in the commit at a sequence; `undefined` if the commit has no revision of the
@@ -238,12 +248,11 @@ export class AccountReader extends Context.Service<
       const revisionAt = (userToken: string, sequence: number) =>
         Effect.flatMap(chain.at(sequence), (commit) => revisionIn(commit, userToken))
 
-      const load = Effect.fnUntraced(function* (userToken: string, newest: number, commit?: JournalRecord) {
+      const load = Effect.fnUntraced(function* (userToken: string, newest: number, given?: ReadRevision) {
         const account = emptyAccount()
         if (newest === 0) return account
         const readNamed = (sequence: number) => namedRevision({ revisionAt }, userToken, sequence)
-        const found = commit === undefined ? revisionAt(userToken, newest) : revisionIn(commit, userToken)
-        const stored = (yield* found) ?? (yield* missing(userToken, `revision ${newest}`))
+        const stored = given ?? (yield* readNamed(newest))
         const { count, segment, unsealed: unsealedRevisions } = stored.revision
         account.purchaseIds.expect(count)
         if (segment > 0) yield* takeSegments(chain, userToken, account, segment)
@@ -261,8 +270,8 @@ export class AccountReader extends Context.Service<
        * Reads an account. If the records of the account contradict each other, fails with `LedgerInconsistent`, because
        * the fault is in the journal.
        */
-      const loadWhole = (userToken: string, newest: number, commit?: JournalRecord) =>
-        load(userToken, newest, commit).pipe(
+      const loadWhole = (userToken: string, newest: number, stored?: ReadRevision) =>
+        load(userToken, newest, stored).pipe(
           Effect.catchDefect((defect) => inconsistent(userToken, `its records do not fit together (${String(defect)})`))
         )
 

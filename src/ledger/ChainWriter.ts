@@ -52,7 +52,7 @@ export interface ChainWriter<Tag> {
 const reasonOf = (exit: Exit.Failure<unknown, { readonly message: string }>): string =>
   failureOf(exit)?.message ?? `defect: ${String(exit.cause)}`
 
-/** Finishes the parts of messages that proposals have. Returns the number of purchases in these parts. */
+/** Finishes the parts of messages that proposals have. Returns the number of purchases of the proposals. */
 const finishParts = (proposals: ReadonlyArray<RevisionProposal<unknown>>): number => {
   let finished = 0
   for (const { parts, purchases } of proposals) {

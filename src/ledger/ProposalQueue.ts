@@ -16,7 +16,7 @@ export interface RevisionProposal<Tag> {
    * `parts`.
    */
   readonly parts: ReadonlyArray<InputMessage<Tag>>
-  /** The number of purchases in `parts`. */
+  /** The number of the proposal's purchases and reversals, also of those that are refused or unreadable. */
   readonly purchases: number
   /**
    * Returns the line of the revision. Returns `undefined` if the proposal has no revision, and only advances the

@@ -2,9 +2,10 @@ import { Context, Effect, Latch, Layer, type Scope } from "effect"
 import type { AccountReads } from "../actor/AccountActor.ts"
 
 /**
- * The most purchases of all partitions that are given to actors and not committed. At {@link openPurchasesMax}
- * purchases, a partition with open purchases waits, and keeps its next message undecoded. If more purchases were
- * decoded, their objects would live so long that the garbage collector would move them several times.
+ * The most purchases of all partitions that are decoded and not committed. At {@link openPurchasesMax} purchases, a
+ * partition with counted purchases waits, and keeps its next message undecoded. If more purchases were decoded, their
+ * objects would live so long that the garbage collector would move them several times. Unreadable parts of messages
+ * count too.
  *
  * One purchase of each account that is being read from the broker does not count towards the bound. If one purchase of
  * each such account counted, a worker without accounts in memory would have few reads in flight, and would mostly wait
@@ -15,8 +16,8 @@ export const openPurchasesMax = 1_000
 /** The purchases of one partition that are given to actors and not committed. */
 export interface PartitionPurchases {
   /**
-   * Waits until the partition has room for a message. A partition without open purchases always has room, so that other
-   * partitions cannot block this partition.
+   * Waits until the partition has room for a message. A partition without counted purchases always has room, so that
+   * other partitions cannot block this partition.
    */
   readonly room: Effect.Effect<void>
   /** Counts purchases that are given to actors. */

@@ -67,6 +67,8 @@ class TestActor {
   /** The stored messages in order: `segment`, `record rejected.<input sequence>.<index>` and `commit`. */
   readonly stored: Array<string> = []
   readonly proposals: Array<RevisionProposal<number>> = []
+  /** The number of purchases of each proposal. */
+  readonly purchases: Array<number> = []
   readonly revisions: Array<Revision> = []
   readonly failures: Array<string> = []
   readonly conflicts: Array<string> = []
@@ -134,7 +136,7 @@ class TestActor {
         requests,
         wake: (actor: ResidentActor) => dispatcher.scheduleTask(() => actor.turn(), 0),
         mailboxMax: 1_000,
-        writer: { submit: (proposal: RevisionProposal<number>) => void this.proposals.push(proposal) },
+        writer: { submit: (proposal: RevisionProposal<number>) => this.submit(proposal) },
         headOf: () => this.head,
         reads: { begun: () => void this.reads.push("begun"), ended: () => void this.reads.push("ended") },
         applied: () => undefined,
@@ -222,6 +224,12 @@ class TestActor {
       quantity
     }
     return { purchase, inputSequence: this.inputSequence, inputIndex: 0, storedAt: 0 }
+  }
+
+  private submit(proposal: RevisionProposal<number>): void {
+    // An actor is its own proposal, so the number of its purchases changes with its next revision.
+    this.purchases.push(proposal.purchases)
+    this.proposals.push(proposal)
   }
 
   private tell(deliveries: ReadonlyArray<Delivered>): void {
@@ -747,6 +755,65 @@ describe("an actor of one account", () => {
       for (const proposal of actor.proposals.splice(0)) proposal.committed(10)
       expect(actor.refused.length).toBeGreaterThanOrEqual(2)
       expect(actor.failures).toEqual([])
+    })
+  )
+})
+
+describe("the number of purchases of a proposal", () => {
+  it.effect("a proposal counts new purchases, repeats, conflicts, and reversals that are refused", () =>
+    Effect.gen(function* () {
+      const actor = yield* given()
+      yield* actor.giveTogether([1, 2, 3])
+      yield* actor.commit()
+      yield* actor.giveTogether([1, 2])
+      yield* actor.commit()
+      yield* actor.give([4], 2)
+      yield* actor.commit()
+      yield* actor.give([4], 3)
+      yield* actor.commit()
+      yield* actor.giveReversals(["x", 99], ["y", 98])
+      yield* actor.pass()
+      expect(actor.refusedReversals).toHaveLength(2)
+      expect(actor.conflicts).toHaveLength(1)
+      expect(actor.purchases).toEqual([3, 2, 1, 1, 2])
+    })
+  )
+
+  it.effect("a proposal counts purchases that were decided before, which leave nothing to write", () =>
+    Effect.gen(function* () {
+      const first = yield* given()
+      yield* first.giveTogether([1, 2])
+      yield* first.commit()
+      const next = yield* TestActor.onCommit(first.journal.newest(0)?.text ?? "")
+      yield* next.start()
+      yield* next.giveTogether([1, 2])
+      yield* next.pass()
+      expect(next.purchases).toEqual([2])
+    })
+  )
+
+  it.effect("a proposal counts the purchases of an account that cannot be read", () =>
+    Effect.gen(function* () {
+      const actor = yield* given({ applied: range(0, 3) })
+      actor.journal.spoil(1, '{}\n["ann","x"]\n')
+      yield* actor.start()
+      yield* actor.giveTogether([3, 4])
+      yield* settle
+      expect(actor.stopped).toHaveLength(1)
+      yield* actor.pass()
+      expect(actor.purchases).toEqual([1, 1, 1, 2])
+    })
+  )
+
+  it.effect("a proposal counts the purchases that wait for a segment", () =>
+    Effect.gen(function* () {
+      const actor = yield* given({ applied: range(0, 31), holding: "seals" })
+      yield* actor.give([31])
+      yield* actor.commit()
+      yield* actor.giveTogether([32, 33])
+      yield* actor.seals.release
+      yield* actor.commit()
+      expect(actor.purchases.slice(31)).toEqual([1, 2])
     })
   )
 })

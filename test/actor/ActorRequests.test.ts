@@ -1,5 +1,6 @@
 import { it } from "@effect/vitest"
 import { Deferred, Effect, Layer } from "effect"
+import { TestClock } from "effect/testing"
 import { describe, expect } from "vitest"
 import type { Account, Delivered } from "../../src/account/Account.ts"
 import type { PurchaseId, UserId } from "../../src/account/Identifier.ts"
@@ -70,7 +71,7 @@ class Loads {
   readonly unreadable = (problem: string) => void this.problems.push(problem)
 }
 
-/** Stores one commit with the newest revisions of users, who have some revisions each. Returns its sequence. */
+/** Stores one commit with the newest revisions of users, who have some revisions each. Returns the commit's sequence. */
 const commitTogether = (journal: MemoryJournal, revisions: Readonly<Record<string, number>>): number => {
   const append = (text: string) =>
     Effect.runSync(journal.append(partition, text, journal.newest(partition)?.sequence ?? 0))
@@ -145,7 +146,7 @@ describe("loads of accounts", () => {
     )
   )
 
-  it.effect("a user without a revision in the commit that the heads name is reported, and the others are loaded", () =>
+  it.effect("a user whose revision is malformed is reported, and the other users of the commit are loaded", () =>
     withLoads((loads) =>
       Effect.gen(function* () {
         const { load } = yield* loads.requests
@@ -155,7 +156,27 @@ describe("loads of accounts", () => {
         yield* settle
         yield* loads.answer()
         expect([...loads.loaded]).toEqual([["ann", 1]])
+        yield* loads.answer()
         expect(loads.problems).toEqual([`account bob: revision ${newest} cannot be read`])
+      })
+    )
+  )
+
+  it.effect("a user without a revision in the commit is reported after the last repeat of the read", () =>
+    withLoads((loads) =>
+      Effect.gen(function* () {
+        const { load } = yield* loads.requests
+        const newest = commitTogether(loads.journal, { ann: 1 })
+        for (const user of ["bob", "ann"]) load(user, newest, loads.take(user), loads.unreadable)
+        yield* settle
+        for (let repeat = 0; repeat <= 5; repeat += 1) {
+          yield* loads.answer()
+          yield* TestClock.adjust("1 second")
+          yield* settle
+        }
+        expect([...loads.loaded]).toEqual([["ann", 1]])
+        expect(loads.problems).toEqual([`account bob: revision ${newest} is missing`])
+        expect(loads.read).toHaveLength(6)
       })
     )
   )

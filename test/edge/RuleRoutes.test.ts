@@ -36,9 +36,11 @@ const put = (path: string, body = ruleText(), headers?: Record<string, string>) 
 type Values = (typeof RuleValues)["Service"]
 
 /** Makes an edge's application over the values of rules that `replace` returns, with a number of rules of all users. */
+// The context of a started edge has more services than its routes use.
+const realValues = () => Context.get(service.edge.services as Context.Context<EdgeServices | RuleValues>, RuleValues)
+
 const appOver = async (replace: (real: Values) => Partial<Values>, rulesInAll = 0): Promise<Hono> => {
-  // The context of a started edge has more services than its routes use.
-  const real = Context.get(service.edge.services as Context.Context<EdgeServices | RuleValues>, RuleValues)
+  const real = realValues()
   const store = await Effect.runPromise(
     Effect.service(RuleStore).pipe(
       Effect.provide(RuleStore.layer),
@@ -76,6 +78,9 @@ const valuesOf = async (userId: string): Promise<number> => {
   return count
 }
 
+const sequenceOf = ({ body }: { readonly body: string }): number =>
+  (JSON.parse(body) as { readonly ledgerSequence: number }).ledgerSequence
+
 describe("PUT /users/{id}/rules/{ruleId}", () => {
   it("PUT stores a new rule, and answers 201 with its version, its ledgerSequence and the rule as a sentence", async () => {
     const stored = await put(
@@ -95,16 +100,37 @@ describe("PUT /users/{id}/rules/{ruleId}", () => {
     expect(await service.get("/users/ann/rules/cheap", { "if-none-match": '"1"' })).toMatchObject({ status: 304 })
   })
 
-  it("a PUT of the same rule is answered with 200, and changes nothing, however the rule is written", async () => {
+  it("a PUT of the same rule is answered with 200, and the rule keeps its version, however it is written", async () => {
     const first = await put("/users/bob/rules/r", ruleText({ threshold: 12.5 }))
+    let before = sequenceOf(first)
     for (const body of [
       ruleText({ threshold: 12.5 }),
       '{ "measure":"value", "product":"Laptop", "is":"less-or-equal", "threshold":1.250E1, "who":"self", "enabled":true, "note":"" }'
     ]) {
       const again = await put("/users/bob/rules/r", body)
-      expect(again).toMatchObject({ status: 200, headers: { etag: '"1"' }, body: first.body })
+      expect(again).toMatchObject({ status: 200, headers: { etag: '"1"' } })
+      expect({ ...JSON.parse(again.body), ledgerSequence: 0 }).toEqual({ ...JSON.parse(first.body), ledgerSequence: 0 })
+      expect(sequenceOf(again)).toBeGreaterThan(before)
+      before = sequenceOf(again)
     }
-    expect(await valuesOf("bob")).toBe(1)
+    expect(await valuesOf("bob")).toBe(3)
+  })
+
+  it("a PUT stores a rule that was removed, although a broker that is cut off still has the rule", async () => {
+    const path = "/users/bea/rules/r"
+    await put(path)
+    const removed = await Effect.runPromise(realValues().newest("bea"))
+    await ask("DELETE", path)
+    let isCutOff = true
+    const app = await appOver((real) => ({
+      newest: (userToken) => {
+        if (!isCutOff) return real.newest(userToken)
+        isCutOff = false
+        return Effect.succeed(removed)
+      }
+    }))
+    expect(await askOn(app, "PUT", path, ruleText())).toMatchObject({ status: 201, headers: { etag: '"3"' } })
+    expect((await rulesOf("bea")).rules.map(({ ruleId }) => ruleId)).toEqual(["r"])
   })
 
   it("a changed rule has a new version, the same number, and a higher ledgerSequence", async () => {
@@ -144,9 +170,11 @@ describe("PUT /users/{id}/rules/{ruleId}", () => {
     expect(listed.map(({ ruleId }) => ruleId)).toEqual(["0", "1", "2", "3"])
     for (const [index, { ruleId, rule }] of listed.entries()) {
       expect(rule).toMatchObject(JSON.parse(rules[index] ?? "") as object)
-      expect(await put(`/users/eve/rules/${ruleId}`, JSON.stringify(rule))).toMatchObject({ status: 200 })
+      expect(await put(`/users/eve/rules/${ruleId}`, JSON.stringify(rule))).toMatchObject({
+        status: 200,
+        headers: { etag: `"${index + 1}"` }
+      })
     }
-    expect(await valuesOf("eve")).toBe(4)
   })
 })
 
@@ -176,8 +204,9 @@ describe("the conditions of a change", () => {
   it("a change with If-Match whose answer was lost is answered with 200 when it comes again", async () => {
     const again = await put(path, ruleText({ threshold: 4 }), { "if-match": '"3"' })
     expect(again).toMatchObject({ status: 200, headers: { etag: '"4"' } })
+    const values = await valuesOf("fay")
     expect(await put(path, ruleText({ threshold: 4 }), { "if-match": '"99"' })).toEqual(stale(4))
-    expect(await valuesOf("fay")).toBe(4)
+    expect(await valuesOf("fay")).toBe(values)
   })
 
   it("If-None-Match: * refuses a PUT of a rule that exists, even with the same content", async () => {
@@ -469,7 +498,7 @@ describe("a change whose outcome is unknown", () => {
       }))
       expect(await askOn(app, "PUT", path, ruleText())).toEqual(refusal("outcome-unknown", detail, path))
       expect(await put(path)).toMatchObject({ status: wasStored ? 200 : 201, headers: { etag: '"1"' } })
-      expect(await valuesOf(userId)).toBe(1)
+      expect(await valuesOf(userId)).toBe(wasStored ? 2 : 1)
     }
   )
 

@@ -49,6 +49,42 @@ describe("A FIFO semaphore", () => {
     await begunAre(turns, [0, 1, 2, 3, 4, 5, 6, 7])
   })
 
+  it("an effect that waits begins although slow effects hold more than half of the permits", async () => {
+    const turns = beginAll(4, 6)
+    await begunAre(turns, [0, 1, 2, 3])
+    turns.end(0)
+    await begunAre(turns, [0, 1, 2, 3, 4])
+    turns.end(4)
+    await begunAre(turns, [0, 1, 2, 3, 4, 5])
+  })
+
+  it.each([1, 2, 3, 32])("thousands of waiting effects that end at once leave all of %i permits free", async (most) => {
+    const inTurn = makeFifoSemaphore(most)
+    const held = Deferred.makeUnsafe<void>()
+    const holding = Array.from({ length: most }, () => Effect.runFork(inTurn(Deferred.await(held))))
+    let ended = 0
+    const waiting = Array.from({ length: 10_000 }, () => Effect.runFork(inTurn(Effect.sync(() => void (ended += 1)))))
+    const interrupted = Array.from({ length: 10_000 }, () => Effect.runFork(inTurn(Effect.void)))
+    for (const fiber of interrupted) fiber.interruptUnsafe()
+    Deferred.doneUnsafe(held, Effect.void)
+    await Promise.all([...holding, ...waiting].map((fiber) => Effect.runPromise(Fiber.join(fiber))))
+    await Promise.all(interrupted.map((fiber) => Effect.runPromise(Fiber.await(fiber))))
+    expect(ended).toBe(10_000)
+    let running = 0
+    const all = Array.from({ length: most + 1 }, () =>
+      Effect.runFork(
+        inTurn(
+          Effect.andThen(
+            Effect.sync(() => void (running += 1)),
+            Effect.never
+          )
+        )
+      )
+    )
+    expect(running).toBe(most)
+    for (const fiber of all) fiber.interruptUnsafe()
+  })
+
   it("no permit is lost when effects that run or wait are interrupted", async () => {
     const turns = beginAll(1, 4)
     await begunAre(turns, [0])

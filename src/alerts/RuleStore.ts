@@ -106,7 +106,10 @@ const makeLanes = () => {
 export class RuleStore extends Context.Service<
   RuleStore,
   {
-    /** Returns the rules of a user, with every change that was acknowledged before the call. */
+    /**
+     * Returns the rules of a user, with every change that was acknowledged before the call. Changes of about the last
+     * ten seconds may be missing at an edge whose broker is cut off and was the leader.
+     */
     readonly read: (userId: string) => Effect.Effect<StoredRules, ReadFailure>
     /**
      * Puts a rule under an id. If the user has the same rule under the id already, the rule keeps its version. After

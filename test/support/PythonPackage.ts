@@ -14,8 +14,14 @@ export interface PythonPackage extends Requirement {
 
 /**
  * Returns a package of the cache. Installs the package from PyPI with the machine's python3 if the package is missing.
+ * `constraints` is the path of a file with the versions of the packages that the package needs. Without the file, pip
+ * takes the newest versions.
  */
-export const findPythonPackage = async (name: string, version: string): Promise<PythonPackage> => {
+export const findPythonPackage = async (
+  name: string,
+  version: string,
+  constraints?: string
+): Promise<PythonPackage> => {
   const directory = join(cacheDirectory(), `${name}-${version}`)
   const bin = join(directory, "bin")
   // The marker is written last, so that a broken installation is begun again.
@@ -29,7 +35,8 @@ export const findPythonPackage = async (name: string, version: string): Promise<
   if (existsSync(marker)) return found
   try {
     await run("python3", ["-m", "venv", directory])
-    await run(join(bin, "pip"), ["install", "--quiet", `${name}==${version}`])
+    const constrained = constraints === undefined ? [] : ["--constraint", constraints]
+    await run(join(bin, "pip"), ["install", "--quiet", `${name}==${version}`, ...constrained])
     writeFileSync(marker, "")
     return found
   } catch (cause) {

@@ -5,6 +5,7 @@ import type { Requirement } from "../../src/harness/system/Requirement.ts"
 import { projectRoot } from "../../src/harness/system/TestBroker.ts"
 
 const version = "4.32.5"
+const constraints = join(import.meta.dirname, "schemathesis-constraints.txt")
 
 /** The program schemathesis, for tests that need it. */
 export interface Schemathesis extends Requirement {
@@ -13,7 +14,7 @@ export interface Schemathesis extends Requirement {
 
 /** Finds schemathesis, or installs it. */
 export const findSchemathesis = async (): Promise<Schemathesis> => {
-  const found = await findPythonPackage("schemathesis", version)
+  const found = await findPythonPackage("schemathesis", version, constraints)
   return { ...found, path: join(found.bin, "schemathesis") }
 }
 

@@ -25,7 +25,7 @@ import type { Revision } from "../account/Revision.ts"
 import { encodeRevision } from "../protocol/RevisionCodec.ts"
 import type { ChainWriter } from "../ledger/ChainWriter.ts"
 import type { InputMessage } from "../ledger/InputProgress.ts"
-import { commitRevisionsMax, type RevisionProposal } from "../ledger/ProposalQueue.ts"
+import { commitRevisionsMax, proposalWithoutRevision, type RevisionProposal } from "../ledger/ProposalQueue.ts"
 import type { StoredSegment } from "../ledger/StoredSegment.ts"
 import type { ActorRequests } from "./ActorRequests.ts"
 import { LruEntry } from "./LruList.ts"
@@ -390,13 +390,7 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
     const committed = () => this.step(this.takeRefused, rejections)
     const { requests, writer } = this.hands
     requests.record(this.userToken, rejections, () =>
-      writer.submit({
-        userToken: "",
-        parts: messages,
-        purchases: deliveries.length,
-        line: () => undefined,
-        committed
-      })
+      writer.submit(proposalWithoutRevision({ parts: messages, purchases: deliveries.length, committed }))
     )
   }
 
@@ -480,8 +474,7 @@ export class AccountActor<Tag> extends ResidentActor implements RevisionProposal
   ): void {
     const { userToken, hands } = this
     const pass = (committed: () => void) => {
-      const purchases = deliveries.length
-      hands.writer.submit({ userToken, parts: messages, purchases, line: () => undefined, committed })
+      hands.writer.submit(proposalWithoutRevision({ parts: messages, purchases: deliveries.length, committed }))
       this.finish(account, looks)
     }
     if (refusals.length === 0) return pass(() => undefined)

@@ -31,6 +31,19 @@ export interface RevisionProposal<Tag> {
   readonly committed: (sequence: number) => void
 }
 
+/** Returns a proposal that has no revision, and only finishes parts of messages. */
+export const proposalWithoutRevision = <Tag>({
+  parts,
+  purchases,
+  committed
+}: Pick<RevisionProposal<Tag>, "parts" | "purchases" | "committed">): RevisionProposal<Tag> => ({
+  userToken: "",
+  parts,
+  purchases,
+  line: () => undefined,
+  committed
+})
+
 /** The proposals of one commit. */
 export interface ProposedCommit<Tag> {
   readonly proposals: ReadonlyArray<RevisionProposal<Tag>>

@@ -4,6 +4,7 @@ import type { Unreadable } from "../protocol/PurchaseMessage.ts"
 import type { Rejection } from "../protocol/Rejection.ts"
 import type { ChainWriter } from "../ledger/ChainWriter.ts"
 import type { InputMessage, InputProgress } from "../ledger/InputProgress.ts"
+import { proposalWithoutRevision } from "../ledger/ProposalQueue.ts"
 import type { Delivery, ReadDelivery } from "../nats/Delivery.ts"
 import { recordAll, RejectedRecords } from "../nats/RejectedRecords.ts"
 import { forkInScope } from "../runtime/ForkInScope.ts"
@@ -50,13 +51,7 @@ export const makeInputDispatcher = (
       const committed = () => epoch.refused(rejections)
       const recorded = recordAll(rejected, rejections).pipe(
         Effect.map(() =>
-          writer.submit({
-            userToken: "",
-            parts: [message],
-            purchases: unreadable.length,
-            line: () => undefined,
-            committed
-          })
+          writer.submit(proposalWithoutRevision({ parts: [message], purchases: unreadable.length, committed }))
         ),
         Effect.catch((failure) => Effect.sync(() => state.fail(failure.message)))
       )

@@ -13,14 +13,14 @@ import type { AccountReads } from "../actor/AccountActor.ts"
  */
 export const openPurchasesMax = 1_000
 
-/** The purchases of one partition that are given to actors and not committed. */
+/** The purchases of one partition that are decoded and not committed. */
 export interface PartitionPurchases {
   /**
    * Waits until the partition has room for a message. A partition without counted purchases always has room, so that
    * other partitions cannot block this partition.
    */
   readonly room: Effect.Effect<void>
-  /** Counts purchases that are given to actors. */
+  /** Counts purchases that are decoded. */
   readonly opened: (purchases: number) => void
   /** Counts purchases that are committed. */
   readonly committed: (purchases: number) => void
@@ -35,7 +35,7 @@ interface Counted {
   readonly hasRoom: Latch.Latch
 }
 
-/** Counts the purchases that a worker has given to actors and not committed, over all of its partitions. */
+/** Counts the purchases that a worker has decoded and not committed, over all of its partitions. */
 export class OpenPurchases extends Context.Service<
   OpenPurchases,
   {

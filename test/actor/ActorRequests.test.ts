@@ -4,7 +4,7 @@ import { TestClock } from "effect/testing"
 import { describe, expect } from "vitest"
 import type { Account, Delivered } from "../../src/account/Account.ts"
 import type { PurchaseId, UserId } from "../../src/account/Identifier.ts"
-import { makeActorRequests } from "../../src/actor/ActorRequests.ts"
+import { type ActorRequests, makeActorRequests } from "../../src/actor/ActorRequests.ts"
 import { AccountReader } from "../../src/ledger/AccountReader.ts"
 import { CommitChain } from "../../src/nats/CommitChain.ts"
 import { RejectedRecords } from "../../src/nats/RejectedRecords.ts"
@@ -67,8 +67,16 @@ class Loads {
       return settle
     })
 
-  readonly take = (userToken: string) => (account: Account) => void this.loaded.set(userToken, account.count)
-  readonly unreadable = (problem: string) => void this.problems.push(problem)
+  /** Begins to load accounts whose newest revisions are in one commit. */
+  begin({ load }: ActorRequests, users: ReadonlyArray<string>, newest: number) {
+    return Effect.suspend(() => {
+      for (const user of users) {
+        const take = ({ count }: Account) => void this.loaded.set(user, count)
+        load(user, newest, take, (problem) => void this.problems.push(problem))
+      }
+      return settle
+    })
+  }
 }
 
 /** Stores one commit with the newest revisions of users, who have some revisions each. Returns the commit's sequence. */
@@ -105,12 +113,10 @@ describe("loads of accounts", () => {
   it.effect("loads of accounts in one commit share one read of the commit", () =>
     withLoads((loads) =>
       Effect.gen(function* () {
-        const { load } = yield* loads.requests
+        const requests = yield* loads.requests
         const newest = commitTogether(loads.journal, { ann: 1, bob: 1, cid: 1 })
-        for (const user of ["ann", "bob"]) load(user, newest, loads.take(user), loads.unreadable)
-        yield* settle
-        load("cid", newest, loads.take("cid"), loads.unreadable)
-        yield* settle
+        yield* loads.begin(requests, ["ann", "bob"], newest)
+        yield* loads.begin(requests, ["cid"], newest)
         expect({ read: loads.read, loaded: loads.loaded.size }).toEqual({ read: [newest], loaded: 0 })
         yield* loads.answer()
         expect([...loads.loaded]).toEqual([
@@ -118,10 +124,10 @@ describe("loads of accounts", () => {
           ["bob", 1],
           ["cid", 1]
         ])
-        load("ann", newest, loads.take("again"), loads.unreadable)
-        yield* settle
+        loads.loaded.clear()
+        yield* loads.begin(requests, ["ann"], newest)
         yield* loads.answer()
-        expect({ read: loads.read, again: loads.loaded.get("again") }).toEqual({ read: [newest, newest], again: 1 })
+        expect({ read: loads.read, again: loads.loaded.get("ann") }).toEqual({ read: [newest, newest], again: 1 })
       })
     )
   )
@@ -129,10 +135,9 @@ describe("loads of accounts", () => {
   it.effect("the load of an account with earlier revisions reads these, and the shared commit once", () =>
     withLoads((loads) =>
       Effect.gen(function* () {
-        const { load } = yield* loads.requests
+        const requests = yield* loads.requests
         const newest = commitTogether(loads.journal, { ann: 1, bob: 3 })
-        for (const user of ["ann", "bob"]) load(user, newest, loads.take(user), loads.unreadable)
-        yield* settle
+        yield* loads.begin(requests, ["ann", "bob"], newest)
         yield* loads.answer()
         expect([...loads.loaded]).toEqual([["ann", 1]])
         yield* loads.answer()
@@ -149,11 +154,10 @@ describe("loads of accounts", () => {
   it.effect("a user whose revision is malformed is reported, and the other users of the commit are loaded", () =>
     withLoads((loads) =>
       Effect.gen(function* () {
-        const { load } = yield* loads.requests
+        const requests = yield* loads.requests
         const newest = commitTogether(loads.journal, { ann: 1 })
         loads.journal.spoil(newest, `${loads.journal.at(newest)?.text ?? ""}["bob",1]\n`)
-        for (const user of ["bob", "ann"]) load(user, newest, loads.take(user), loads.unreadable)
-        yield* settle
+        yield* loads.begin(requests, ["bob", "ann"], newest)
         yield* loads.answer()
         expect([...loads.loaded]).toEqual([["ann", 1]])
         yield* loads.answer()
@@ -165,10 +169,9 @@ describe("loads of accounts", () => {
   it.effect("a user without a revision in the commit is reported after the last repeat of the read", () =>
     withLoads((loads) =>
       Effect.gen(function* () {
-        const { load } = yield* loads.requests
+        const requests = yield* loads.requests
         const newest = commitTogether(loads.journal, { ann: 1 })
-        for (const user of ["bob", "ann"]) load(user, newest, loads.take(user), loads.unreadable)
-        yield* settle
+        yield* loads.begin(requests, ["bob", "ann"], newest)
         for (let repeat = 0; repeat <= 5; repeat += 1) {
           yield* loads.answer()
           yield* TestClock.adjust("1 second")
@@ -184,10 +187,9 @@ describe("loads of accounts", () => {
   it.effect("a read that fails loads no account, and ends the epoch", () =>
     withLoads((loads) =>
       Effect.gen(function* () {
-        const { load } = yield* loads.requests
+        const requests = yield* loads.requests
         const newest = commitTogether(loads.journal, { ann: 1, bob: 1 })
-        for (const user of ["ann", "bob"]) load(user, newest, loads.take(user), loads.unreadable)
-        yield* settle
+        yield* loads.begin(requests, ["ann", "bob"], newest)
         const unavailable = new BrokerUnavailable({ operation: "read", reason: "planned" })
         yield* loads.answer(Effect.fail(unavailable))
         expect(loads.failures).toEqual([`account ann: ${unavailable.message}`])

@@ -1,5 +1,5 @@
 import { Context, Deferred, Effect, Layer, type Scope } from "effect"
-import type { BrokerFailure } from "../protocol/BrokerError.ts"
+import { type BrokerFailure, BrokerUnavailable } from "../protocol/BrokerError.ts"
 import { commitSubject, journalPrefix, journalStream, segmentSubject } from "../protocol/Subject.ts"
 import { forkInScope } from "../runtime/ForkInScope.ts"
 import { appendMessage, type CommitConflict } from "./client/ConditionalAppend.ts"
@@ -108,7 +108,8 @@ export class CommitChain extends Context.Service<
     readonly page: (partition: number, from: number) => Effect.Effect<ReadonlyArray<JournalRecord>, BrokerFailure>
     /**
      * Returns the first commit of a partition after a sequence, read from the leader; `undefined` if the partition has
-     * no commit after the sequence.
+     * no commit after the sequence. Fails if the leader has no commit after the sequence, and may be a former leader that
+     * was cut off.
      */
     readonly next: (partition: number, after: number) => Effect.Effect<JournalRecord | undefined, BrokerFailure>
   }
@@ -133,7 +134,11 @@ export class CommitChain extends Context.Service<
       )
 
       const next = (partition: number, after: number) =>
-        fromLeader({ seq: after + 1, next_by_subj: commitSubject(partition) })
+        Effect.filterOrFail(
+          fromLeader({ seq: after + 1, next_by_subj: commitSubject(partition) }),
+          (found) => found !== undefined || connection.areLeadersCurrent(),
+          () => new BrokerUnavailable({ operation: "read the journal", reason: "its leader may be cut off" })
+        )
 
       const page = (partition: number, from: number) =>
         readPage(connection, journalStream, {

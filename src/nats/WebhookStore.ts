@@ -57,7 +57,7 @@ export interface StoredDeliveryState {
 
 type Conditional<A> = Effect.Effect<A, BrokerFailure | CommitConflict>
 
-type Asking = Pick<BrokerConnection, "request" | "requestAll" | "hasMajority">
+type Asking = Pick<BrokerConnection, "request" | "requestAll" | "hasMajority" | "noteStored">
 
 const newest = (connection: Asking, subject: string) => readMessage(connection, alertsStream, { last_by_subj: subject })
 

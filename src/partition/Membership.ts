@@ -6,9 +6,15 @@ import { Topology } from "../nats/Topology.ts"
 import { WorkerBucket, type WorkerSign } from "../nats/WorkerBucket.ts"
 import { Lease } from "./Lease.ts"
 
+/**
+ * The longest wait between two signs of life. A worker answers strong reads only if the brokers store its messages, and
+ * one lost sign of life is no reason to stop. See `contactMaxMilliseconds` in src/nats/client/MajorityContact.ts.
+ */
+const heartbeatMax = Duration.seconds(1)
+
 export interface MembershipSettings {
   readonly worker: string
-  /** The wait between two signs of life. */
+  /** The wait between two signs of life, which is at most {@link heartbeatMax}. */
   readonly heartbeat: Duration.Duration
   /** The time after its last sign of life after which a worker counts as dead. */
   readonly lease: Duration.Duration
@@ -33,7 +39,7 @@ export class Membership extends Context.Service<
     readonly leave: Effect.Effect<void>
   }
 >()("purchases/partition/Membership") {
-  static readonly layer = ({ worker, heartbeat, lease: leaseTime }: MembershipSettings) =>
+  static readonly layer = ({ worker, heartbeat: heartbeatWanted, lease: leaseTime }: MembershipSettings) =>
     Layer.effect(
       Membership,
       Effect.gen(function* () {
@@ -44,6 +50,7 @@ export class Membership extends Context.Service<
         const clock = yield* Clock.Clock
         const run = Effect.runForkWith(yield* Effect.context<never>())
         const now = () => clock.currentTimeMillisUnsafe()
+        const heartbeat = Duration.min(heartbeatWanted, heartbeatMax)
 
         // The sequence of the first sign of life is the number of the process. The first sign of life has the number 0,
         // which belongs to no process.

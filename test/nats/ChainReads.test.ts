@@ -1,5 +1,5 @@
 import { it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Option } from "effect"
 import { headers, type Msg, type NatsConnection } from "nats"
 import { describe, expect } from "vitest"
 import { OutcomeUnknown } from "../../src/protocol/BrokerError.ts"
@@ -18,7 +18,7 @@ const stored = (sequence: number): Msg => {
 }
 
 /** Makes a connection on which each read at a sequence waits until the test answers the read. */
-const makeBroker = () => {
+const makeBroker = (areLeadersCurrent = () => true) => {
   const asked: Array<number> = []
   const waiting: Array<Deferred.Deferred<Msg, OutcomeUnknown>> = []
   let most = 0
@@ -41,6 +41,8 @@ const makeBroker = () => {
           requestAll: () => Effect.never,
           isConnected: () => true,
           hasMajority: () => true,
+          noteStored: () => undefined,
+          areLeadersCurrent,
           onReconnect: () => Effect.void
         })
       )
@@ -53,7 +55,14 @@ const makeBroker = () => {
     if (oldest !== undefined) Deferred.doneUnsafe(oldest, Effect.succeed(stored(sequence)))
     return settle
   })
-  return { layer, asked, waiting, answer, most: () => most }
+  /** Answers the oldest read that waits with the answer that no message was found. */
+  const answerNone = Effect.suspend(() => {
+    const none = { json: () => ({ error: { code: 404, err_code: 10_037, description: "no message found" } }) }
+    const oldest = waiting.shift()
+    if (oldest !== undefined) Deferred.doneUnsafe(oldest, Effect.succeed(none as unknown as Msg))
+    return settle
+  })
+  return { layer, asked, waiting, answer, answerNone, most: () => most }
 }
 
 describe("the reads of a chain", () => {
@@ -94,6 +103,24 @@ describe("the reads of a chain", () => {
         yield* broker.answer
         expect((yield* Fiber.join(again))?.sequence).toBe(7)
       }).pipe(Effect.provide(broker.layer))
+    })
+  )
+
+  it.effect("a leader that may be cut off is not believed that a chain has no later commit", () =>
+    Effect.gen(function* () {
+      for (const isCurrent of [true, false]) {
+        const broker = makeBroker(() => isCurrent)
+        yield* Effect.gen(function* () {
+          const chain = yield* CommitChain
+          const asked = yield* Effect.forkChild(Effect.exit(chain.next(0, 7)))
+          yield* settle
+          yield* broker.answerNone
+          const exit = yield* Fiber.join(asked)
+          expect(Exit.isSuccess(exit)).toBe(isCurrent)
+          if (isCurrent) expect(exit).toEqual(Exit.succeed(undefined))
+          else expect(Option.getOrThrow(Exit.findErrorOption(exit))).toMatchObject({ _tag: "BrokerUnavailable" })
+        }).pipe(Effect.provide(broker.layer))
+      }
     })
   )
 })

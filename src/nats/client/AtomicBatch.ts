@@ -41,16 +41,16 @@ export interface AtomicBatch {
  * stored, may be stored later, or may never be stored. The broker forgets an incomplete batch after ten seconds.
  */
 export const appendBatch = (
-  { client, request, isConnected }: Pick<BrokerConnection, "client" | "request" | "isConnected">,
+  connection: Pick<BrokerConnection, "client" | "request" | "noteStored" | "isConnected">,
   { operation, messages, last, after, headers }: AtomicBatch
 ): Effect.Effect<number, BrokerFailure | CommitConflict> =>
   Effect.suspend((): Effect.Effect<number, BrokerFailure | CommitConflict> => {
-    if (!isConnected()) return Effect.fail(new BrokerUnavailable({ operation, reason: "not connected" }))
+    if (!connection.isConnected()) return Effect.fail(new BrokerUnavailable({ operation, reason: "not connected" }))
     const batch = nuid.next()
     const member = (number: number) =>
       writtenHeaders(`Nats-Batch-Id: ${batch}\r\nNats-Batch-Sequence: ${number}\r\n${headers}`)
     for (const [index, { subject, payload }] of messages.entries()) {
-      client.publish(subject, payload, { headers: member(index + 1) })
+      connection.client.publish(subject, payload, { headers: member(index + 1) })
     }
     const condition = `Nats-Expected-Last-Subject-Sequence: ${after}\r\n${headers}`
     // A batch of one message is sent as a plain message, because the broker makes a temporary store for each batch.
@@ -58,10 +58,12 @@ export const appendBatch = (
       messages.length === 0
         ? condition
         : `Nats-Batch-Id: ${batch}\r\nNats-Batch-Sequence: ${messages.length + 1}\r\nNats-Batch-Commit: 1\r\n${condition}`
-    return storeMessage(
-      { request },
-      { operation, ...last, headers: writtenHeaders(commit), timeoutMilliseconds: batchTimeoutMilliseconds }
-    ).pipe(
+    return storeMessage(connection, {
+      operation,
+      ...last,
+      headers: writtenHeaders(commit),
+      timeoutMilliseconds: batchTimeoutMilliseconds
+    }).pipe(
       Effect.flatMap(({ seq, count = 1 }) =>
         count === messages.length + 1
           ? Effect.succeed(seq)

@@ -66,7 +66,7 @@ const headersOf = ({ after, replaces, secondsToLive }: Append): string =>
  * never be stored.
  */
 export const appendMessage = (
-  connection: Pick<BrokerConnection, "request">,
+  connection: Pick<BrokerConnection, "request" | "noteStored">,
   append: Append
 ): Effect.Effect<number, BrokerFailure | CommitConflict> => {
   const { operation, subject, payload } = append

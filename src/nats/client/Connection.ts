@@ -5,6 +5,7 @@ import { closeAbandonedDials } from "./AbandonedDial.ts"
 import { type BrokerAddress, readBrokerAddress } from "./BrokerAddress.ts"
 import { connectionOptions, type CredentialFiles, type CredentialsRefused } from "./BrokerCredentials.ts"
 import type { BrokerRole } from "./BrokerRole.ts"
+import { MajorityContact } from "./MajorityContact.ts"
 import { makeRequestInbox, type Request, type RequestInbox } from "./RequestInbox.ts"
 
 /** The time after which a starting process logs that the process waits for its broker. */
@@ -51,6 +52,13 @@ export interface BrokerConnection {
    * `hasMajority` is wrong if brokers have several addresses each, or if a broker was removed for good.
    */
   readonly hasMajority: () => boolean
+  /** Notes that the broker has stored a message, which this process sent at `sentAt` by `performance.now`. */
+  readonly noteStored: (sentAt: number) => void
+  /**
+   * Returns whether the answers of leaders are current, and not those of a former leader that was cut off. Always
+   * returns `true` for a broker outside of a cluster. See {@link MajorityContact}.
+   */
+  readonly areLeadersCurrent: () => boolean
   /** Calls the listener each time a lost connection is back, until the caller's scope closes. */
   readonly onReconnect: (listener: () => void) => Effect.Effect<void, never, Scope.Scope>
 }
@@ -163,6 +171,7 @@ const openConnection = (
     const run = Effect.runForkWith(yield* Effect.context<never>())
     const listeners = new Set<() => void>()
     const hasMajority = makeMajority(client)
+    const contact = new MajorityContact()
     let connected = true
     let isClosing = false
     const inbox = yield* Effect.acquireRelease(
@@ -209,6 +218,8 @@ const openConnection = (
       requestAll: (request, isLast) => Effect.mapError(inbox.requestAll(request, isLast), withoutMajority),
       isConnected: () => connected,
       hasMajority,
+      noteStored: (sentAt) => contact.stored(sentAt, performance.now()),
+      areLeadersCurrent: () => client.info?.cluster === undefined || contact.isCurrent(performance.now()),
       onReconnect
     }
   })

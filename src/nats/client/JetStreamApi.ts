@@ -209,10 +209,16 @@ interface StoredAnswer {
 
 /** Publishes a message into a stream, and waits until the message is stored. */
 export const storeMessage = (
-  connection: Pick<BrokerConnection, "request">,
+  { request: send, noteStored }: Pick<BrokerConnection, "request" | "noteStored">,
   request: Request
 ): Effect.Effect<StoredAnswer, BrokerFailure> =>
-  Effect.flatMap(connection.request(request), (reply) => {
-    const answer = reply.json<StoredAnswer>()
-    return answer.error === undefined ? Effect.succeed(answer) : Effect.fail(refusalOf(request.operation, answer.error))
+  Effect.suspend(() => {
+    const sentAt = performance.now()
+    return Effect.flatMap(send(request), (reply) => {
+      const answer = reply.json<StoredAnswer>()
+      if (answer.error !== undefined) return Effect.fail(refusalOf(request.operation, answer.error))
+      // A leader answers a duplicate alone, without the other brokers.
+      if (answer.duplicate !== true) noteStored(sentAt)
+      return Effect.succeed(answer)
+    })
   })

@@ -1,0 +1,38 @@
+/**
+ * The age above which the last message that a majority stored no longer shows that the leaders are current. A follower
+ * of nats-server waits at least four seconds after a message of its leader before it asks for votes, and a leader sends
+ * a message each second (`minElectionTimeout` and `hbInterval` in server/raft.go of version 2.15).
+ */
+export const contactMaxMilliseconds = 2_500
+/**
+ * The wait after a gap between stored messages. A former leader notices a newer leader at its next message to another
+ * broker, which it sends within a second.
+ */
+const returnWaitMilliseconds = 2_000
+
+/**
+ * Says whether a majority of the cluster's brokers has stored a message of this process lately. A broker that is cut
+ * off from the other brokers may take itself for a leader for up to twenty seconds, and answers reads as a leader.
+ * Meanwhile the other brokers elect another leader, and store messages that the former leader lacks. The former leader
+ * cannot store a message, so a stored message shows that the brokers of this process were not cut off.
+ *
+ * All times are milliseconds of one monotonic clock.
+ */
+export class MajorityContact {
+  /** The time at which this process sent the newest message that a majority has stored. */
+  private sentAt = Number.NEGATIVE_INFINITY
+  /** The time at which a message was stored after a gap. */
+  private returnedAt = Number.NEGATIVE_INFINITY
+
+  /** Notes that a majority has stored a message, which this process sent at the time `sentAt`. */
+  stored(sentAt: number, now: number): void {
+    // The first message of a process ends no gap.
+    if (Number.isFinite(this.sentAt) && sentAt - this.sentAt > contactMaxMilliseconds) this.returnedAt = now
+    this.sentAt = Math.max(this.sentAt, sentAt)
+  }
+
+  /** Returns whether the answers of leaders that this process gets are current at the time `now`. */
+  isCurrent(now: number): boolean {
+    return now - this.sentAt < contactMaxMilliseconds && now - this.returnedAt >= returnWaitMilliseconds
+  }
+}

@@ -21,6 +21,7 @@ export const faultKinds = [
   "repeats after the window",
   "frozen broker",
   "isolated broker",
+  "isolated leader",
   "leaders step down"
 ] as const
 export type FaultKind = (typeof faultKinds)[number]
@@ -168,9 +169,10 @@ const fullDisks = ({ between, fault, until }: Drawing) =>
 
 /** Returns the planned faults of single brokers in a cluster of three brokers. */
 const brokerFaults = ({ between, fault, until }: Drawing) => {
+  const kinds = ["isolated leader", "leaders step down", "frozen broker", "isolated broker"] as const
   const next = (index: number) => {
-    if (index % 3 === 0) return fault("isolated broker", between(8_000, 20_000))
-    return index % 3 === 1 ? fault("leaders step down", 10_000) : fault("frozen broker", between(8_000, 20_000))
+    const kind = kinds[index % kinds.length] ?? "isolated leader"
+    return fault(kind, kind === "leaders step down" ? 10_000 : between(8_000, 20_000))
   }
   return inTurn(until, next, () => between(10_000, 20_000))
 }

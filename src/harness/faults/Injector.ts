@@ -23,6 +23,9 @@ const repeatsAtOnce = 1_000
 const lateRepeats = 10
 const poisonTries = 50
 const stepDownInterval = 2_000
+const leaderTries = 20
+/** The wait between two attempts to make a broker the leader of a stream, in milliseconds. */
+const leaderPause = 300
 
 /** A process dies when it has reached a step of a commit for at most this number of times. */
 const workerTimesMax = 20
@@ -38,6 +41,10 @@ const poisonOf: ReadonlyArray<(token: string) => string> = [
   (token) => JSON.stringify({ version: 1, purchases: [sold("user-0", token, { valueCents: -5 })] }),
   (token) => JSON.stringify({ version: 2, purchases: [sold("user-0", token)] })
 ]
+
+interface StreamInfo {
+  readonly cluster: { readonly leader?: string }
+}
 
 /** Injects the faults of a plan, each at its time. */
 export class Injector {
@@ -127,11 +134,9 @@ export class Injector {
           broker.wake()
         })
       case "isolated broker":
-        return this.withBroker(kind, choice, async ({ routes }) => {
-          for (const route of routes) route.cut(["out", "in"])
-          await pause(lasts)
-          for (const route of routes) route.heal()
-        })
+        return this.withBroker(kind, choice, (broker) => this.isolate(broker, lasts))
+      case "isolated leader":
+        return this.isolateLeader(lasts)
       case "leaders step down":
         return this.stepDown(lasts)
     }
@@ -179,6 +184,50 @@ export class Injector {
     broker.isHeld = false
     this.log.note(`${what}: ${broker.name}, over`)
     return true
+  }
+
+  /** Cuts a broker off from the other brokers for a time, in milliseconds. */
+  private async isolate({ routes }: Broker, lasts: number): Promise<void> {
+    for (const route of routes) route.cut(["out", "in"])
+    await pause(lasts)
+    for (const route of routes) route.heal()
+  }
+
+  /**
+   * Makes one broker the leader of the input log, of the journal and of the group that assigns streams to brokers, and
+   * cuts this broker off. Such a broker takes itself for the leader for as long as any broker does.
+   */
+  private async isolateLeader(lasts: number): Promise<boolean> {
+    let found: Broker | undefined
+    const isFree = async () => (found = await this.leaderOfCluster())?.isHeld === false
+    await until("the leader of the cluster is free", isFree, chooseWithin)
+    const leader: Broker | undefined = found
+    if (leader === undefined) return false
+    leader.isHeld = true
+    const leads = await Promise.all([inputStream, journalStream].map((stream) => this.makeLeader(stream, leader.name)))
+    this.log.note(`isolated leader: ${leader.name}, leads ${leads.filter(Boolean).length} of ${leads.length} streams`)
+    await this.isolate(leader, lasts)
+    leader.isHeld = false
+    this.log.note(`isolated leader: ${leader.name}, over`)
+    return leads.every(Boolean)
+  }
+
+  /** Returns the broker that leads the group that assigns streams to brokers; `undefined` without such a broker. */
+  private async leaderOfCluster(): Promise<Broker | undefined> {
+    const states = await Promise.all(this.fleet.brokers.map(({ broker }) => broker.monitoring("/jsz")))
+    return this.fleet.brokers.find(({ name }) => states.some((state) => state?.meta_cluster?.leader === name))
+  }
+
+  /** Makes a broker the leader of a stream. Returns whether the broker leads the stream after some attempts. */
+  private async makeLeader(stream: string, broker: string): Promise<boolean> {
+    const placement = { preferred: broker }
+    for (let attempt = 1; attempt <= leaderTries; attempt += 1) {
+      const info = await this.admin.api<StreamInfo>(`STREAM.INFO.${stream}`).catch(() => undefined)
+      if (info?.cluster.leader === broker) return true
+      await this.admin.api(`STREAM.LEADER.STEPDOWN.${stream}`, { placement }).catch(() => undefined)
+      await pause(leaderPause)
+    }
+    return false
   }
 
   private async killMember(role: Role, choice: number): Promise<true> {

@@ -5,7 +5,7 @@ const hour: PlanOptions = { seed: 1, minutes: 60, isCluster: false, hasSmallDisk
 const seeds = Array.from({ length: 50 }, (_, index) => index + 1)
 
 const kindsOf = (options: PlanOptions) => [...countsOf(planFaults(options)).keys()].toSorted()
-const clusterKinds = ["frozen broker", "isolated broker", "leaders step down"]
+const clusterKinds = ["frozen broker", "isolated broker", "isolated leader", "leaders step down"]
 
 describe("A plan of faults", () => {
   it("the same seed gives the same plan, and another seed gives another plan", () => {

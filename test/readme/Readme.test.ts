@@ -6,7 +6,7 @@ import { connect, nkeyAuthenticator } from "nats"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { needs } from "../../src/harness/system/Requirement.ts"
 import { inputMessage, sold } from "../../src/harness/system/Sold.ts"
-import { freePort, projectRoot, TestBroker, until } from "../../src/harness/system/TestBroker.ts"
+import { compileCache, freePort, projectRoot, TestBroker, until } from "../../src/harness/system/TestBroker.ts"
 import { type Command, commandsOf, missing } from "./Commands.ts"
 import { runDocuments } from "./Documents.ts"
 import { type Place, ruleOf, rules } from "./CommandRules.ts"
@@ -75,6 +75,7 @@ beforeAll(async () => {
   place = { port, directory, rejected: "", emptyBroker: emptyBroker.url }
   environment = {
     HOME: process.env["HOME"] ?? "",
+    NODE_COMPILE_CACHE: compileCache,
     PATH: [join(projectRoot, "node_modules/.bin"), process.env["PATH"]].join(delimiter),
     PORT: String(port),
     NATS_PORT: String(natsPort),

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { connect, type ConnectionOptions, type NatsConnection, nkeyAuthenticator } from "nats"
 import { keyNames, usersConfiguration } from "../../nats/BrokerPermissions.ts"
+import { closeAbandonedDials } from "../../nats/client/AbandonedDial.ts"
 import { ensureKeys, keyFile } from "../../nats/client/BrokerKeys.ts"
 import { type BrokerRole, inboxPrefixOf } from "../../nats/client/BrokerRole.ts"
 
@@ -19,6 +20,7 @@ export const testUsers = (): string => usersConfiguration(ensureKeys(directory, 
 /** Connects to test brokers in a role, without the code under test. */
 export const connectAs = (role: BrokerRole, urls: string, options: ConnectionOptions = {}): Promise<NatsConnection> => {
   ensureKeys(directory, keyNames)
+  closeAbandonedDials()
   const seed = new TextEncoder().encode(readFileSync(keyFile(directory, role), "utf8").trim())
   return connect({
     servers: urls.split(","),

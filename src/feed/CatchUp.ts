@@ -27,7 +27,8 @@ export interface FeedRequest {
 
 /** The reads of the stream that a reader needs while it catches up. */
 export interface FeedReads {
-  readonly lastSequence: Effect.Effect<number, BrokerUnavailable | BrokerRefused>
+  /** See `FollowedStream.lastSequenceFrom`. */
+  readonly lastSequenceFrom: (sequence: number) => Effect.Effect<number, BrokerUnavailable | BrokerRefused>
   /** Returns the sequence of the newest message that was removed because of its age; 0 if no message was removed. */
   readonly removedThrough: Effect.Effect<number, BrokerUnavailable | BrokerRefused>
   /**
@@ -88,7 +89,9 @@ export class CatchUp {
       const place = lastEventId === undefined ? newest : decodeFeedPlace(lastEventId)
       if (place === undefined) return this.reset("not-a-sequence")
       const isBeyond = place.sequence > newest.sequence
-      if (isBeyond && place.sequence > (yield* this.reads.lastSequence)) return this.reset("beyond-the-end")
+      if (isBeyond && place.sequence > (yield* this.reads.lastSequenceFrom(place.sequence))) {
+        return this.reset("beyond-the-end")
+      }
       // A place whose later messages are all in memory needs no read.
       if (isAfter(this.tail.recent.floor, place)) {
         const removed = yield* this.removedBehind(place)

@@ -95,7 +95,7 @@ export const makeFeed = Effect.fnUntraced(function* (
 ): Effect.fn.Return<StreamFeed> {
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const tails = followTail(stream, run)
-  const reads: FeedReads = { lastSequence: stream.lastSequence, removedThrough, pageAfter }
+  const reads: FeedReads = { lastSequenceFrom: stream.lastSequenceFrom, removedThrough, pageAfter }
   const turns = yield* RestingTurns.make
   const stopped = new ReplaySubject<FeedItem>(1)
   let readers = 0

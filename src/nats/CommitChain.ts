@@ -1,9 +1,9 @@
 import { Context, Deferred, Effect, Layer, type Scope } from "effect"
-import { type BrokerFailure, BrokerUnavailable } from "../protocol/BrokerError.ts"
+import type { BrokerFailure } from "../protocol/BrokerError.ts"
 import { commitSubject, journalPrefix, journalStream, segmentSubject } from "../protocol/Subject.ts"
 import { forkInScope } from "../runtime/ForkInScope.ts"
 import { appendMessage, type CommitConflict } from "./client/ConditionalAppend.ts"
-import { Connection } from "./client/Connection.ts"
+import { Connection, leaderCutOff } from "./client/Connection.ts"
 import { readMessage, type StoredMessage } from "./client/JetStreamApi.ts"
 import { readPage } from "./PageRead.ts"
 import { readReplicaAt } from "./client/ReplicaRead.ts"
@@ -137,7 +137,7 @@ export class CommitChain extends Context.Service<
         Effect.filterOrFail(
           fromLeader({ seq: after + 1, next_by_subj: commitSubject(partition) }),
           (found) => found !== undefined || connection.areLeadersCurrent(),
-          () => new BrokerUnavailable({ operation: "read the journal", reason: "its leader may be cut off" })
+          () => leaderCutOff("read the journal")
         )
 
       const page = (partition: number, from: number) =>

@@ -13,6 +13,12 @@ import { type FollowedSubjects, runStreamSession } from "./StreamSession.ts"
 export const pageMessagesMax = 64
 export const pageBytesMax = 64 * 1024
 
+/**
+ * The number of seconds for which an edge of a cluster asks again for the end of a stream that seems to have lost
+ * messages. A former leader that is cut off lacks newer messages, and answers for at most twenty seconds.
+ */
+const formerLeaderSeconds = 25
+
 /** The wait after the end of a session, before an edge follows the stream in a new session. */
 const retryWait = Duration.millis(250)
 
@@ -43,6 +49,12 @@ export class LedgerReplaced extends Schema.TaggedError<LedgerReplaced>()("Ledger
 export interface FollowedStream {
   /** Returns the last sequence of the stream, read from the stream's leader. */
   readonly lastSequence: Effect.Effect<number, BrokerUnavailable | BrokerRefused>
+  /**
+   * Returns the last sequence of the stream, for a reader that has read the message at `sequence`. The result is less
+   * than `sequence` only if the stream was replaced by another stream or by an older copy. In a cluster such a result
+   * takes half a minute.
+   */
+  readonly lastSequenceFrom: (sequence: number) => Effect.Effect<number, BrokerUnavailable | BrokerRefused>
   /**
    * Returns the next messages of all users after a place; an empty list if the stream has no message after the place. A
    * page of messages ends with the last line of a stored message.
@@ -125,9 +137,15 @@ export const pageAfter = (
 export const makeFollowedStream = (connection: BrokerConnection, followed: Followed): FollowedStream => {
   const { name, messagesOf } = followed
   const lastSequence = lastSequenceOf(connection, followed)
+  const lastSequenceFrom = (sequence: number, asked = 1): typeof lastSequence =>
+    Effect.flatMap(lastSequence, (last) =>
+      last >= sequence || !connection.isClustered() || asked > formerLeaderSeconds
+        ? Effect.succeed(last)
+        : Effect.delay(lastSequenceFrom(sequence, asked + 1), "1 second")
+    )
 
   const session = Effect.fnUntraced(function* (after: number, heard: (stored: StoredMessage) => void) {
-    const last = yield* lastSequence
+    const last = yield* lastSequenceFrom(after)
     if (last < after) return yield* new LedgerReplaced({ readThrough: after, last })
     return yield* runStreamSession(connection, followed, after, heard)
   })
@@ -150,5 +168,10 @@ export const makeFollowedStream = (connection: BrokerConnection, followed: Follo
       }
     })
 
-  return { lastSequence, page: (after) => pageAfter(connection, followed, after), follow }
+  return {
+    lastSequence,
+    lastSequenceFrom: (sequence) => lastSequenceFrom(sequence),
+    page: (after) => pageAfter(connection, followed, after),
+    follow
+  }
 }

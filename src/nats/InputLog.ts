@@ -3,7 +3,7 @@ import type { MsgHdrs } from "nats"
 import { type BrokerFailure, BrokerUnavailable } from "../protocol/BrokerError.ts"
 import { inputStream, noticeHeader, partitionFilter, traceHeader } from "../protocol/Subject.ts"
 import { writtenHeaders } from "./client/WrittenHeaders.ts"
-import { type BrokerConnection, Connection, noMajority } from "./client/Connection.ts"
+import { type BrokerConnection, Connection, leaderCutOff, noMajority } from "./client/Connection.ts"
 import { askJetStream, readMessage, storeMessage } from "./client/JetStreamApi.ts"
 import { capacityOf } from "./StreamCapacity.ts"
 import { StoreOutage } from "./StoreOutage.ts"
@@ -107,7 +107,7 @@ export class InputLog extends Context.Service<
     /**
      * Returns the sequence of a partition's newest message after `sequence`. Returns `sequence` itself if the log has
      * no message of the partition after `sequence`. A read without a newer message is the usual case, and is cheap,
-     * because the broker then sends no message.
+     * because the broker then sends no message. Fails if the leader may be a former leader that was cut off.
      */
     readonly newestAfter: (partition: number, sequence: number) => Effect.Effect<number, BrokerFailure>
     /** Reads the first and the last sequence of the whole input log. */
@@ -174,6 +174,11 @@ export class InputLog extends Context.Service<
               ? Effect.succeed(sequence)
               : // If `next` was purged after the first read, `lastSequence` may return 0.
                 Effect.map(lastSequence(partition), (last) => Math.max(next.sequence, last))
+          ).pipe(
+            Effect.filterOrFail(
+              () => connection.areLeadersCurrent(),
+              () => leaderCutOff("read the input log")
+            )
           ),
         bounds: Effect.map(info, ({ state }) => ({ first: state.first_seq, last: state.last_seq })),
         capacity: Effect.map(info, capacityOf),

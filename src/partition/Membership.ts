@@ -1,5 +1,6 @@
 import { Clock, Context, Duration, Effect, Latch, Layer } from "effect"
 import { WorkCounters } from "../metrics/WorkCounters.ts"
+import { forkInScope } from "../runtime/ForkInScope.ts"
 import { ConnectionState } from "../nats/client/ConnectionState.ts"
 import { untilReady } from "../nats/client/StreamSetup.ts"
 import { Topology } from "../nats/Topology.ts"
@@ -7,14 +8,15 @@ import { WorkerBucket, type WorkerSign } from "../nats/WorkerBucket.ts"
 import { Lease } from "./Lease.ts"
 
 /**
- * The longest wait between two signs of life. A worker answers strong reads only if the brokers store its messages, and
- * one lost sign of life is no reason to stop. See `contactMaxMilliseconds` in src/nats/client/MajorityContact.ts.
+ * The longest wait between two signs of life in a cluster. There a worker answers strong reads only while the brokers
+ * store its messages, and one lost sign of life must be no reason to stop. See `contactMaxMilliseconds` in
+ * src/nats/client/MajorityContact.ts.
  */
-const heartbeatMax = Duration.seconds(1)
+const clusterHeartbeatMax = Duration.millis(500)
 
 export interface MembershipSettings {
   readonly worker: string
-  /** The wait between two signs of life, which is at most {@link heartbeatMax}. */
+  /** The wait between two signs of life, which is at most {@link clusterHeartbeatMax} in a cluster. */
   readonly heartbeat: Duration.Duration
   /** The time after its last sign of life after which a worker counts as dead. */
   readonly lease: Duration.Duration
@@ -39,7 +41,7 @@ export class Membership extends Context.Service<
     readonly leave: Effect.Effect<void>
   }
 >()("purchases/partition/Membership") {
-  static readonly layer = ({ worker, heartbeat: heartbeatWanted, lease: leaseTime }: MembershipSettings) =>
+  static readonly layer = ({ worker, heartbeat, lease: leaseTime }: MembershipSettings) =>
     Layer.effect(
       Membership,
       Effect.gen(function* () {
@@ -48,9 +50,8 @@ export class Membership extends Context.Service<
         const counters = yield* WorkCounters
         const { partitions } = yield* Topology
         const clock = yield* Clock.Clock
-        const run = Effect.runForkWith(yield* Effect.context<never>())
+        const fork = yield* forkInScope()
         const now = () => clock.currentTimeMillisUnsafe()
-        const heartbeat = Duration.min(heartbeatWanted, heartbeatMax)
 
         // The sequence of the first sign of life is the number of the process. The first sign of life has the number 0,
         // which belongs to no process.
@@ -67,7 +68,7 @@ export class Membership extends Context.Service<
           const wasSucceeded = lease.isSucceeded(now())
           lease.hear(sign, now())
           if (lease.isSucceeded(now()) && !wasSucceeded) {
-            run(
+            fork(
               Effect.logError(
                 `another process runs as ${worker}; this one gives its partitions up. Give each worker its own WORKER_ID`
               )
@@ -82,18 +83,19 @@ export class Membership extends Context.Service<
 
         // The time of a pause of this process after which the process may have missed signs of life of other workers.
         const stoodStillMilliseconds = Duration.toMillis(heartbeat) + leaseMilliseconds / 2
+        const announced = Effect.suspend(() => bucket.announce(worker, instance, counters.done())).pipe(
+          Effect.catch((failure) => Effect.logDebug("could not give a sign of life", failure.message))
+        )
         const beat = Effect.gen(function* () {
           const before = now()
-          yield* Effect.sleep(heartbeat)
+          yield* Effect.sleep(broker.isClustered() ? Duration.min(heartbeat, clusterHeartbeatMax) : heartbeat)
           if (now() - before > stoodStillMilliseconds) lease.forgive(now())
-          if (lease.isHolding(now())) yield* bucket.announce(worker, instance, counters.done())
+          // The next sign of life does not wait for the answer to this one, because the answer may be lost.
+          if (lease.isHolding(now())) fork(announced)
           reassign()
-        }).pipe(
-          Effect.catch((failure) => Effect.logDebug("could not give a sign of life", failure.message)),
-          Effect.forever
-        )
+        })
         yield* untilReady(bucket.announce(worker, instance))
-        yield* Effect.forkScoped(beat)
+        yield* Effect.forkScoped(Effect.forever(beat))
 
         return Membership.of({
           assigned: () => {

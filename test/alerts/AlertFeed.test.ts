@@ -29,6 +29,7 @@ class MemoryAlerts {
 
   readonly layer = Layer.mock(AlertLog, {
     lastSequence: Effect.succeed(10),
+    lastSequenceFrom: () => Effect.succeed(10),
     follow: () => Effect.never,
     removedThrough: Effect.sync(() => this.removed),
     page: ({ sequence }) =>

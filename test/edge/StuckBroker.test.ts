@@ -10,7 +10,7 @@ const storingAfter = (failingMilliseconds: number) =>
     Effect.provide(
       storingNow,
       Layer.mergeAll(
-        Layer.mock(ConnectionState, { isConnected: () => true }),
+        Layer.mock(ConnectionState, { isConnected: () => true, isClustered: () => false }),
         Layer.mock(InputLog, {
           failingFor: () => failingMilliseconds,
           capacity: Effect.succeed({ bytes: 0, bytesMax: 1_000_000 })

@@ -63,12 +63,15 @@ class MemoryLedger {
     this.replaced?.()
   }
 
+  private readonly lastSequence = Effect.suspend(() =>
+    this.isAvailable
+      ? Effect.succeed(Math.max(this.ahead, this.last))
+      : Effect.fail(new BrokerUnavailable({ operation: "read the journal", reason: "not connected" }))
+  )
+
   private readonly stream = Layer.succeed(CommitStream, {
-    lastSequence: Effect.suspend(() =>
-      this.isAvailable
-        ? Effect.succeed(Math.max(this.ahead, this.last))
-        : Effect.fail(new BrokerUnavailable({ operation: "read the journal", reason: "not connected" }))
-    ),
+    lastSequence: this.lastSequence,
+    lastSequenceFrom: () => this.lastSequence,
     page: (after) =>
       Effect.suspend(() => {
         this.pages += 1

@@ -4,6 +4,7 @@ import { headers, type Msg, type NatsConnection } from "nats"
 import { describe, expect } from "vitest"
 import { OutcomeUnknown } from "../../src/protocol/BrokerError.ts"
 import { CommitChain, chainReadsMax } from "../../src/nats/CommitChain.ts"
+import { InputLog } from "../../src/nats/InputLog.ts"
 import { Connection } from "../../src/nats/client/Connection.ts"
 import type { Request } from "../../src/nats/client/RequestInbox.ts"
 
@@ -29,7 +30,7 @@ const makeBroker = (areLeadersCurrent = () => true) => {
     most = Math.max(most, waiting.length)
     return Deferred.await(answer)
   }
-  const layer = CommitChain.layer.pipe(
+  const layer = Layer.merge(CommitChain.layer, InputLog.layer).pipe(
     Layer.provide(
       Layer.succeed(
         Connection,
@@ -40,6 +41,7 @@ const makeBroker = (areLeadersCurrent = () => true) => {
           request: (asking) => Effect.suspend(() => request(asking)),
           requestAll: () => Effect.never,
           isConnected: () => true,
+          isClustered: () => true,
           hasMajority: () => true,
           noteStored: () => undefined,
           areLeadersCurrent,
@@ -106,20 +108,26 @@ describe("the reads of a chain", () => {
     })
   )
 
-  it.effect("a leader that may be cut off is not believed that a chain has no later commit", () =>
+  it.effect("a leader that may be cut off is not believed that the journal or the input log has nothing newer", () =>
     Effect.gen(function* () {
-      for (const isCurrent of [true, false]) {
-        const broker = makeBroker(() => isCurrent)
-        yield* Effect.gen(function* () {
-          const chain = yield* CommitChain
-          const asked = yield* Effect.forkChild(Effect.exit(chain.next(0, 7)))
-          yield* settle
-          yield* broker.answerNone
-          const exit = yield* Fiber.join(asked)
-          expect(Exit.isSuccess(exit)).toBe(isCurrent)
-          if (isCurrent) expect(exit).toEqual(Exit.succeed(undefined))
+      const nextCommit = Effect.flatMap(CommitChain, (chain) => chain.next(0, 7))
+      const newestInput = Effect.flatMap(InputLog, (input) => input.newestAfter(0, 7))
+      for (const [asked, believed] of [
+        [nextCommit, undefined],
+        [newestInput, 7]
+      ] as const) {
+        for (const isCurrent of [true, false]) {
+          const broker = makeBroker(() => isCurrent)
+          const asking = Effect.forkChild(Effect.exit<unknown, unknown, CommitChain | InputLog>(asked))
+          const exit = yield* Effect.gen(function* () {
+            const answered = yield* asking
+            yield* settle
+            yield* broker.answerNone
+            return yield* Fiber.join(answered)
+          }).pipe(Effect.provide(broker.layer))
+          if (isCurrent) expect(exit).toEqual(Exit.succeed(believed))
           else expect(Option.getOrThrow(Exit.findErrorOption(exit))).toMatchObject({ _tag: "BrokerUnavailable" })
-        }).pipe(Effect.provide(broker.layer))
+        }
       }
     })
   )

@@ -172,7 +172,9 @@ const brokerFaults = ({ between, fault, until }: Drawing) => {
   const kinds = ["isolated leader", "leaders step down", "frozen broker", "isolated broker"] as const
   const next = (index: number) => {
     const kind = kinds[index % kinds.length] ?? "isolated leader"
-    return fault(kind, kind === "leaders step down" ? 10_000 : between(8_000, 20_000))
+    if (kind === "leaders step down") return fault(kind, 10_000)
+    // A cut that ends during the election of another leader differs from a long cut.
+    return fault(kind, between(kind === "isolated leader" ? 3_000 : 8_000, 20_000))
   }
   return inTurn(until, next, () => between(10_000, 20_000))
 }

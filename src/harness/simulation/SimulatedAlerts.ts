@@ -288,6 +288,7 @@ export const commitStream = ({ broker }: Shared, link: Link) =>
       "OutcomeUnknown",
       ({ operation, reason }) => Effect.fail(new BrokerUnavailable({ operation, reason }))
     ),
+    lastSequenceFrom: () => Effect.die("no feed is simulated"),
     page: () => Effect.die("no feed is simulated"),
     follow: () => Effect.die("no feed is simulated")
   })

@@ -377,7 +377,11 @@ export const simulatedBrokerLayer = (
     Context.empty().pipe(
       Context.add(
         ConnectionState,
-        ConnectionState.of({ isConnected: () => link.isUp, onReconnect: (listener) => link.onReconnect(listener) })
+        ConnectionState.of({
+          isConnected: () => link.isUp,
+          isClustered: () => false,
+          onReconnect: (listener) => link.onReconnect(listener)
+        })
       ),
       Context.add(AlertStream, AlertStream.of(alerts(alertStream(exchange, link)))),
       Context.add(CommitStream, commitStream(exchange, link)),

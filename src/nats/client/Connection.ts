@@ -45,6 +45,8 @@ export interface BrokerConnection {
   readonly request: RequestInbox["request"]
   readonly requestAll: RequestInbox["requestAll"]
   readonly isConnected: () => boolean
+  /** Returns whether the broker of this connection belongs to a cluster. */
+  readonly isClustered: () => boolean
   /**
    * Returns whether a majority of the cluster's brokers can be reached. The broker of this connection lists the
    * addresses of the brokers that it reaches. A majority is more than half of the most addresses that the broker has
@@ -125,6 +127,10 @@ const acquire = Effect.fnUntraced(function* (
 export const noMajority = (operation: string): BrokerUnavailable =>
   new BrokerUnavailable({ operation, reason: "most brokers of the cluster are gone" })
 
+/** Returns the failure of a read whose answer may be that of a former leader that is cut off. */
+export const leaderCutOff = (operation: string): BrokerUnavailable =>
+  new BrokerUnavailable({ operation, reason: "its leader may be cut off from the other brokers" })
+
 /**
  * Makes the function `hasMajority`. A broker sends its clients the addresses of the cluster's brokers whenever a broker
  * joins or leaves the cluster.
@@ -172,6 +178,7 @@ const openConnection = (
     const listeners = new Set<() => void>()
     const hasMajority = makeMajority(client)
     const contact = new MajorityContact()
+    const isClustered = () => client.info?.cluster !== undefined
     let connected = true
     let isClosing = false
     const inbox = yield* Effect.acquireRelease(
@@ -181,6 +188,7 @@ const openConnection = (
     const lost = () => {
       if (!connected || isClosing) return
       connected = false
+      contact.lost()
       run(Effect.logWarning("broker gone").pipe(Effect.annotateLogs({ url })))
       inbox.disconnected()
     }
@@ -217,9 +225,10 @@ const openConnection = (
       request: (request: Request) => Effect.mapError(inbox.request(request), withoutMajority),
       requestAll: (request, isLast) => Effect.mapError(inbox.requestAll(request, isLast), withoutMajority),
       isConnected: () => connected,
+      isClustered,
       hasMajority,
       noteStored: (sentAt) => contact.stored(sentAt, performance.now()),
-      areLeadersCurrent: () => client.info?.cluster === undefined || contact.isCurrent(performance.now()),
+      areLeadersCurrent: () => !isClustered() || contact.isCurrent(performance.now()),
       onReconnect
     }
   })

@@ -9,12 +9,16 @@ export class ConnectionState extends Context.Service<
   {
     /** Returns whether the process is connected to the broker now. */
     readonly isConnected: () => boolean
+    /** Returns whether the broker belongs to a cluster. */
+    readonly isClustered: () => boolean
     /** Calls the listener each time a lost connection is back, until the caller's scope closes. */
     readonly onReconnect: (listener: () => void) => Effect.Effect<void, never, Scope.Scope>
   }
 >()("purchases/nats/ConnectionState") {
   static readonly layer = Layer.effect(
     ConnectionState,
-    Effect.map(Connection, ({ isConnected, onReconnect }) => ConnectionState.of({ isConnected, onReconnect }))
+    Effect.map(Connection, ({ isConnected, isClustered, onReconnect }) =>
+      ConnectionState.of({ isConnected, isClustered, onReconnect })
+    )
   )
 }

@@ -56,7 +56,8 @@ const restartAt = async (fleet: Fleet, member: Member, brokers: ReadonlyArray<Br
 const lead = async (admin: BrokerAdmin, broker: string): Promise<void> => {
   for (const stream of [inputStream, journalStream]) {
     const isLeader = async () => {
-      const info = await admin.api<{ cluster: { leader?: string } }>(`STREAM.INFO.${stream}`)
+      const asked = admin.api<{ cluster: { leader?: string } }>(`STREAM.INFO.${stream}`)
+      const info = await asked.catch(() => undefined)
       if (info?.cluster.leader === broker) return true
       await admin.api(`STREAM.LEADER.STEPDOWN.${stream}`, { placement: { preferred: broker } }).catch(() => undefined)
       return false

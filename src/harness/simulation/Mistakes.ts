@@ -247,7 +247,7 @@ const headsReadFirst = (real: SimulatedChain): Partial<Chain> => {
     read.set(partition, all)
   })
   return {
-    newest: (partition) => Effect.andThen(readAll(partition), Effect.delay(real.newest(partition), 200)),
+    newest: (partition) => Effect.andThen(readAll(partition), Effect.delay(real.newest(partition), 2_500)),
     append: (partition, commit, after) =>
       Effect.tap(real.append(partition, commit, after), (sequence) =>
         Effect.sync(() => {

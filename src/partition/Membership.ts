@@ -90,7 +90,8 @@ export class Membership extends Context.Service<
           const before = now()
           yield* Effect.sleep(broker.isClustered() ? Duration.min(heartbeat, clusterHeartbeatMax) : heartbeat)
           if (now() - before > stoodStillMilliseconds) lease.forgive(now())
-          // The next sign of life does not wait for the answer to this one, because the answer may be lost.
+          // The next sign of life does not wait for the answer to this one, because the answer may be lost. The bucket
+          // gives an answer up after a second, so the signs of life of one second are in flight at most.
           if (lease.isHolding(now())) fork(announced)
           reassign()
         })

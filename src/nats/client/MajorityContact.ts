@@ -14,7 +14,8 @@ export const returnWaitMilliseconds = 2_500
  * Says whether a majority of the cluster's brokers has stored a message of this process lately. A broker that is cut
  * off from the other brokers may take itself for a leader for up to twenty seconds, and answers reads as a leader.
  * Meanwhile the other brokers elect another leader, and store messages that the former leader lacks. A broker that is
- * cut off cannot store a message, so a stored message shows that the brokers of this process were not cut off.
+ * cut off cannot store a message, so a stored message shows that the brokers of this process were not cut off. The
+ * stored message may belong to any stream, if each stream has a replica on each broker.
  *
  * All times are milliseconds of one monotonic clock.
  */

@@ -14,6 +14,11 @@ import { Lease } from "./Lease.ts"
  */
 const clusterHeartbeatMax = Duration.millis(500)
 
+const toldSucceeded = (worker: string) =>
+  Effect.logError(
+    `another process runs as ${worker}; this one gives its partitions up. Give each worker its own WORKER_ID`
+  )
+
 export interface MembershipSettings {
   readonly worker: string
   /** The wait between two signs of life, which is at most {@link clusterHeartbeatMax} in a cluster. */
@@ -67,13 +72,7 @@ export class Membership extends Context.Service<
         const heard = (sign: WorkerSign) => {
           const wasSucceeded = lease.isSucceeded(now())
           lease.hear(sign, now())
-          if (lease.isSucceeded(now()) && !wasSucceeded) {
-            fork(
-              Effect.logError(
-                `another process runs as ${worker}; this one gives its partitions up. Give each worker its own WORKER_ID`
-              )
-            )
-          }
+          if (lease.isSucceeded(now()) && !wasSucceeded) fork(toldSucceeded(worker))
           reassign()
         }
         yield* bucket.watch(heard)

@@ -170,7 +170,7 @@ export const makeFollowedStream = (connection: BrokerConnection, followed: Follo
 
   return {
     lastSequence,
-    lastSequenceFrom: (sequence) => lastSequenceFrom(sequence),
+    lastSequenceFrom,
     page: (after) => pageAfter(connection, followed, after),
     follow
   }

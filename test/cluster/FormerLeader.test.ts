@@ -52,20 +52,6 @@ const restartAt = async (fleet: Fleet, member: Member, brokers: ReadonlyArray<Br
   fleet.launch(member, { NATS_URL: brokers.map(({ broker }) => broker.url).join(",") })
 }
 
-/** Makes a broker the leader of the input log and of the journal. */
-const lead = async (admin: BrokerAdmin, broker: string): Promise<void> => {
-  for (const stream of [inputStream, journalStream]) {
-    const isLeader = async () => {
-      const asked = admin.api<{ cluster: { leader?: string } }>(`STREAM.INFO.${stream}`)
-      const info = await asked.catch(() => undefined)
-      if (info?.cluster.leader === broker) return true
-      await admin.api(`STREAM.LEADER.STEPDOWN.${stream}`, { placement: { preferred: broker } }).catch(() => undefined)
-      return false
-    }
-    await until(`${broker} leads ${stream}`, isLeader, electionsWithin)
-  }
-}
-
 /** Returns the partitions whose input a broker delivers. */
 const deliveredBy = async (admin: BrokerAdmin, broker: string): Promise<ReadonlySet<number>> => {
   const listed = await admin.api<{ consumers: ReadonlyArray<{ name: string; cluster: { leader: string } }> }>(
@@ -86,12 +72,11 @@ const deliveredBy = async (admin: BrokerAdmin, broker: string): Promise<Readonly
 const totalsBesideFormerLeader = async (fleet: Fleet) => {
   const [worker, here, there] = [memberOf(fleet, "worker-1"), memberOf(fleet, "edge-1"), memberOf(fleet, "edge-2")]
   // Only the leader of the group `meta` serves reads of its streams for long after it is cut off.
-  const { leader } = (await fleet.brokers[0]?.broker.monitoring("/jsz"))?.meta_cluster ?? {}
-  const former = fleet.brokers.find(({ name }) => name === leader)
+  const former = await fleet.leaderOfCluster()
   if (former === undefined) throw new Error("no leader")
   const others = fleet.brokers.filter((broker) => broker !== former)
   const admin = await BrokerAdmin.open(former.broker.url, partitions)
-  await lead(admin, former.name)
+  for (const stream of [inputStream, journalStream]) expect(await admin.makeLeader(stream, former.name)).toBe(true)
   await restartAt(fleet, worker, [former])
   await restartAt(fleet, here, [former])
   await restartAt(fleet, there, others)

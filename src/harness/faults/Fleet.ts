@@ -176,6 +176,12 @@ export class Fleet {
     return this.brokers.map(({ broker }) => broker.url).join(",")
   }
 
+  /** Returns the broker that leads the group that assigns streams to brokers; `undefined` without such a broker. */
+  async leaderOfCluster(): Promise<Broker | undefined> {
+    const states = await Promise.all(this.brokers.map(({ broker }) => broker.monitoring("/jsz")))
+    return this.brokers.find(({ name }) => states.some((state) => state?.meta_cluster?.leader === name))
+  }
+
   get edges(): ReadonlyArray<Member> {
     return [...this.members].filter(({ role }) => role === "edge")
   }

@@ -23,9 +23,6 @@ const repeatsAtOnce = 1_000
 const lateRepeats = 10
 const poisonTries = 50
 const stepDownInterval = 2_000
-const leaderTries = 20
-/** The wait between two attempts to make a broker the leader of a stream, in milliseconds. */
-const leaderPause = 300
 
 /** A process dies when it has reached a step of a commit for at most this number of times. */
 const workerTimesMax = 20
@@ -41,10 +38,6 @@ const poisonOf: ReadonlyArray<(token: string) => string> = [
   (token) => JSON.stringify({ version: 1, purchases: [sold("user-0", token, { valueCents: -5 })] }),
   (token) => JSON.stringify({ version: 2, purchases: [sold("user-0", token)] })
 ]
-
-interface StreamInfo {
-  readonly cluster: { readonly leader?: string }
-}
 
 /** Injects the faults of a plan, each at its time. */
 export class Injector {
@@ -161,6 +154,16 @@ export class Injector {
       )
   }
 
+  /** Holds a target while a fault acts on it, so that no other fault chooses the target. */
+  private async hold<A>(what: string, target: Member | Broker, act: () => Promise<A>): Promise<A> {
+    target.isHeld = true
+    this.log.note(`${what}: ${target.name}`)
+    const result = await act()
+    target.isHeld = false
+    this.log.note(`${what}: ${target.name}, over`)
+    return result
+  }
+
   private async withMember(
     what: string,
     members: () => ReadonlyArray<Member>,
@@ -168,21 +171,13 @@ export class Injector {
     act: (member: Member) => Promise<void>
   ): Promise<true> {
     const member = await this.choose(members, choice)
-    member.isHeld = true
-    this.log.note(`${what}: ${member.name}`)
-    await act(member)
-    member.isHeld = false
-    this.log.note(`${what}: ${member.name}, over`)
+    await this.hold(what, member, () => act(member))
     return true
   }
 
   private async withBroker(what: string, choice: number, act: (broker: Broker) => Promise<void>): Promise<true> {
     const broker = await this.choose(() => this.fleet.brokers, choice)
-    broker.isHeld = true
-    this.log.note(`${what}: ${broker.name}`)
-    await act(broker)
-    broker.isHeld = false
-    this.log.note(`${what}: ${broker.name}, over`)
+    await this.hold(what, broker, () => act(broker))
     return true
   }
 
@@ -199,35 +194,16 @@ export class Injector {
    */
   private async isolateLeader(lasts: number): Promise<boolean> {
     let found: Broker | undefined
-    const isFree = async () => (found = await this.leaderOfCluster())?.isHeld === false
+    const isFree = async () => (found = await this.fleet.leaderOfCluster())?.isHeld === false
     await until("the leader of the cluster is free", isFree, chooseWithin)
     const leader: Broker | undefined = found
     if (leader === undefined) return false
-    leader.isHeld = true
-    const leads = await Promise.all([inputStream, journalStream].map((stream) => this.makeLeader(stream, leader.name)))
-    this.log.note(`isolated leader: ${leader.name}, leads ${leads.filter(Boolean).length} of ${leads.length} streams`)
-    await this.isolate(leader, lasts)
-    leader.isHeld = false
-    this.log.note(`isolated leader: ${leader.name}, over`)
-    return leads.every(Boolean)
-  }
-
-  /** Returns the broker that leads the group that assigns streams to brokers; `undefined` without such a broker. */
-  private async leaderOfCluster(): Promise<Broker | undefined> {
-    const states = await Promise.all(this.fleet.brokers.map(({ broker }) => broker.monitoring("/jsz")))
-    return this.fleet.brokers.find(({ name }) => states.some((state) => state?.meta_cluster?.leader === name))
-  }
-
-  /** Makes a broker the leader of a stream. Returns whether the broker leads the stream after some attempts. */
-  private async makeLeader(stream: string, broker: string): Promise<boolean> {
-    const placement = { preferred: broker }
-    for (let attempt = 1; attempt <= leaderTries; attempt += 1) {
-      const info = await this.admin.api<StreamInfo>(`STREAM.INFO.${stream}`).catch(() => undefined)
-      if (info?.cluster.leader === broker) return true
-      await this.admin.api(`STREAM.LEADER.STEPDOWN.${stream}`, { placement }).catch(() => undefined)
-      await pause(leaderPause)
-    }
-    return false
+    return this.hold("isolated leader", leader, async () => {
+      const streams = [inputStream, journalStream]
+      const leads = await Promise.all(streams.map((stream) => this.admin.makeLeader(stream, leader.name)))
+      await this.isolate(leader, lasts)
+      return leads.every(Boolean)
+    })
   }
 
   private async killMember(role: Role, choice: number): Promise<true> {

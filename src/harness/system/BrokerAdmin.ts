@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises"
 import { type ConsumerInfo, headers, type NatsConnection } from "nats"
 import { type CommitHead, headOf, revisionLinesOf, tokenOfLine } from "../../protocol/Commit.ts"
 import type { Revision } from "../../account/Revision.ts"
@@ -38,6 +39,9 @@ export interface StoredCommit extends CommitHead {
 }
 
 const messageNotFound = 10_037
+const leaderTries = 20
+/** The wait between two attempts to make a broker the leader of a stream, in milliseconds. */
+const leaderPause = 300
 
 const textOf = ({ message }: StoredMessage): string => Buffer.from(message.data ?? "", "base64").toString("utf8")
 
@@ -73,6 +77,19 @@ export class BrokerAdmin {
     if (answer.error === undefined) return answer
     if (answer.error.err_code === messageNotFound) return undefined
     throw new Error(`${subject}: ${answer.error.description}`)
+  }
+
+  /** Makes a broker the leader of a stream. Returns whether the broker leads the stream after some attempts. */
+  async makeLeader(stream: string, broker: string): Promise<boolean> {
+    const placement = { preferred: broker }
+    for (let attempt = 1; attempt <= leaderTries; attempt += 1) {
+      const asked = this.api<{ readonly cluster: { readonly leader?: string } }>(`STREAM.INFO.${stream}`)
+      const info = await asked.catch(() => undefined)
+      if (info?.cluster.leader === broker) return true
+      await this.api(`STREAM.LEADER.STEPDOWN.${stream}`, { placement }).catch(() => undefined)
+      await pause(leaderPause)
+    }
+    return false
   }
 
   /** Stores a message, and returns its sequence. Throws an Error if the broker drops the message as a duplicate. */
